@@ -1,0 +1,60 @@
+/** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
+import { Command, Errors, Flags } from '@oclif/core';
+import { CmsError, messageOf, toCmsError } from '../lib/errors.ts';
+
+export abstract class BaseCommand extends Command {
+  /** `--json` for the commands that print data. */
+  static readonly jsonFlag = Flags.boolean({ description: 'print JSON, never ask', default: false });
+
+  protected get wantsJson(): boolean {
+    return this.argv.includes('--json');
+  }
+
+  /** Whether a person can be asked. */
+  protected get mayAsk(): boolean {
+    return process.stdin.isTTY && process.stderr.isTTY && !this.wantsJson;
+  }
+
+  /** Progress and remarks: for people, on stderr. */
+  protected say(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  protected printJson(data: unknown): void {
+    process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
+  }
+
+  protected override async catch(error: unknown): Promise<void> {
+    if (error instanceof Errors.ExitError) throw error;
+    const failure = fromOclif(error);
+    reportFailure(failure, this.wantsJson);
+    process.exitCode = failure.exitStatus;
+  }
+}
+
+/** oclif's own parse errors are `usage`; what a prompt throws on Ctrl-C is the user's own wish. */
+function fromOclif(error: unknown): CmsError {
+  if (error instanceof CmsError) return error;
+  if (error instanceof Error && error.name === 'ExitPromptError') {
+    return new CmsError('usage', 'cancelled; nothing was changed');
+  }
+  if (error instanceof Error && 'oclif' in error) {
+    const [first = 'wrong usage', ...rest] = messageOf(error)
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    return new CmsError('usage', [first, ...rest].join('\n'), { cause: error });
+  }
+  return toCmsError(error);
+}
+
+/** One failure on stderr: as JSON in one line, or as a sentence and the commands that mend it. */
+export function reportFailure(failure: CmsError, json: boolean): void {
+  if (json) {
+    process.stderr.write(`${JSON.stringify(failure)}\n`);
+  } else {
+    process.stderr.write(`cms: error: ${failure.message}\n`);
+    for (const line of failure.suggestions) process.stderr.write(`cms: try: ${line}\n`);
+  }
+  if (process.env.CMS_DEBUG && failure.cause instanceof Error)
+    process.stderr.write(`${failure.cause.stack ?? ''}\n`);
+}

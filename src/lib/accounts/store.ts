@@ -1,0 +1,155 @@
+/** `accounts.json`: everything about accounts that is no secret. Read often, written by `account add`, `remove`, `store`. */
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CmsError, messageOf } from '../errors.ts';
+import type { Paths } from '../paths.ts';
+import { ensurePrivateFolder, readFileIfAny, sweepTemporaries, writeFileDurable } from '../store/files.ts';
+import { acquireLock } from '../store/lock.ts';
+import type { Account } from './account.ts';
+import { domainOf, lowerAscii } from './address.ts';
+
+export const ACCOUNTS_VERSION = 1;
+const LOCK_TIMEOUT_MS = 10_000;
+
+/** Where the vault's key is kept; `id` tells a wrong key from a missing one. */
+export interface VaultKeyRecord {
+  id: string;
+  source: 'keyring' | 'file' | 'credential' | 'key-file';
+}
+
+export interface AccountsFile {
+  version: typeof ACCOUNTS_VERSION;
+  vault_key?: VaultKeyRecord;
+  accounts: Record<string, Account>;
+}
+
+export class AccountStore {
+  readonly #paths: Paths;
+
+  constructor(paths: Paths) {
+    this.#paths = paths;
+  }
+
+  /**
+   * The file as it stands; empty when there is none.
+   * @throws CmsError `config_invalid` when it is unreadable or of a newer version; `io_error`
+   */
+  async read(): Promise<AccountsFile> {
+    const bytes = await readFileIfAny(this.#paths.accountsFile);
+    if (bytes === undefined) return { version: ACCOUNTS_VERSION, accounts: {} };
+    return parseAccountsFile(bytes.toString('utf8'), this.#paths.accountsFile);
+  }
+
+  /** All accounts, by address. */
+  async list(): Promise<Account[]> {
+    const { accounts } = await this.read();
+    return Object.values(accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
+  }
+
+  /**
+   * The account that `address` names: by its key, by an alias, or by the alias of its whole domain.
+   * @throws CmsError `account_unknown`, and as `read`
+   */
+  async resolve(address: string): Promise<Account> {
+    const { accounts } = await this.read();
+    const account = findAccount(accounts, address);
+    if (account === undefined) throw accountUnknown(address, Object.keys(accounts));
+    return account;
+  }
+
+  /**
+   * Changes the file under its lock. `change` gets the current content and returns the new one.
+   * @throws CmsError as `read`, and what `change` throws; the file is then untouched
+   */
+  async update(change: (file: AccountsFile) => AccountsFile | Promise<AccountsFile>): Promise<AccountsFile> {
+    await ensurePrivateFolder(this.#paths.configDir);
+    await ensurePrivateFolder(this.#paths.stateDir);
+    await ensurePrivateFolder(this.#paths.lockDir);
+    await using _lock = await acquireLock(join(this.#paths.lockDir, 'accounts.lock'), LOCK_TIMEOUT_MS);
+    await sweepTemporaries(this.#paths.configDir, this.#paths.accountsFile);
+    const changed = await change(await this.read());
+    await writeFileDurable(this.#paths.accountsFile, `${JSON.stringify(changed, null, 2)}\n`);
+    return changed;
+  }
+
+  /** Moves an unreadable file aside, for a person to look at. */
+  async setAside(): Promise<string> {
+    const aside = `${this.#paths.accountsFile}.unreadable`;
+    await rename(this.#paths.accountsFile, aside);
+    return aside;
+  }
+}
+
+export function findAccount(accounts: Readonly<Record<string, Account>>, address: string): Account | undefined {
+  const key = lowerAscii(address);
+  if (Object.hasOwn(accounts, key)) return accounts[key];
+  const all = Object.values(accounts);
+  const domain = `@${domainOf(key)}`;
+  return (
+    all.find((account) => account.aliases.includes(key)) ?? all.find((account) => account.aliases.includes(domain))
+  );
+}
+
+export function accountUnknown(address: string, known: readonly string[]): CmsError {
+  return new CmsError('account_unknown', `no account ${address}`, {
+    suggestions: [
+      `cms account add ${address}`,
+      ...(known.length > 0 ? ['cms account list   # shows the accounts there are'] : []),
+    ],
+  });
+}
+
+function parseAccountsFile(text: string, path: string): AccountsFile {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    throw unreadable(path, messageOf(error));
+  }
+  if (!isRecord(data) || !isRecord(data.accounts)) throw unreadable(path, 'not an accounts file');
+  const version = data.version;
+  if (typeof version === 'number' && version > ACCOUNTS_VERSION) {
+    throw new CmsError('config_invalid', `${path} has version ${version}; this cms reads up to ${ACCOUNTS_VERSION}`, {
+      suggestions: ['npm install -g cms-oauth@latest'],
+    });
+  }
+  if (version !== ACCOUNTS_VERSION) throw unreadable(path, 'it has no version');
+  for (const [address, account] of Object.entries(data.accounts)) {
+    if (!isAccount(account) || account.address !== address) throw unreadable(path, `the entry ${address} is broken`);
+  }
+  return data as unknown as AccountsFile;
+}
+
+function isAccount(value: unknown): value is Account {
+  if (!isRecord(value)) return false;
+  const texts = ['address', 'provider', 'login', 'smtp_user', 'imap_user', 'created_at'];
+  const lists = ['aliases', 'protocols'];
+  return (
+    texts.every((name) => typeof value[name] === 'string') &&
+    lists.every((name) => Array.isArray(value[name])) &&
+    isRecord(value.servers) &&
+    (value.kind === 'password' || (value.kind === 'oauth' && isClient(value.client)))
+  );
+}
+
+function isClient(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  return (
+    ['client_id', 'token_endpoint', 'scope', 'token_endpoint_auth_method'].every((k) => typeof value[k] === 'string') &&
+    isRecord(value.redirect) &&
+    isRecord(value.authorization_params)
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function unreadable(path: string, reason: string): CmsError {
+  return new CmsError('config_invalid', `cannot read ${path}: ${reason}`, {
+    suggestions: [
+      `cp ${path} ${path}.broken   # keep it, then mend it by hand`,
+      'cms account add ADDRESS      # signs an account in again',
+    ],
+  });
+}
