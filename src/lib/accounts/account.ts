@@ -32,8 +32,11 @@ export interface OAuthClient {
   refresh_scope?: string;
   /** Further parameters of the authorization request (`access_type`, `prompt`, …). */
   authorization_params: Record<string, string>;
-  /** Loopback redirect URI (RFC 8252 section 7.3); no port means an ephemeral one. */
-  redirect: { host: '127.0.0.1' | 'localhost'; path: string; port?: number };
+  /**
+   * Loopback redirect URI (RFC 8252 section 7.3); no port means an ephemeral one. With `https` nothing listens and the
+   * URI has no port unless one is given: the address of the last page is pasted (manual flow).
+   */
+  redirect: { scheme?: 'https'; host: '127.0.0.1' | 'localhost'; path: string; port?: number };
 }
 
 interface AccountCommon {
