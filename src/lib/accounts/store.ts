@@ -5,17 +5,14 @@ import { CmsError, messageOf } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import { ensurePrivateFolder, readFileIfAny, sweepTemporaries, writeFileDurable } from '../store/files.ts';
 import { acquireLock } from '../store/lock.ts';
+import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
 import { domainOf, lowerAscii } from './address.ts';
 
+export type { VaultKeyRecord } from '../store/vault-key.ts';
+
 export const ACCOUNTS_VERSION = 1;
 const LOCK_TIMEOUT_MS = 10_000;
-
-/** Where the vault's key is kept; `id` tells a wrong key from a missing one. */
-export interface VaultKeyRecord {
-  id: string;
-  source: 'keyring' | 'file' | 'credential' | 'key-file';
-}
 
 export interface AccountsFile {
   version: typeof ACCOUNTS_VERSION;

@@ -1,0 +1,73 @@
+/**
+ * What the keyring means by its messages. The binding has one error class and one code for everything, so the text is
+ * all there is to go by; this file is the only place that looks at it.
+ */
+import { CmsError } from '../errors.ts';
+
+export type KeyringErrorKind = 'unavailable' | 'locked' | 'dismissed' | 'missing' | 'denied' | 'timeout';
+
+/** First match wins: the Secret Service wraps one message into another. */
+const KINDS: readonly [RegExp, KeyringErrorKind][] = [
+  [/prompt was dismissed|user canceled|user interaction is not allowed/i, 'dismissed'],
+  [/IsLocked|\blocked (?:object|collection|item)\b/i, 'locked'],
+  [/AccessDenied|access denied|not authorized|authorization/i, 'denied'],
+  [/did not receive a reply|timed? ?out/i, 'timeout'],
+  [/NoEntry|no matching entry|NoSuchObject/i, 'missing'],
+];
+
+/** The kind of failure that a message of the keyring's tells of; what is not known is `unavailable`. */
+export function keyringErrorKind(message: string): KeyringErrorKind {
+  return KINDS.find(([pattern]) => pattern.test(message))?.[1] ?? 'unavailable';
+}
+
+/** A failure of the keyring. Its message is the keyring's own; no secret was part of it. */
+export class KeyringError extends Error {
+  override readonly name = 'KeyringError';
+  readonly kind: KeyringErrorKind;
+
+  constructor(kind: KeyringErrorKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+const ON_A_LOCKED_ONE = [
+  'cms unlock',
+  'cms store move file   # once it is unlocked: for hosts where nobody logs in to a desktop',
+];
+
+/**
+ * A keyring's failure as `store_locked` (somebody has to unlock it) or `store_unavailable`.
+ * Anything else is passed through.
+ */
+export function keyringFailure(error: unknown): unknown {
+  if (!(error instanceof KeyringError)) return error;
+  switch (error.kind) {
+    case 'locked':
+      return new CmsError('store_locked', 'the keyring is locked', { suggestions: ON_A_LOCKED_ONE, cause: error });
+    case 'dismissed':
+      return new CmsError(
+        'store_locked',
+        'the keyring stays locked: the prompt to unlock it was dismissed or could not be shown',
+        {
+          suggestions: [...ON_A_LOCKED_ONE, 'gnome-keyring-daemon --unlock   # on a host without a desktop'],
+          cause: error,
+        },
+      );
+    case 'missing':
+      return new CmsError('store_unavailable', 'the keyring has no item of service cms, user vault-key', {
+        suggestions: ['secret-tool search service cms'],
+        cause: error,
+      });
+    case 'timeout':
+      return unreachable(`the keyring does not answer (${error.message})`, error);
+    case 'denied':
+      return unreachable(`the keyring refuses access (${error.message})`, error);
+    case 'unavailable':
+      return unreachable(`the keyring cannot be reached (${error.message})`, error);
+  }
+}
+
+function unreachable(message: string, cause: KeyringError): CmsError {
+  return new CmsError('store_unavailable', message, { suggestions: ['cms doctor'], cause });
+}
