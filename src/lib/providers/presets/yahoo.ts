@@ -98,7 +98,7 @@ export const att = yahooBrand({
   name: 'AT&T Mail (hosted by Yahoo)',
   login: YAHOO_LOGIN,
   appPassword: {
-    url: 'https://www.att.com/my/#/profile', // unverified
+    url: 'https://www.att.com',
     how: 'create a secure mail key in the profile of the AT&T account', // unverified
   },
   servers: {
