@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join, basename } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 
-const TEMPORARY = /\.tmp-\d+-[0-9a-f]{12}$/;
+const TEMPORARY = /\.tmp-(\d+)-[0-9a-f]{12}$/;
 
 /**
  * Replaces `path` as a whole. The folder must exist.
@@ -47,7 +47,8 @@ async function writeWhole(file: FileHandle, data: string | Uint8Array, mode: num
   if (size !== expected) throw new Error(`wrote ${size} of ${expected} bytes`);
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Makes names that were added to or taken from a folder last through a power loss. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await folder.sync();
@@ -112,13 +113,23 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-/** Deletes what writers that were killed left behind. The caller knows that no writer is at work (a lock). */
+/** Deletes what writers that were killed left behind; a writer that still lives keeps its file. */
 export async function sweepTemporaries(folder: string, ofFile?: string): Promise<number> {
   const names = await readdir(folder).catch((): string[] => []);
   const prefix = ofFile === undefined ? '' : `${basename(ofFile)}.tmp-`;
-  const litter = names.filter((name) => TEMPORARY.test(name) && name.startsWith(prefix));
+  const litter = names.filter((name) => name.startsWith(prefix) && isDead(TEMPORARY.exec(name)?.[1]));
   await Promise.all(litter.map((name) => removeFile(join(folder, name))));
   return litter.length;
+}
+
+function isDead(pid: string | undefined): boolean {
+  if (pid === undefined) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return systemErrorCode(error) === 'ESRCH';
+  }
 }
 
 export function ioError(verb: string, path: string, error: unknown): CmsError {

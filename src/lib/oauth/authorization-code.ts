@@ -1,0 +1,162 @@
+/** Signing in with a browser: authorization code with PKCE (RFC 7636), `state`, `nonce` and `iss` (RFC 9207). */
+import type { OAuthClient } from '../accounts/account.ts';
+import { CmsError } from '../errors.ts';
+import { type ConfiguredClient, configure } from './client.ts';
+import { listenForRedirect } from './loopback.ts';
+import { type PageContent, renderPage, type Page } from './page.ts';
+import { hasTemplateIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+
+/** One sign-in under way: what was sent, and what has to come back. */
+interface Challenge {
+  url: string;
+  redirectUri: string;
+  state: string;
+  nonce: string | undefined;
+  codeVerifier: string;
+}
+
+export interface BrowserSignInOptions<T> extends SignInOptions {
+  /** Shows the URL, opens it, or both. */
+  open: (url: string, redirectUri: string) => void | Promise<void>;
+  /** Judges and stores the result while the browser waits, and says what its page shows. */
+  finish: (signedIn: SignedIn) => Promise<{ page: PageContent; value: T }>;
+  failurePage: (error: unknown) => PageContent;
+}
+
+/**
+ * Listens on loopback, has the URL opened, and waits for the browser to come back.
+ * @throws CmsError `access_denied`, `client_invalid`, `temporarily_unavailable`, `protocol_error`, `cannot_create`,
+ * `authorization_required` (no refresh token), the signal's reason, and what `finish` throws
+ * @see RFC 8252 section 7.3
+ */
+export async function signInWithBrowser<T>(options: BrowserSignInOptions<T>): Promise<T> {
+  const { client, open, finish, failurePage, signal } = options;
+  const listener = await listenForRedirect(client.redirect);
+  try {
+    const challenge = await makeChallenge(options, listener.redirectUri);
+    const received = listener.receive(
+      challenge.state,
+      async (url) => {
+        const { page, value } = await finish(await redeem(options, challenge, url));
+        return { page: renderPage(page), value };
+      },
+      (error): Page => renderPage(failurePage(error), 400),
+      signal,
+    );
+    // Opening can fail while the listener already waits; neither failure may go unheard.
+    const [value] = await Promise.all([received, open(challenge.url, listener.redirectUri)]);
+    return value;
+  } finally {
+    await listener.close();
+  }
+}
+
+export interface ManualSignInOptions extends SignInOptions {
+  /** Shows the URL, and returns what the person pasted: the final URL, or the code. */
+  ask: (url: string) => Promise<string>;
+}
+
+/**
+ * For a browser on another machine: the person opens the URL there and pastes where it ended.
+ * @throws CmsError as `signInWithBrowser`
+ */
+export async function signInManually(options: ManualSignInOptions): Promise<SignedIn> {
+  const { host, port, path } = options.client.redirect;
+  const redirectUri = `http://${host}${port === undefined ? `:${UNUSED_PORT}` : `:${port}`}${path}`;
+  const challenge = await makeChallenge(options, redirectUri);
+  const pasted = await options.ask(challenge.url);
+  return redeem(options, challenge, authorizationResponse(pasted, challenge, options.client));
+}
+
+/** Nothing should listen there on the machine with the browser; what matters is that its address bar keeps the URL. */
+const UNUSED_PORT = 49_151;
+
+/**
+ * The authorization response in what was pasted. A bare code is completed with our own state: PKCE ties it to us.
+ * @throws CmsError `protocol_error`
+ */
+export function authorizationResponse(
+  pasted: string,
+  challenge: Pick<Challenge, 'redirectUri' | 'state'>,
+  client: OAuthClient,
+): URL {
+  const text = pasted.trim();
+  const expected = new URL(challenge.redirectUri);
+  if (/^https?:\/\//i.test(text) && URL.canParse(text)) {
+    const url = new URL(text);
+    if (!url.searchParams.has('code') && !url.searchParams.has('error')) throw notAResponse('there is no code in it');
+    if (url.searchParams.get('state') !== challenge.state) throw notAResponse('it belongs to another sign-in');
+    expected.search = url.search;
+    return expected;
+  }
+  if (!/^[\x21-\x7e]{4,4096}$/.test(text)) throw notAResponse('it is neither an address nor a code');
+  expected.searchParams.set('code', text);
+  expected.searchParams.set('state', challenge.state);
+  if (client.issuer !== undefined) expected.searchParams.set('iss', client.issuer);
+  return expected;
+}
+
+function notAResponse(why: string): CmsError {
+  return new CmsError('protocol_error', `what was pasted cannot be used: ${why}`, {
+    suggestions: ['paste the whole address that the browser shows at the end, or the code alone'],
+  });
+}
+
+async function makeChallenge({ client, login }: SignInOptions, redirectUri: string): Promise<Challenge> {
+  const oidc = await import('openid-client');
+  if (client.authorization_endpoint === undefined) {
+    throw new CmsError('config_invalid', 'no authorization endpoint is known, so a browser cannot be used', {
+      suggestions: ['give --authorization-endpoint URL, or --flow device'],
+    });
+  }
+  const codeVerifier = oidc.randomPKCECodeVerifier();
+  const state = oidc.randomState();
+  const nonce = client.scope.split(' ').includes('openid') ? oidc.randomNonce() : undefined;
+  const url = oidc.buildAuthorizationUrl(configure(client).config, {
+    ...withLogin(client.authorization_params, login),
+    redirect_uri: redirectUri,
+    scope: client.scope,
+    code_challenge: await oidc.calculatePKCECodeChallenge(codeVerifier),
+    code_challenge_method: 'S256',
+    state,
+    ...(nonce !== undefined && { nonce }),
+  });
+  return { url: url.href, redirectUri, state, nonce, codeVerifier };
+}
+
+function withLogin(parameters: Record<string, string>, login: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, value.replaceAll('{login}', login)]),
+  );
+}
+
+async function redeem(
+  { client, clientSecret, signal }: SignInOptions,
+  challenge: Challenge,
+  response: URL,
+): Promise<SignedIn> {
+  const { authorizationCodeGrant } = await import('openid-client');
+  const taken = hasTemplateIssuer(client);
+  const { state, nonce, codeVerifier } = challenge;
+  const secrets = [clientSecret ?? '', codeVerifier, state, response.searchParams.get('code') ?? ''];
+  let configured: ConfiguredClient | undefined;
+  try {
+    configured = configure(client, { clientSecret, signal, takeIdToken: taken });
+    const tokens = await authorizationCodeGrant(configured.config, comparable(response, client), {
+      pkceCodeVerifier: codeVerifier,
+      expectedState: state,
+      ...(nonce !== undefined && !taken && { expectedNonce: nonce }),
+    });
+    return await readSignIn(configured, client, tokens, nonce);
+  } catch (error) {
+    throw signInFailure(error, configured, secrets);
+  }
+}
+
+/** Without a fixed issuer there is nothing that `iss` could be compared with. @see RFC 9207 section 2.4 */
+function comparable(response: URL, client: OAuthClient): URL {
+  if (client.issuer !== undefined && !hasTemplateIssuer(client)) return response;
+  const url = new URL(response);
+  url.searchParams.delete('iss');
+  return url;
+}

@@ -1,0 +1,60 @@
+/** Signing in on another device with a short code. @see RFC 8628 */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CmsError } from '../errors.ts';
+import { type ConfiguredClient, configure } from './client.ts';
+import { hasTemplateIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+
+export interface DeviceCode {
+  verification_uri: string;
+  /** With the code in it; not every provider has one. */
+  verification_uri_complete?: string;
+  user_code: string;
+  /** Seconds. */
+  expires_in: number;
+}
+
+export interface DeviceSignInOptions extends SignInOptions {
+  show: (code: DeviceCode) => void;
+}
+
+/**
+ * Shows a code and polls until it was entered, honouring `interval` and `slow_down`.
+ * @throws CmsError `access_denied` (refused, or not entered in time), `client_invalid`, `temporarily_unavailable`,
+ * `protocol_error`, `authorization_required` (no refresh token), and the signal's reason
+ */
+export async function signInWithDevice(options: DeviceSignInOptions): Promise<SignedIn> {
+  const { client, clientSecret, show, signal } = options;
+  const { initiateDeviceAuthorization, pollDeviceAuthorizationGrant } = await import('openid-client');
+  if (client.device_authorization_endpoint === undefined) {
+    throw new CmsError('config_invalid', 'this provider has no device authorization endpoint', {
+      suggestions: ['--flow manual works without a browser on this machine'],
+    });
+  }
+  let configured: ConfiguredClient | undefined;
+  const polling = new AbortController();
+  try {
+    configured = configure(client, { clientSecret, signal, takeIdToken: hasTemplateIssuer(client) });
+    const code = await initiateDeviceAuthorization(configured.config, { scope: client.scope });
+    show(code);
+    const tokens = await Promise.race([
+      pollDeviceAuthorizationGrant(configured.config, code, undefined, {
+        signal: AbortSignal.any([signal, polling.signal]),
+      }),
+      expiry(code.expires_in, polling.signal),
+    ]);
+    return await readSignIn(configured, client, tokens, undefined);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw signInFailure(error, configured, [clientSecret ?? '']);
+  } finally {
+    polling.abort();
+  }
+}
+
+/** The provider need not tell that the code has expired; this clock does. */
+async function expiry(seconds: number, signal: AbortSignal): Promise<never> {
+  await sleep(seconds * 1000, undefined, { signal });
+  throw new CmsError('access_denied', 'the code expired before it was entered', {
+    suggestions: ['run the command again and enter the new code'],
+  });
+}

@@ -1,0 +1,191 @@
+/** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
+import type { OAuthClient } from '../accounts/account.ts';
+import { CmsError, messageOf } from '../errors.ts';
+import { lifetimeSeconds } from '../token/schedule.ts';
+import { classifyTokenAnswer, describe } from './classify.ts';
+import type { ConfiguredClient } from './client.ts';
+import { NoAnswer, unreachable } from './http.ts';
+import { type Claims, claimsOfIdToken, identityOf } from './identity.ts';
+
+/** A finished sign-in, not stored yet. */
+export interface SignedIn {
+  access_token: string;
+  refresh_token: string;
+  /** Seconds. */
+  expires_in: number;
+  /** Milliseconds since the epoch. */
+  issued_at: number;
+  scope?: string;
+  identity?: string;
+}
+
+export interface SignInOptions {
+  client: OAuthClient;
+  clientSecret?: string;
+  /** Who is expected; a hint to the provider, checked by the caller afterwards. */
+  login: string;
+  signal: AbortSignal;
+}
+
+interface TokenResponse {
+  access_token: string;
+  refresh_token?: string;
+  expires_in?: unknown;
+  scope?: string;
+  claims: () => Claims | undefined;
+}
+
+/** An issuer that holds a placeholder cannot be compared with by openid-client. */
+export function hasTemplateIssuer(client: OAuthClient): boolean {
+  return client.issuer?.includes('{tenantid}') ?? false;
+}
+
+/**
+ * The sign-in that a token response stands for.
+ * @throws CmsError `authorization_required` when there is no refresh token in it; `protocol_error`
+ */
+export async function readSignIn(
+  configured: ConfiguredClient,
+  client: OAuthClient,
+  tokens: TokenResponse,
+  nonce: string | undefined,
+): Promise<SignedIn> {
+  const { access_token, refresh_token, scope } = tokens;
+  if (refresh_token === undefined) throw noRefreshToken();
+  const claims = readClaims(configured, client, tokens, nonce);
+  const identity =
+    identityOf(claims, undefined) ??
+    identityOf(claims, await readUserinfo(configured, client, access_token, claims?.sub));
+  return {
+    access_token,
+    refresh_token,
+    expires_in: lifetimeSeconds(tokens.expires_in),
+    issued_at: Date.now(),
+    ...(scope !== undefined && { scope }),
+    ...(identity !== undefined && { identity }),
+  };
+}
+
+function readClaims(
+  { idToken }: ConfiguredClient,
+  client: OAuthClient,
+  tokens: TokenResponse,
+  nonce: string | undefined,
+): Claims | undefined {
+  const taken = idToken();
+  if (taken === undefined) return tokens.claims();
+  const { issuer: issuerTemplate = '', client_id } = client;
+  return claimsOfIdToken(taken, { issuerTemplate, client_id, nonce, now: Date.now() / 1000 });
+}
+
+/** A provider that answers no userinfo has not said who signed in; that is judged by the caller, not an error. */
+async function readUserinfo(
+  { config }: ConfiguredClient,
+  client: OAuthClient,
+  accessToken: string,
+  subject: unknown,
+): Promise<Claims | undefined> {
+  if (client.userinfo_endpoint === undefined) return undefined;
+  const oidc = await import('openid-client');
+  try {
+    // Without an id_token there is no subject to compare with.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated
+    return await oidc.fetchUserInfo(config, accessToken, typeof subject === 'string' ? subject : oidc.skipSubjectCheck);
+  } catch {
+    return undefined;
+  }
+}
+
+function noRefreshToken(): CmsError {
+  return new CmsError(
+    'authorization_required',
+    'the provider granted no refresh token, so nothing could be kept signed in',
+    {
+      suggestions: [
+        'allow offline access for the client at the provider, and ask for it: --scope "… offline_access"',
+        'remove the consent that was given before in the account settings of the provider, then sign in again',
+      ],
+    },
+  );
+}
+
+/** Whatever a sign-in ran into, as the error that users see. `secrets` are redacted from the provider's words. */
+export function signInFailure(
+  error: unknown,
+  configured: ConfiguredClient | undefined,
+  secrets: readonly string[],
+): unknown {
+  if (error instanceof CmsError) return error;
+  for (let each: unknown = error; each instanceof Error; each = each.cause) {
+    if (each instanceof NoAnswer) return unreachable(each);
+  }
+  const {
+    name,
+    error: code,
+    error_description,
+  } = error as { name?: unknown; error?: unknown; error_description?: unknown };
+  if (name === 'AuthorizationResponseError' || name === 'ResponseBodyError') {
+    return refusal(String(code), describe(error_description, secrets));
+  }
+  const answer = configured?.observed();
+  if (answer !== undefined && answer.status !== 200) return answerFailure(answer, secrets);
+  return new CmsError(
+    'protocol_error',
+    `the provider's answer was refused: ${describe(detailOf(error), secrets) ?? 'unknown'}`,
+    { cause: error },
+  );
+}
+
+function answerFailure(answer: { status: number; body: string }, secrets: readonly string[]): CmsError {
+  const outcome = classifyTokenAnswer(answer, secrets);
+  if (outcome.kind === 'temporary') {
+    return new CmsError('temporarily_unavailable', outcome.message, {
+      suggestions: ['run the command again in a while'],
+    });
+  }
+  if (outcome.kind === 'granted')
+    return new CmsError('protocol_error', 'the provider answered in a way that cms cannot use');
+  return refusal(outcome.error, outcome.error_description);
+}
+
+const ADMINISTRATOR = 'ask the administrator of the organisation to allow this client';
+
+/** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5. */
+function refusal(code: string, description: string | undefined): CmsError {
+  const message = `the provider refused the sign-in: ${code}${description === undefined ? '' : ` (${description})`}`;
+  switch (code) {
+    case 'access_denied':
+    case 'authorization_declined':
+    case 'consent_required':
+      return new CmsError('access_denied', message, {
+        suggestions: ['sign in again and allow the access', ADMINISTRATOR],
+      });
+    case 'expired_token':
+    case 'bad_verification_code':
+    case 'code_expired':
+      return new CmsError('access_denied', 'the code expired before it was entered', {
+        suggestions: ['run the command again and enter the new code'],
+      });
+    case 'server_error':
+    case 'temporarily_unavailable':
+      return new CmsError('temporarily_unavailable', message, { suggestions: ['run the command again in a while'] });
+    case 'invalid_grant':
+    case 'login_required':
+    case 'interaction_required':
+      return new CmsError('access_denied', message, {
+        suggestions: ['run the command again; each code works once, and for a short while'],
+      });
+    default:
+      return new CmsError('client_invalid', message, {
+        suggestions: [
+          'check --client-id, --client-secret-file, --tenant and --scope against the registration at the provider',
+          ADMINISTRATOR,
+        ],
+      });
+  }
+}
+
+function detailOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  return messageOf(error) + inner;
+}

@@ -1,0 +1,101 @@
+/** The form of a sealed file: one JSON object, the secrets in it encrypted, everything else as additional data. Pure. */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { CmsError } from '../errors.ts';
+import type { GrantHeader, GrantRecord, GrantSecrets } from './grant.ts';
+
+const CIPHER = 'aes-256-gcm';
+const VERSION = 1;
+const TAG_BYTES = 16;
+export const NONCE_BYTES = 12;
+
+interface SealedFile {
+  version: number;
+  key_id: string;
+  header: GrantHeader;
+  nonce: string;
+  sealed: string;
+}
+
+export interface SealingKey {
+  key: Buffer;
+  id: string;
+}
+
+/** The text of the file. `nonce` must be random and never used again with this key (NIST SP 800-38D). */
+export function seal({ secrets, ...header }: GrantRecord, key: SealingKey, nonce: Buffer): string {
+  const cipher = createCipheriv(CIPHER, key.key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(additionalData(key.id, header));
+  const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  const file: SealedFile = {
+    version: VERSION,
+    key_id: key.id,
+    header,
+    nonce: nonce.toString('base64'),
+    sealed: sealed.toString('base64'),
+  };
+  return `${JSON.stringify(file)}\n`;
+}
+
+/**
+ * The inverse of `seal`.
+ * @throws CmsError `store_unavailable` when another key sealed it, `data_invalid` when it was changed or cut short
+ */
+export function unseal(text: string, key: SealingKey, name: string): GrantRecord {
+  const file = parse(text, name);
+  if (file.key_id !== key.id) {
+    throw new CmsError('store_unavailable', `${name} was sealed with the key ${file.key_id}, not with ${key.id}`, {
+      suggestions: ['bring the old key back, or sign in again: cms account add ADDRESS'],
+    });
+  }
+  try {
+    const sealed = Buffer.from(file.sealed, 'base64');
+    const decipher = createDecipheriv(CIPHER, key.key, Buffer.from(file.nonce, 'base64'), { authTagLength: TAG_BYTES });
+    decipher.setAAD(additionalData(file.key_id, file.header));
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    const plain = Buffer.concat([decipher.update(sealed.subarray(0, -TAG_BYTES)), decipher.final()]);
+    return { ...file.header, secrets: JSON.parse(plain.toString('utf8')) as GrantSecrets };
+  } catch (error) {
+    throw damaged(name, 'it does not pass its check', error);
+  }
+}
+
+/**
+ * What can be read without the key; not authenticated, so only for display.
+ * @throws CmsError `data_invalid`
+ */
+export function unsealedHeader(text: string, name: string): GrantHeader {
+  return parse(text, name).header;
+}
+
+function additionalData(keyId: string, header: GrantHeader): Buffer {
+  return Buffer.from(JSON.stringify([VERSION, keyId, header]));
+}
+
+function parse(text: string, name: string): SealedFile {
+  let file: Partial<SealedFile> | null;
+  try {
+    file = JSON.parse(text) as Partial<SealedFile> | null;
+  } catch (error) {
+    throw damaged(name, 'it is not JSON', error);
+  }
+  if (typeof file?.version === 'number' && file.version > VERSION) {
+    throw new CmsError('config_invalid', `${name} has version ${file.version}; this cms reads up to ${VERSION}`, {
+      suggestions: ['npm install -g cms-oauth@latest'],
+    });
+  }
+  const whole =
+    typeof file?.key_id === 'string' &&
+    typeof file.nonce === 'string' &&
+    typeof file.sealed === 'string' &&
+    typeof file.header?.address === 'string' &&
+    typeof file.header.grant_id === 'string';
+  if (!whole) throw damaged(name, 'parts of it are missing');
+  return file as SealedFile;
+}
+
+function damaged(name: string, why: string, cause?: unknown): CmsError {
+  return new CmsError('data_invalid', `the sealed file ${name} is damaged: ${why}`, {
+    cause,
+    suggestions: ['restore it from a backup, or sign in again: cms account add ADDRESS'],
+  });
+}

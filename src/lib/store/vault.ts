@@ -1,0 +1,111 @@
+/**
+ * The vault: one small sealed file per account, so that a rotation costs the same with ten accounts and ten thousand.
+ * The key is asked for once, on first use, and then kept in memory: a broker that has it goes on while the keyring is
+ * locked or gone.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Paths } from '../paths.ts';
+import { ensurePrivateFolder, readFileIfAny, removeFile, sweepTemporaries, writeFileDurable } from './files.ts';
+import type { GrantHeader, GrantRecord } from './grant.ts';
+import { acquireLock, type Lock } from './lock.ts';
+import { NONCE_BYTES, seal, type SealingKey, unseal, unsealedHeader } from './seal.ts';
+
+export class Vault {
+  readonly #paths: Paths;
+  readonly #openKey: () => Promise<SealingKey>;
+  #key: Promise<SealingKey> | undefined;
+
+  constructor(paths: Paths, openKey: () => Promise<SealingKey>) {
+    this.#paths = paths;
+    this.#openKey = openKey;
+  }
+
+  /**
+   * The key, asked from its source until that has once succeeded.
+   * @throws CmsError `store_locked`, `store_unavailable`
+   */
+  async key(): Promise<SealingKey> {
+    this.#key ??= this.#openKey();
+    try {
+      return await this.#key;
+    } catch (error) {
+      this.#key = undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * What is kept for `address`, or undefined.
+   * @throws CmsError `data_invalid` when the file is damaged, `store_locked`, `store_unavailable`, `io_error`
+   */
+  async read(address: string): Promise<GrantRecord | undefined> {
+    const path = this.#file(address);
+    const bytes = await readFileIfAny(path);
+    if (bytes === undefined) return undefined;
+    return unseal(bytes.toString('utf8'), await this.key(), path);
+  }
+
+  /**
+   * The part that needs no key, for display.
+   * @throws CmsError `data_invalid`, `io_error`
+   */
+  async readHeader(address: string): Promise<GrantHeader | undefined> {
+    const path = this.#file(address);
+    const bytes = await readFileIfAny(path);
+    return bytes && unsealedHeader(bytes.toString('utf8'), path);
+  }
+
+  /**
+   * Replaces what is kept for `record.address`; when this returns, it is on the disk. The caller holds the lock.
+   * @throws CmsError `store_locked`, `store_unavailable`, `io_error`; the old file then still stands
+   */
+  async write(record: GrantRecord): Promise<void> {
+    const key = await this.key();
+    await ensurePrivateFolder(this.#paths.vaultDir);
+    await writeFileDurable(this.#file(record.address), seal(record, key, randomBytes(NONCE_BYTES)));
+  }
+
+  async remove(address: string): Promise<void> {
+    await removeFile(this.#file(address));
+  }
+
+  /**
+   * The account's lock, between processes: whoever exchanges or writes holds it.
+   * @throws CmsError `temporarily_unavailable` after `timeoutMs`, `store_unavailable`, `io_error`
+   */
+  async lock(address: string, timeoutMs: number): Promise<Lock> {
+    await this.#ensureFolders();
+    return acquireLock(join(this.#paths.lockDir, `${fileName(address)}.lock`), timeoutMs);
+  }
+
+  /** Proves, before anybody signs in, that there is a key and that the folder can be written to. */
+  async probe(): Promise<void> {
+    await this.key();
+    await this.#ensureFolders();
+    const path = join(this.#paths.vaultDir, 'probe');
+    await writeFileDurable(path, randomBytes(1024));
+    await removeFile(path);
+  }
+
+  /** Removes what killed writers left behind. */
+  async sweep(): Promise<void> {
+    await this.#ensureFolders();
+    await sweepTemporaries(this.#paths.vaultDir);
+  }
+
+  async #ensureFolders(): Promise<void> {
+    await ensurePrivateFolder(this.#paths.stateDir);
+    await ensurePrivateFolder(this.#paths.vaultDir);
+    await ensurePrivateFolder(this.#paths.lockDir);
+  }
+
+  #file(address: string): string {
+    return join(this.#paths.vaultDir, `${fileName(address)}.sealed`);
+  }
+}
+
+/** A hash, so that no address can name a path, collide with another or tell a backup reader who has accounts. */
+function fileName(address: string): string {
+  return createHash('sha256').update(address).digest('hex');
+}

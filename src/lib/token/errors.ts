@@ -1,0 +1,62 @@
+/** The failures of the token service, in the words that users see. */
+import { type Account, type Protocol, PROTOCOLS } from '../accounts/account.ts';
+import { CmsError } from '../errors.ts';
+import type { GrantFailure, GrantHeader } from '../store/grant.ts';
+
+export function neverSignedIn(address: string): CmsError {
+  return new CmsError('authorization_required', `${address} has not been signed in`, {
+    suggestions: [`cms account add ${address}`],
+  });
+}
+
+export function authorizationRequired({ address, reason }: Pick<GrantHeader, 'address' | 'reason'>): CmsError {
+  const why = reason === undefined ? '' : ` (${reason.error}${reason.description ? `: ${reason.description}` : ''})`;
+  return new CmsError('authorization_required', `the sign-in of ${address} is no longer accepted${why}`, {
+    suggestions: [`cms account add ${address}`],
+  });
+}
+
+export function exchangeFailed(address: string, failure: GrantFailure, now: number): CmsError {
+  const wait = Math.ceil((failure.retry_at - now) / 1000);
+  const message = `no new token for ${address}: ${failure.message}`;
+  if (failure.code === 'client_invalid') {
+    return new CmsError('client_invalid', message, {
+      suggestions: [
+        `cms account add ${address} --client-id ID   # with a client that the provider accepts`,
+        `cms token ${address} --force-refresh        # once it is mended at the provider`,
+      ],
+    });
+  }
+  return new CmsError(failure.code, wait > 0 ? `${message}; next attempt in ${wait} s` : message, {
+    suggestions: [`cms token ${address} --force-refresh   # tries at once`],
+  });
+}
+
+export function isPasswordAccount(address: string): CmsError {
+  return new CmsError('password_account', `${address} logs in with an app password, it has no token`, {
+    suggestions: [`cms token ${address} --output password`],
+  });
+}
+
+export function hasNoPassword(address: string): CmsError {
+  return new CmsError('password_account', `${address} signs in with OAuth, it has no app password`, {
+    suggestions: [`cms token ${address}`],
+  });
+}
+
+/** @throws CmsError `protocol_not_granted` */
+export function requireProtocol(account: Account, protocol: Protocol): void {
+  if (account.protocols.includes(protocol)) return;
+  const wanted = PROTOCOLS.filter((each) => each === protocol || account.protocols.includes(each));
+  throw new CmsError('protocol_not_granted', `${account.address} was not signed in for ${protocol.toUpperCase()}`, {
+    suggestions: [`cms account add ${account.address} ${wanted.map((each) => `--protocol ${each}`).join(' ')}`],
+  });
+}
+
+export function bindingChanged(address: string): CmsError {
+  return new CmsError(
+    'config_invalid',
+    `the settings of ${address} changed since it signed in; its refresh token is not sent anywhere else`,
+    { suggestions: [`cms account add ${address}`] },
+  );
+}

@@ -1,0 +1,24 @@
+/** The one thing that the token service asks of the OAuth layer: a refresh token in, an outcome as a value out. */
+import type { OAuthClient } from '../accounts/account.ts';
+
+/** A token response, read but not judged by the clock. @see RFC 6749 section 5.1 */
+export interface Granted {
+  kind: 'granted';
+  access_token: string;
+  /** Seconds, clamped. */
+  expires_in: number;
+  /** Only where the provider rotates or issues one. */
+  refresh_token?: string;
+  scope?: string;
+}
+
+export type ExchangeOutcome =
+  | Granted
+  /** A well-formed error that only a person can mend. @see RFC 6749 section 5.2 */
+  | { kind: 'authorization_required'; error: string; error_description?: string }
+  /** The client, its secret or its permissions are wrong. */
+  | { kind: 'client_invalid'; error: string; error_description?: string }
+  /** Everything else: network, time-outs, 5xx, 429, pages instead of JSON. */
+  | { kind: 'temporary'; message: string; retry_after?: number };
+
+export type Exchange = (client: OAuthClient, refreshToken: string, clientSecret?: string) => Promise<ExchangeOutcome>;

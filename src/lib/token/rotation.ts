@@ -1,0 +1,98 @@
+/** What an exchange leaves behind: pure steps from one grant record to the next. */
+import type { OAuthClient } from '../accounts/account.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { GrantRecord, GrantSecrets } from '../store/grant.ts';
+import type { Granted } from './exchange.ts';
+import { retryAfterClientError, retryAt } from './schedule.ts';
+
+/** Noted before the request goes out; writing it also proves that the answer can be stored. */
+export function withAttempt(record: GrantRecord, now: number): GrantRecord {
+  return { ...record, secrets: { ...record.secrets, attempt: { at: now } } };
+}
+
+/**
+ * After a successful exchange with `used`. A rotated token stands beside the one that brought it, until it has been
+ * accepted itself; one that was not rotated has just been accepted.
+ */
+export function withGranted(record: GrantRecord, used: string, granted: Granted, now: number): GrantRecord {
+  const { reason: _reason, failure: _failure, secrets, ...kept } = record;
+  const { attempt: _attempt, previous_refresh_token: _previous, scope, ...rest } = secrets;
+  const rotated = granted.refresh_token !== undefined && granted.refresh_token !== used;
+  const next: GrantSecrets = {
+    ...rest,
+    refresh_token: granted.refresh_token ?? used,
+    refresh_token_accepted: !rotated,
+    ...(rotated && { previous_refresh_token: used }),
+    access_token: granted.access_token,
+  };
+  const grantedScope = granted.scope ?? scope;
+  if (grantedScope !== undefined) next.scope = grantedScope;
+  return {
+    ...kept,
+    state: 'active',
+    issued_at: now,
+    expires_at: now + granted.expires_in * 1000,
+    secrets: next,
+  };
+}
+
+/** After a well-formed refusal. Nothing is deleted: only a new sign-in replaces a refresh token. */
+export function withRefusal(
+  record: GrantRecord,
+  error: string,
+  description: string | undefined,
+  now: number,
+): GrantRecord {
+  const { failure: _failure, ...kept } = record;
+  return {
+    ...kept,
+    state: 'authorization_required',
+    reason: { error, ...(description !== undefined && { description }), at: now },
+    secrets: withoutAttempt(record.secrets),
+  };
+}
+
+export interface Failure {
+  code: Extract<ErrorCode, 'temporarily_unavailable' | 'client_invalid'>;
+  message: string;
+  retryAfterSeconds?: number;
+}
+
+/** After anything else. `random` is 0 … 1. */
+export function withFailure(record: GrantRecord, failure: Failure, now: number, random: number): GrantRecord {
+  const count = (record.failure?.count ?? 0) + 1;
+  const retry_at =
+    failure.code === 'client_invalid'
+      ? retryAfterClientError(now)
+      : retryAt(now, count, random, failure.retryAfterSeconds);
+  return {
+    ...record,
+    failure: { code: failure.code, message: failure.message, at: now, retry_at, count },
+    secrets: withoutAttempt(record.secrets),
+  };
+}
+
+/** The refresh tokens worth sending, in order: the one before only while the newest has never been accepted. */
+export function refreshTokensToTry(secrets: GrantSecrets): string[] {
+  const { refresh_token: current, previous_refresh_token: previous, refresh_token_accepted: accepted } = secrets;
+  return [current, accepted ? undefined : previous].filter((token) => token !== undefined);
+}
+
+/** Whether the refresh token was issued by this server to this client. */
+export function isBoundTo(secrets: GrantSecrets, client: OAuthClient): boolean {
+  const { binding } = secrets;
+  return (
+    binding?.token_endpoint === client.token_endpoint &&
+    binding.client_id === client.client_id &&
+    binding.issuer === client.issuer
+  );
+}
+
+export function bindingOf(client: OAuthClient): NonNullable<GrantSecrets['binding']> {
+  const { issuer, token_endpoint, client_id } = client;
+  return { token_endpoint, client_id, ...(issuer !== undefined && { issuer }) };
+}
+
+function withoutAttempt({ attempt: _attempt, ...secrets }: GrantSecrets): GrantSecrets {
+  return secrets;
+}

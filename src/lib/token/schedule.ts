@@ -1,0 +1,97 @@
+/**
+ * When a token is good enough, when it is refreshed, and when a failed exchange is tried again. Pure: times in
+ * milliseconds since the epoch come in, decisions go out.
+ */
+import type { GrantFailure, GrantRecord } from '../store/grant.ts';
+
+export const DEFAULT_MIN_VALIDITY_SECONDS = 600;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const DAY = 24 * 60 * MINUTE;
+
+/** RFC 6749 section 5.1 leaves a missing `expires_in` to the provider's documents; an hour is what most of them use. */
+const DEFAULT_LIFETIME_SECONDS = 3600;
+const MAX_LIFETIME_SECONDS = 7 * 24 * 3600;
+/** A wish for longer validity may not make us hammer the provider. */
+const MIN_EXCHANGE_INTERVAL = MINUTE;
+/** How far into the future an issue time may lie before the clock must have been set back. */
+const CLOCK_TOLERANCE = MINUTE;
+/** Refreshes of accounts that nobody asks for: often enough for any idle limit that providers are known to have. */
+const KEEP_ALIVE_INTERVAL = 3 * DAY;
+const FIRST_BACKOFF = SECOND;
+const MAX_BACKOFF = 5 * MINUTE;
+const CLIENT_ERROR_BACKOFF = 60 * MINUTE;
+const MAX_RETRY_AFTER = 60 * MINUTE;
+
+export interface Demand {
+  /** When the request was made. */
+  began: number;
+  minValiditySeconds: number;
+  /** A token issued before the request does not do. */
+  force: boolean;
+}
+
+type Token = Pick<GrantRecord, 'issued_at' | 'expires_at'>;
+
+/** `expires_in` of a token response in seconds, clamped to 0 … 7 days; text of digits is taken, nonsense is an hour. */
+export function lifetimeSeconds(expiresIn: unknown): number {
+  const seconds =
+    typeof expiresIn === 'string' && /^\d{1,12}(?:\.\d+)?$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
+  if (typeof seconds !== 'number' || Number.isNaN(seconds)) return DEFAULT_LIFETIME_SECONDS;
+  return Math.min(Math.max(seconds, 0), MAX_LIFETIME_SECONDS);
+}
+
+/** Whether the access token is still accepted by servers, as far as its times say. */
+export function isUnexpired(token: Token, now: number): boolean {
+  const { issued_at: issued, expires_at: expires } = token;
+  // Issued in the future: the clock was set back, and nobody knows how long this token still lives.
+  return issued !== undefined && expires !== undefined && now < expires && issued <= now + CLOCK_TOLERANCE;
+}
+
+/** Whether the token that is there answers the demand, without asking the provider. */
+export function answers(token: Token, demand: Demand, now: number): boolean {
+  const { issued_at: issued, expires_at: expires } = token;
+  if (issued === undefined || expires === undefined) return false;
+  // Issued since the request began: whatever its lifetime, there is no newer one to be had.
+  if (issued >= demand.began && issued <= now + CLOCK_TOLERANCE) return true;
+  if (demand.force || !isUnexpired(token, now)) return false;
+  return expires - now >= effectiveMinimum(token, demand.minValiditySeconds) || now - issued < MIN_EXCHANGE_INTERVAL;
+}
+
+/** The smaller of what was asked for and half the issued lifetime, in milliseconds. */
+function effectiveMinimum(
+  { issued_at: issued = 0, expires_at: expires = 0 }: Token,
+  minValiditySeconds: number,
+): number {
+  return Math.min(minValiditySeconds * SECOND, (expires - issued) / 2);
+}
+
+/**
+ * When to refresh without being asked: before the default demand would have to wait, spread by `random` (0 … 1) so
+ * that accounts added together drift apart. Accounts that nobody asked for in a day are only kept alive.
+ */
+export function refreshAt(record: GrantRecord, lastAskedAt: number, now: number, random: number): number {
+  const { issued_at: issued = record.signed_in_at, expires_at: expires = 0 } = record;
+  if (now - lastAskedAt > DAY) return issued + KEEP_ALIVE_INTERVAL * (1 - random / 10);
+  const minimum = effectiveMinimum(record, DEFAULT_MIN_VALIDITY_SECONDS);
+  return expires - minimum * (1.1 + random / 2);
+}
+
+/**
+ * When to try again after the `count`th temporary failure in a row: what the provider said, within an hour; else full
+ * jitter under a doubling bound of 1 s to 5 min.
+ */
+export function retryAt(now: number, count: number, random: number, retryAfterSeconds?: number): number {
+  if (retryAfterSeconds !== undefined) return now + Math.min(Math.max(retryAfterSeconds * SECOND, 0), MAX_RETRY_AFTER);
+  return now + random * Math.min(FIRST_BACKOFF * 2 ** count, MAX_BACKOFF);
+}
+
+/** Whether the next attempt has to wait; not for a failure noted by a clock that has been set back since. */
+export function mustWait({ at, retry_at }: Pick<GrantFailure, 'at' | 'retry_at'>, now: number): boolean {
+  return at <= now + CLOCK_TOLERANCE && now < retry_at;
+}
+
+/** A wrong client stays wrong until somebody mends it. */
+export function retryAfterClientError(now: number): number {
+  return now + CLIENT_ERROR_BACKOFF;
+}

@@ -1,0 +1,302 @@
+/**
+ * The token service: a fresh access token for an account, or a named reason why there is none.
+ *
+ * Invariants:
+ * - One exchange per account at a time: one flight in this process, one lock between processes.
+ * - A refresh token leaves the disk only by a newer one that is on the disk.
+ * - What was exchanged is stored before it is served. Where storing fails, the lock is kept, the grant stays in memory
+ *   and storing is tried again: nobody else may use the older refresh token in the meantime.
+ * - An error never deletes a refresh token; only a well-formed refusal says that a person is needed.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Account, OAuthAccount } from '../accounts/account.ts';
+import { CmsError, messageOf, toCmsError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { GrantRecord } from '../store/grant.ts';
+import type { Lock } from '../store/lock.ts';
+import type { Vault } from '../store/vault.ts';
+import {
+  authorizationRequired,
+  bindingChanged,
+  exchangeFailed,
+  hasNoPassword,
+  isPasswordAccount,
+  neverSignedIn,
+} from './errors.ts';
+import type { Exchange, ExchangeOutcome } from './exchange.ts';
+import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
+import { answers, DEFAULT_MIN_VALIDITY_SECONDS, type Demand, isUnexpired, mustWait } from './schedule.ts';
+
+/** Longer than an exchange with its retry of the previous token can take. */
+const LOCK_TIMEOUT_MS = 30_000;
+/** How long a process that ends after its answer goes on trying to store what it was granted. */
+const STORE_PATIENCE_MS = 15_000;
+const STORE_RETRY_MS = 500;
+
+export interface TokenRequest {
+  /** Seconds that the token must still live; capped at half its issued lifetime. Default 600. */
+  minValiditySeconds?: number;
+  /** Exchange even if the token is fresh, and even if a person seems to be needed. */
+  forceRefresh?: boolean;
+}
+
+export interface AccessToken {
+  access_token: string;
+  token_type: 'Bearer';
+  /** Milliseconds since the epoch. */
+  expires_at: number;
+}
+
+export interface TokenServiceOptions {
+  vault: Vault;
+  exchange: Exchange;
+  log: Logger;
+  now: () => number;
+  /** 0 … 1 */
+  random: () => number;
+  /** The process stays (a broker): what could not be stored is kept and stored later, instead of waiting for it. */
+  resident?: boolean;
+}
+
+/** Granted, but not on the disk yet. */
+interface Unstored {
+  record: GrantRecord;
+  lock: Lock;
+}
+
+export class TokenService {
+  readonly #options: TokenServiceOptions;
+  readonly #records = new Map<string, GrantRecord>();
+  readonly #flights = new Map<string, Promise<GrantRecord>>();
+  readonly #unstored = new Map<string, Unstored>();
+
+  constructor(options: TokenServiceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * An access token that fulfils the request, exchanged if need be.
+   * @throws CmsError `authorization_required`, `temporarily_unavailable`, `client_invalid`, `config_invalid`,
+   * `password_account`, `store_locked`, `store_unavailable`, `data_invalid`, `io_error`
+   */
+  async accessToken(account: Account, request: TokenRequest = {}): Promise<AccessToken> {
+    const cached = this.cached(account, request);
+    if (cached !== undefined) return cached;
+    if (account.kind === 'password') throw isPasswordAccount(account.address);
+    return tokenOf(await this.#fly(account, this.#demand(request)));
+  }
+
+  /** The token at hand, if it fulfils the request; never waits, never asks anybody. */
+  cached(account: Account, request: TokenRequest = {}): AccessToken | undefined {
+    const record = this.#records.get(account.address);
+    if (record === undefined || !answers(record, this.#demand(request), this.#options.now())) return undefined;
+    return tokenOf(record);
+  }
+
+  /**
+   * The app password of an account without OAuth.
+   * @throws CmsError `password_account` for an OAuth account, `authorization_required`, `store_locked`, …
+   */
+  async password(account: Account): Promise<string> {
+    if (account.kind !== 'password') throw hasNoPassword(account.address);
+    const { secrets } = await this.#load(account.address);
+    if (secrets.password === undefined) throw neverSignedIn(account.address);
+    return secrets.password;
+  }
+
+  /** What is known of the account's grant in this process; the disk is not asked. */
+  known(address: string): GrantRecord | undefined {
+    return this.#records.get(address);
+  }
+
+  /** Loads the grant if it is not known yet. @throws CmsError as `accessToken` */
+  async load(account: Account): Promise<GrantRecord> {
+    return this.#load(account.address);
+  }
+
+  /** Accounts whose newest grant is in memory only: DEGRADED. */
+  get unstored(): string[] {
+    return [...this.#unstored.keys()];
+  }
+
+  /** Forgets what was read, so that the next request reads the disk: after a sign-in or removal elsewhere. */
+  forget(address?: string): void {
+    if (address === undefined) this.#records.clear();
+    else this.#records.delete(address);
+    for (const [each, { record }] of this.#unstored) this.#records.set(each, record);
+  }
+
+  /** Tries again to store what could not be stored; called by the broker's ticker and before it ends. */
+  async storeUnstored(): Promise<void> {
+    for (const [address, unstored] of this.#unstored) {
+      try {
+        await this.#options.vault.write(unstored.record);
+        this.#unstored.delete(address);
+        await unstored.lock[Symbol.asyncDispose]();
+        this.#options.log.info('stored after all', { account: address });
+      } catch (error) {
+        this.#options.log.error('cannot store a new grant; it is kept in memory', {
+          account: address,
+          reason: messageOf(error),
+        });
+      }
+    }
+  }
+
+  #demand({ minValiditySeconds = DEFAULT_MIN_VALIDITY_SECONDS, forceRefresh = false }: TokenRequest): Demand {
+    return { began: this.#options.now(), minValiditySeconds, force: forceRefresh };
+  }
+
+  async #load(address: string): Promise<GrantRecord> {
+    const record = this.#records.get(address) ?? (await this.#options.vault.read(address));
+    if (record === undefined) throw neverSignedIn(address);
+    this.#records.set(address, record);
+    return record;
+  }
+
+  /** Joins the exchange under way, or begins one. Whoever joins gets its outcome, good or bad. */
+  #fly(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
+    const { address } = account;
+    const under = this.#flights.get(address);
+    if (under !== undefined) return under;
+    const flight = this.#serveOrExchange(account, demand).finally(() => this.#flights.delete(address));
+    this.#flights.set(address, flight);
+    return flight;
+  }
+
+  async #serveOrExchange(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
+    const known = await this.#load(account.address);
+    if (answers(known, demand, this.#options.now())) return known;
+    if (this.#unstored.has(account.address)) return this.#serveUnstored(known);
+    const refusal = this.#reasonNotToExchange(account, known, demand);
+    if (refusal !== undefined) return this.#serveOld(known, demand, refusal);
+    const lock = await this.#options.vault.lock(account.address, LOCK_TIMEOUT_MS);
+    try {
+      return await this.#underLock(account, demand, lock);
+    } finally {
+      // A grant that is only in memory keeps its lock.
+      if (this.#unstored.get(account.address)?.lock !== lock) await lock[Symbol.asyncDispose]();
+    }
+  }
+
+  /** No exchange while the newest refresh token is not on the disk: the next one might not get there either. */
+  #serveUnstored(record: GrantRecord): GrantRecord {
+    if (isUnexpired(record, this.#options.now())) return record;
+    throw new CmsError('io_error', `the newest grant of ${record.address} cannot be stored`, {
+      suggestions: ['cms status', 'df -h'],
+    });
+  }
+
+  async #underLock(account: OAuthAccount, demand: Demand, lock: Lock): Promise<GrantRecord> {
+    const { vault, now } = this.#options;
+    // Another process may have rotated or signed in anew while this one waited.
+    this.#records.delete(account.address);
+    const record = await this.#load(account.address);
+    if (answers(record, demand, now())) return record;
+    const refusal = this.#reasonNotToExchange(account, record, demand);
+    if (refusal !== undefined) return this.#serveOld(record, demand, refusal);
+    const noted = withAttempt(record, now());
+    await vault.write(noted);
+    const next = await this.#exchange(account, noted);
+    await this.#store(next, lock);
+    if (next.state === 'active' && next.failure === undefined) return next;
+    return this.#serveOld(next, demand, this.#failureOf(next));
+  }
+
+  #reasonNotToExchange(account: OAuthAccount, record: GrantRecord, demand: Demand): CmsError | undefined {
+    if (!isBoundTo(record.secrets, account.client)) return bindingChanged(account.address);
+    if (record.secrets.refresh_token === undefined) return neverSignedIn(account.address);
+    const { failure } = record;
+    // One attempt serves all who were waiting for it.
+    if (failure !== undefined && failure.at >= demand.began) return this.#failureOf(record);
+    if (demand.force) return undefined;
+    if (record.state === 'authorization_required') return authorizationRequired(record);
+    if (failure !== undefined && mustWait(failure, this.#options.now())) return this.#failureOf(record);
+    return undefined;
+  }
+
+  /** A token that still lives beats an error, unless a new one was insisted on. */
+  #serveOld(record: GrantRecord, demand: Demand, failure: CmsError): GrantRecord {
+    if (!demand.force && isUnexpired(record, this.#options.now())) return record;
+    throw failure;
+  }
+
+  #failureOf(record: GrantRecord): CmsError {
+    if (record.state === 'authorization_required') return authorizationRequired(record);
+    const { failure } = record;
+    if (failure === undefined) return neverSignedIn(record.address);
+    return exchangeFailed(record.address, failure, this.#options.now());
+  }
+
+  async #exchange(account: OAuthAccount, record: GrantRecord): Promise<GrantRecord> {
+    const { exchange, now, random, log } = this.#options;
+    let next = record;
+    for (const refreshToken of refreshTokensToTry(record.secrets)) {
+      const outcome = await exchange(account.client, refreshToken, record.secrets.client_secret);
+      logOutcome(log, account, outcome);
+      if (outcome.kind === 'granted') return withGranted(record, refreshToken, outcome, now());
+      if (outcome.kind === 'temporary') {
+        const { message, retry_after: retryAfterSeconds } = outcome;
+        const failure = {
+          code: 'temporarily_unavailable',
+          message,
+          ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+        } as const;
+        return withFailure(record, failure, now(), random());
+      }
+      if (outcome.kind === 'client_invalid') {
+        return withFailure(record, { code: 'client_invalid', message: describe(outcome) }, now(), random());
+      }
+      next = withRefusal(record, outcome.error, outcome.error_description, now());
+    }
+    return next;
+  }
+
+  async #store(record: GrantRecord, lock: Lock): Promise<void> {
+    this.#records.set(record.address, record);
+    const patience = this.#options.resident ? 0 : STORE_PATIENCE_MS;
+    const deadline = performance.now() + patience;
+    for (;;) {
+      try {
+        await this.#options.vault.write(record);
+        return;
+      } catch (error) {
+        // Only what was exchanged is worth keeping for; a lost failure note costs nothing.
+        if (record.failure !== undefined || record.state !== 'active') return;
+        if (performance.now() >= deadline) {
+          this.#keepUnstored(record, lock, error);
+          return;
+        }
+      }
+      await sleep(STORE_RETRY_MS);
+    }
+  }
+
+  #keepUnstored(record: GrantRecord, lock: Lock, error: unknown): void {
+    const failure = toCmsError(error);
+    if (!this.#options.resident) throw failure;
+    this.#unstored.set(record.address, { record, lock });
+    this.#options.log.error('cannot store a new grant; it is kept in memory', {
+      account: record.address,
+      reason: failure.message,
+    });
+  }
+}
+
+function tokenOf(record: GrantRecord): AccessToken {
+  const { access_token } = record.secrets;
+  if (access_token === undefined || record.expires_at === undefined) throw neverSignedIn(record.address);
+  return { access_token, token_type: 'Bearer', expires_at: record.expires_at };
+}
+
+function describe({ error, error_description }: { error: string; error_description?: string }): string {
+  return error_description === undefined ? error : `${error} (${error_description})`;
+}
+
+function logOutcome(log: Logger, account: OAuthAccount, outcome: ExchangeOutcome): void {
+  const fields = { account: account.address, endpoint: account.client.token_endpoint };
+  if (outcome.kind === 'granted') log.info('refreshed', { ...fields, expires_in: outcome.expires_in });
+  else if (outcome.kind === 'temporary')
+    log.warn('refresh failed, will be tried again', { ...fields, reason: outcome.message });
+  else log.error('refresh refused', { ...fields, reason: describe(outcome) });
+}
