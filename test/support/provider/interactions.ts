@@ -23,8 +23,8 @@ export async function answerInteraction(
   response: ServerResponse,
 ): Promise<void> {
   const interaction = await provider.interactionDetails(request, response).catch((error: unknown) => String(error));
-  if (typeof interaction === 'string') return void sendPage(response, 400, errorPage({ error: interaction }));
-  if (request.method !== 'POST') return void sendPage(response, 200, pageOf(interaction, request.url ?? '/'));
+  if (typeof interaction === 'string') return sendPage(response, 400, errorPage({ error: interaction }));
+  if (request.method !== 'POST') return sendPage(response, 200, pageOf(interaction, request.url ?? '/'));
   const form = new URLSearchParams(await text(request));
   if (interaction.prompt.name === 'login') return finishLogin(provider, request, response, form);
   const result = form.get('consent') === 'allow' ? await grant(provider, interaction, consent) : DECLINED;
@@ -47,7 +47,7 @@ async function finishLogin(
 ): Promise<void> {
   const accountId = form.get('login')?.trim() ?? '';
   if (accountId === '' || form.get('password') === WRONG_PASSWORD) {
-    return void sendPage(response, 401, loginPage(request.url ?? '/', accountId, 'Wrong name or password'));
+    return sendPage(response, 401, loginPage(request.url ?? '/', accountId, 'Wrong name or password'));
   }
   await provider.interactionFinished(request, response, { login: { accountId } }, { mergeWithLastSubmission: false });
 }
@@ -71,7 +71,7 @@ async function grant(
   return { consent: { grantId: await given.save() } };
 }
 
-function sendPage(response: ServerResponse, status: number, html: string): void {
+async function sendPage(response: ServerResponse, status: number, html: string): Promise<void> {
   response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(html);
 }
 
