@@ -1,0 +1,32 @@
+/** Root hooks of the test run: names what was left out, and lets nothing be left out where all of it is required. */
+import type { Context, RootHookObject, Suite } from 'mocha';
+import { isStrict, leftOut, summaryOf } from './requirements.ts';
+
+export const mochaHooks: RootHookObject = {
+  afterAll(this: Context) {
+    if (!isStrict()) return;
+    const pending = pendingTests(rootOf(this));
+    if (pending.length === 0) return;
+    throw new Error(`CMS_E2E=required, but ${pending.length} tests did not run:\n${pending.join('\n')}`);
+  },
+};
+
+/** After the reporter's own last words. */
+export function mochaGlobalTeardown(): void {
+  const summary = summaryOf(leftOut());
+  if (summary !== undefined) process.stderr.write(`\n${summary}\n`);
+}
+
+function rootOf(context: Context): Suite | undefined {
+  let suite = context.test?.parent;
+  while (suite?.parent !== undefined) suite = suite.parent;
+  return suite;
+}
+
+function pendingTests(root: Suite | undefined): string[] {
+  const titles: string[] = [];
+  root?.eachTest((test) => {
+    if (test.isPending()) titles.push(`  - ${test.fullTitle()}`);
+  });
+  return titles;
+}

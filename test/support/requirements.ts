@@ -1,0 +1,145 @@
+/**
+ * What a test needs of the machine. Where it is missing the test is left out and named at the end, together with the
+ * command that installs it; with CMS_E2E=required it fails instead.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Context, Suite } from 'mocha';
+
+export type Requirement = keyof typeof REQUIREMENTS;
+
+interface Need {
+  /** Debian packages that bring it; none where it is a matter of who runs the tests. */
+  packages: readonly string[];
+  present: () => boolean;
+  otherwise?: string;
+}
+
+const REQUIREMENTS = {
+  exim4: need(['exim4-daemon-light'], () => hasPrograms('exim4')),
+  dbus: need(['dbus'], () => hasPrograms('dbus-daemon', 'dbus-send')),
+  'gnome-keyring': need(['gnome-keyring', 'libsecret-tools', 'dbus'], () =>
+    hasPrograms('gnome-keyring-daemon', 'secret-tool', 'dbus-daemon', 'dbus-send'),
+  ),
+  chromium: need(['chromium'], () => isExecutable('/usr/bin/chromium')),
+  sudo: need(['sudo'], () => succeeds('sudo', '-n', 'true'), 'sudo without a password'),
+  'unshare-mounts': need(
+    ['util-linux'],
+    () => succeeds('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
+    'root with CAP_SYS_ADMIN',
+  ),
+  socat: need(['socat'], () => hasPrograms('socat')),
+  tmux: need(['tmux'], () => hasPrograms('tmux')),
+  'second-user': need([], () => process.getuid?.() === 0 && succeeds('getent', 'passwd', 'nobody'), 'root'),
+};
+
+function need(packages: readonly string[], present: () => boolean, otherwise?: string): Need {
+  return { packages, present, ...(otherwise === undefined ? {} : { otherwise }) };
+}
+
+/** Whether a missing thing is a failure. */
+export function isStrict(env: NodeJS.ProcessEnv = process.env): boolean {
+  return env.CMS_E2E === 'required';
+}
+
+/**
+ * Leaves the test, or all tests of the suite, out unless the machine has everything that is named. Call it with `this`
+ * of a test, of a `before` or of a `describe`.
+ */
+export function requires(context: Context | Suite, ...names: Requirement[]): void {
+  if (isSuite(context)) {
+    context.beforeAll(function () {
+      requires(this, ...names);
+    });
+    return;
+  }
+  const missing = names.filter((name) => !isPresent(name));
+  if (missing.length === 0) return;
+  if (isStrict()) throw new Error(`missing: ${missing.map(explain).join('; ')}`);
+  for (const title of titlesOf(context)) leftOut().push({ title, missing });
+  context.skip();
+}
+
+export function isPresent(name: Requirement): boolean {
+  const { known } = registry();
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  const present = REQUIREMENTS[name].present();
+  known.set(name, present);
+  return present;
+}
+
+export interface LeftOut {
+  title: string;
+  missing: readonly Requirement[];
+}
+
+/** The tests left out so far. */
+export function leftOut(): LeftOut[] {
+  return registry().leftOut;
+}
+
+/** @returns undefined when no test was left out */
+export function summaryOf(left: readonly LeftOut[]): string | undefined {
+  if (left.length === 0) return undefined;
+  const lines = left.map(({ title, missing }) => `  - ${title} (needs ${missing.join(', ')})`);
+  const missing = [...new Set(left.flatMap((entry) => entry.missing))];
+  const packages = [...new Set(missing.flatMap((name) => REQUIREMENTS[name].packages))].sort();
+  const install = packages.length === 0 ? [] : [`To run them too: apt-get install ${packages.join(' ')}`];
+  const others = missing.map((name) => [name, REQUIREMENTS[name].otherwise] as const);
+  const notes = others.flatMap(([name, note]) => (note === undefined ? [] : [`${name} needs ${note}.`]));
+  return [`${left.length} tests were left out:`, ...lines, ...install, ...notes].join('\n');
+}
+
+function explain(name: Requirement): string {
+  const { packages, otherwise } = REQUIREMENTS[name];
+  const ways = [...(packages.length === 0 ? [] : [`apt-get install ${packages.join(' ')}`]), otherwise ?? ''];
+  return `${name} (${ways.filter((way) => way !== '').join(', or ')})`;
+}
+
+function isSuite(context: Context | Suite): context is Suite {
+  return 'beforeAll' in context;
+}
+
+function titlesOf(context: Context): string[] {
+  const runnable = context.test;
+  if (runnable === undefined) return ['a test'];
+  // In a "before all" hook `currentTest` is merely the first of those that it stands in front of.
+  if (!runnable.title.startsWith('"before all"')) return [(context.currentTest ?? runnable).fullTitle()];
+  const titles: string[] = [];
+  runnable.parent?.eachTest((test) => titles.push(test.fullTitle()));
+  return titles;
+}
+
+interface Registry {
+  leftOut: LeftOut[];
+  known: Map<Requirement, boolean>;
+}
+
+const REGISTRY = Symbol.for('cms.test.requirements');
+
+/** In the process and not in the module, which the runner may load a second time for its hooks. */
+function registry(): Registry {
+  const holder = globalThis as unknown as Record<symbol, Registry | undefined>;
+  return (holder[REGISTRY] ??= { leftOut: [], known: new Map() });
+}
+
+function hasPrograms(...names: string[]): boolean {
+  // Daemons live in sbin, which an ordinary user's PATH may lack.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return names.every((name) => folders.some((folder) => isExecutable(join(folder, name))));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function succeeds(file: string, ...args: string[]): boolean {
+  return spawnSync(file, args, { stdio: 'ignore', timeout: 5000 }).status === 0;
+}
