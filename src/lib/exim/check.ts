@@ -1,0 +1,76 @@
+/** What exim itself says about a configuration: whether it is one, and which way the mail of each sender takes. */
+import { messageOf } from '../errors.ts';
+import type { Run } from './exim4.ts';
+import { type Entry, entryFor, fieldsOf } from './smart-hosts-file.ts';
+import type { SmartHost } from './smart-hosts.ts';
+
+export interface CheckedSender {
+  sender: string;
+  /** Key of the line used, or undefined when none fits. */
+  line: string | undefined;
+  host: string | undefined;
+  account: string | undefined;
+  ok: boolean;
+  /** The transport, or why exim would not deliver now. */
+  detail: string;
+}
+
+export interface Exim {
+  run: Run;
+  /** Path of the binary. */
+  binary: string;
+  /** The configuration to use in place of the installed one. */
+  configFile: string;
+}
+
+/** Undefined when `exim4 -bV` takes the configuration, else what it says. */
+export async function judgeConfig({ run, binary, configFile }: Exim): Promise<string | undefined> {
+  const { status, stdout, stderr } = await run([binary, '-C', configFile, '-bV']);
+  if (status === 0) return undefined;
+  const said = `${stderr}\n${stdout}`.split('\n').filter((line) => /config|exim4?\.conf|unknown|error/i.test(line));
+  return said.join('\n').trim() || `exim4 -bV ends with ${status}`;
+}
+
+/** The senders to try: every address and one address of every domain, `<>` for the `*` line. */
+export function sendersOf(lines: readonly SmartHost[]): string[] {
+  return lines.map(({ key }) => {
+    if (key === '*') return '';
+    return key.includes('@') ? key : `postmaster@${key}`;
+  });
+}
+
+/** Routes a mail from `sender` as `exim4 -bt` does; nothing is sent. */
+export async function checkSender(exim: Exim, entries: readonly Entry[], sender: string): Promise<CheckedSender> {
+  const entry = entryFor(entries, sender);
+  const fields = entry === undefined ? new Map<string, string>() : fieldsOf(entry);
+  const route = await routeOf(exim, sender);
+  return {
+    sender: `<${sender}>`,
+    line: entry?.key,
+    host: fields.get('host')?.replace('::', ':'),
+    account: fields.get('account') ?? fields.get('user'),
+    ...route,
+  };
+}
+
+async function routeOf({ run, binary, configFile }: Exim, sender: string): Promise<{ ok: boolean; detail: string }> {
+  const recipient = sender === '' ? 'postmaster@example.org' : sender;
+  try {
+    const answer = await run([binary, '-C', configFile, '-f', sender === '' ? '<>' : sender, '-bt', recipient]);
+    return parseRoute(answer.stdout, answer.stderr);
+  } catch (error) {
+    return { ok: false, detail: messageOf(error) };
+  }
+}
+
+/** The transport that `exim4 -bt` found, or its reason. */
+export function parseRoute(stdout: string, stderr = ''): { ok: boolean; detail: string } {
+  const transport = /router = \S+, transport = (\S+)/.exec(stdout)?.[1];
+  if (transport !== undefined) return { ok: true, detail: transport };
+  const said = `${stdout}\n${stderr}`.split('\n').find((line) => line.trim() !== '') ?? 'exim says nothing';
+  const reason = /(?:cannot be resolved at this time|is undeliverable)(?::\s*(.*))?/.exec(said);
+  return { ok: false, detail: reason === null ? said.trim() : (reason[1] ?? HIDDEN_REASON) };
+}
+
+// exim tells a caller without privileges that it waits, not why.
+const HIDDEN_REASON = 'not now; exim tells root the reason: sudo cms exim-config --check';

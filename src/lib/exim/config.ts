@@ -1,0 +1,43 @@
+/** The configuration of exim, whole or by section. Pure; holds paths, names and domains, never account data. */
+import { AUTHENTICATORS_SECTION } from './authenticators.ts';
+import { ACL_SECTION, mainSection, RETRY_SECTION, rewriteSection } from './main.ts';
+import { type EximOptions, validateOptions } from './options.ts';
+import { routersSection } from './routers.ts';
+import { transportsSection } from './transports.ts';
+
+export const SECTIONS = ['config', 'authenticators', 'smart-hosts', 'transports', 'routers'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+/**
+ * One section of the configuration, or all of it for `config`.
+ * @throws CmsError `config_invalid`, `data_invalid` for an option that cannot stand in configuration text
+ */
+export function renderConfig(options: EximOptions, section: Exclude<Section, 'smart-hosts'> = 'config'): string {
+  const valid = validateOptions(options);
+  switch (section) {
+    case 'authenticators':
+      return AUTHENTICATORS_SECTION;
+    case 'transports':
+      return transportsSection(valid);
+    case 'routers':
+      return routersSection(valid);
+    case 'config':
+      return [
+        header(valid),
+        mainSection(valid),
+        ACL_SECTION,
+        routersSection(valid),
+        transportsSection(valid),
+        RETRY_SECTION,
+        rewriteSection(valid),
+        AUTHENTICATORS_SECTION,
+      ].join('\n');
+  }
+}
+
+function header({ smartHostsFile }: EximOptions): string {
+  return `# exim4.conf: everything that programs on this host mail goes out through mail accounts, by the sender's address.
+# Made by "cms exim-config". It relays and does nothing else. Accounts stand in ${smartHostsFile}
+# alone, one line each; logins come from the broker, "cms serve".
+`;
+}

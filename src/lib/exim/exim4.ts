@@ -1,0 +1,66 @@
+/** Running exim4 and what it needs. The only file here that starts processes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { CmsError, messageOf } from '../errors.ts';
+import type { Environment } from '../paths.ts';
+
+export interface Finished {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command with `input` on its stdin and collects what it says. */
+export type Run = (argv: readonly string[], input?: string) => Promise<Finished>;
+
+// Not on an ordinary user's PATH.
+const USUAL_PLACES = ['/usr/sbin/exim4', '/usr/sbin/exim', '/usr/exim/bin/exim'];
+
+/**
+ * Path of the exim binary.
+ * @throws CmsError `config_invalid` when there is none
+ */
+export function findExim4(env: Environment): string {
+  const onPath = (env.PATH ?? '').split(delimiter).flatMap((folder) => [join(folder, 'exim4'), join(folder, 'exim')]);
+  const found = [...USUAL_PLACES, ...onPath].find(isExecutable);
+  if (found !== undefined) return found;
+  throw new CmsError('config_invalid', 'exim4 is not installed', {
+    suggestions: ['sudo apt-get install exim4-daemon-light'],
+  });
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const run: Run = async (argv, input = '') => {
+  const [command = '', ...args] = argv;
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000 });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  try {
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { status: child.exitCode, stdout, stderr };
+  } catch (error) {
+    throw new CmsError('io_error', `cannot run ${command}: ${messageOf(error)}`, { cause: error });
+  }
+};
+
+/** Runs with the terminal left to the command, so that sudo can ask and people can read. Resolves with its status. */
+export async function runInForeground(argv: readonly string[], input: string): Promise<number | null> {
+  const [command = '', ...args] = argv;
+  // The result of a script is for people: it goes where people read.
+  const child = spawn(command, args, { stdio: ['pipe', process.stderr, 'inherit'] });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  await once(child, 'close');
+  return child.exitCode;
+}

@@ -1,0 +1,170 @@
+/**
+ * The script that `cms exim-config --install` shows and runs: plain POSIX sh, so that it can be read before sudo sees
+ * it. Texts stand in here-documents with a quoted end mark, in which the shell expands nothing.
+ */
+import { CmsError } from '../errors.ts';
+import { installedFile, type Installed } from './installed.ts';
+import { userName } from './options.ts';
+import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
+import { socketLine } from './socket-config.ts';
+import type { Paths } from '../paths.ts';
+
+export interface Installation {
+  user: string;
+  /** Text of exim4.conf and of our block in the smart-hosts file. */
+  config: string;
+  block: string;
+  smartHostsFile: string;
+  socket: string;
+  paths: Pick<Paths, 'configDir' | 'configFile'>;
+  /** To be appended to the user's config.toml; nothing when the socket stands there already. */
+  socketAddition: string | undefined;
+  note: Installed;
+}
+
+const END = 'CMS_END_OF_FILE';
+export const EXIM_CONFIG_FILE = '/etc/exim4/exim4.conf';
+export const MTA_GROUP = 'Debian-exim';
+
+/**
+ * The script. Running it twice changes nothing the second time.
+ * @throws CmsError `config_invalid`, `data_invalid` for a text that could end its here-document
+ */
+export function renderInstallScript(installation: Installation): string {
+  return [
+    preamble(installation),
+    texts(installation),
+    JUDGE,
+    socketFolder(installation),
+    userFiles(installation),
+    REPLACE,
+    note(installation),
+  ].join('\n');
+}
+
+function preamble({ user, smartHostsFile }: Installation): string {
+  return `#!/bin/sh
+# Installs the exim configuration of cms for ${userName(user)}. To be run as root.
+set -eu
+umask 022
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+user=${userName(user)}
+conf=${EXIM_CONFIG_FILE}
+lines=${quote(smartHostsFile)}
+
+fail() { echo "cms: $*" >&2; exit 1; }
+# What belongs to the user is written by the user: root follows nobody's links.
+as_user() { if [ "$user" = root ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
+
+[ "$(id -u)" = 0 ] || fail "this script wants to be run as root: sudo sh FILE"
+[ -x /usr/sbin/exim4 ] || fail "exim4 is not installed: apt-get install exim4-daemon-light"
+getent group ${MTA_GROUP} >/dev/null || fail "there is no group ${MTA_GROUP}"
+work=$(mktemp -d "\${conf%/*}/.cms.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+`;
+}
+
+function texts({ user, config, block }: Installation): string {
+  const { begin, end } = markersOf(user);
+  return `${hereDocument('"$work/conf"', config)}
+${hereDocument('"$work/block"', block)}
+${hereDocument('"$work/empty"', NEW_FILE)}
+# Our block is replaced, every other line of the file stays as it is.
+old="$lines"
+[ -e "$old" ] || old="$work/empty"
+awk -v begin=${quote(begin)} -v end=${quote(end)} -v block="$work/block" '
+  function put(line) { while ((getline line <block) > 0) print line; done = 1 }
+  $0 == begin { if (!done) put(); inside = 1; next }
+  inside && $0 == end { inside = 0; next }
+  !inside { print }
+  END { if (inside) exit 1; if (!done) put() }
+' "$old" >"$work/lines" || fail "$lines: a block of cms has lost its last line; mend or delete it by hand"
+`;
+}
+
+const JUDGE = `# Exim judges the configuration before anything is replaced.
+exim4 -C "$work/conf" -bV >"$work/verdict" 2>&1 || { cat "$work/verdict" >&2; fail "exim refuses it; nothing was changed"; }
+`;
+
+function socketFolder({ user, socket }: Installation): string {
+  const folder = `/run/cms/${userName(user)}`;
+  if (!socket.startsWith(`${folder}/`)) {
+    return `# The socket is ${socket}: its folder is yours to make, so that group ${MTA_GROUP} may enter it.\n`;
+  }
+  return `# The folder of the socket: the user's, entered by the MTA's group, which the socket in it inherits. Now, and at each boot.
+mkdir -p /etc/tmpfiles.d
+${hereDocument(`/etc/tmpfiles.d/cms-${userName(user)}.conf`, `d /run/cms 0755 root root -\nd ${folder} 2750 ${user} ${MTA_GROUP} -\n`)}
+install -d -m 0755 -o root -g root /run/cms
+install -d -m 2750 -o "$user" -g ${MTA_GROUP} ${folder}
+`;
+}
+
+function userFiles({ paths, socket, socketAddition }: Installation): string {
+  if (socketAddition === undefined) return '# The broker knows the socket already.\n';
+  return `# The broker learns of the socket.
+${hereDocument('"$work/socket"', socketAddition)}
+as_user sh -c '
+  umask 077
+  mkdir -p "\${1%/*}"
+  [ -e "$1" ] || : >"$1"
+  grep -qxF "$2" "$1" || cat >>"$1"
+' sh ${quote(paths.configFile)} ${quote(socketLine(socket))} <"$work/socket"
+`;
+}
+
+const REPLACE = `# Both files are replaced as a whole, or both stay what they were.
+put() { install -m "$3" -o root -g "$4" "$1" "$2.cms-new" && mv -f "$2.cms-new" "$2"; }
+keep() { if [ -e "$1" ]; then cp -p "$1" "$work/$2"; fi; }
+back() { if [ -e "$work/$2" ]; then cp -p "$work/$2" "$1"; else rm -f "$1"; fi; }
+restart() {
+  if [ -d /run/systemd/system ]; then
+    ! systemctl is-active --quiet exim4 || systemctl restart exim4
+  elif [ -s /run/exim4/exim.pid ] && kill -0 "$(cat /run/exim4/exim.pid)" 2>/dev/null; then
+    service exim4 restart
+  fi
+}
+undo() {
+  back "$conf" old-conf
+  back "$lines" old-lines
+  fail "$1; the old files are back"
+}
+if cmp -s "$work/conf" "$conf" && cmp -s "$work/lines" "$lines"; then
+  echo "cms: exim is up to date"
+else
+  keep "$conf" old-conf
+  keep "$lines" old-lines
+  # Somebody else's configuration is kept for good, beside the new one.
+  if [ -e "$conf" ] && [ ! -e "$conf.before-cms" ] && ! grep -q '^# Made by "cms exim-config"' "$conf"; then
+    cp -p "$conf" "$conf.before-cms"
+  fi
+  put "$work/lines" "$lines" 0640 ${MTA_GROUP} || undo "cannot write $lines"
+  put "$work/conf" "$conf" 0644 root || undo "cannot write $conf"
+  exim4 -bV >"$work/verdict" 2>&1 || { cat "$work/verdict" >&2; undo "exim refuses the installed configuration"; }
+  restart || { back "$conf" old-conf; back "$lines" old-lines; restart || :; undo "exim does not start"; }
+  echo "cms: exim is installed: $conf, $lines"
+fi
+chown root:${MTA_GROUP} "$lines"
+chmod 0640 "$lines"
+`;
+
+function note({ paths, note: installed }: Installation): string {
+  const file = installedFile(paths);
+  return `# What was installed, for the next time.
+${hereDocument('"$work/note"', `${JSON.stringify(installed, null, 2)}\n`)}
+as_user sh -c 'umask 077; mkdir -p "\${1%/*}"; cat >"$1.new" && mv -f "$1.new" "$1"' sh ${quote(file)} <"$work/note"
+`;
+}
+
+/** `cat >target` with `text`, which must not hold the end mark as a line of its own. */
+function hereDocument(target: string, text: string): string {
+  if (!text.endsWith('\n') || text.split('\n').includes(END) || /[\0\r]/.test(text)) {
+    throw new CmsError('data_invalid', `cannot stand in a shell script: the text for ${target}`);
+  }
+  return `cat >${target} <<'${END}'\n${text}${END}`;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,119 @@
+/** From what was asked, what was installed before and the accounts there are to the two texts that make exim send. */
+import type { Account } from '../accounts/account.ts';
+import { domainOf } from '../accounts/address.ts';
+import { renderConfig } from './config.ts';
+import type { Installed } from './installed.ts';
+import { blockDigest, INSTALLED_VERSION } from './installed.ts';
+import { DEFAULT_OPTIONS, type EximOptions, parseListener, socketPath, userName, validateOptions } from './options.ts';
+import { type SmartHost, smartHostsOf } from './smart-hosts.ts';
+import { renderBlock } from './smart-hosts-file.ts';
+
+/** What may be asked for; whatever is absent stays as it was installed, or is the default. */
+export interface EximRequest {
+  smartHostsFile?: string | undefined;
+  socket?: string | undefined;
+  defaultAddress?: string | undefined;
+  localDomains?: readonly string[] | undefined;
+  helo?: string | undefined;
+  listen?: string | undefined;
+  caFile?: string | undefined;
+}
+
+export interface EximPlan {
+  user: string;
+  socket: string;
+  defaultAddress?: string;
+  options: EximOptions;
+  lines: SmartHost[];
+  /** Text of exim4.conf, and of our block in the smart-hosts file. */
+  config: string;
+  block: string;
+  /** For people, on stderr. */
+  remarks: string[];
+}
+
+export interface Surroundings {
+  user: string;
+  /** Name of this machine, as exim will take it for its own. */
+  hostName: string;
+  accounts: readonly Account[];
+  installed: Installed | undefined;
+}
+
+/**
+ * Decides everything that is written.
+ * @throws CmsError `usage`, `config_invalid`, `data_invalid` for what cannot be written safely; `account_unknown` for
+ *   the default account
+ */
+export function planExim(request: EximRequest, { user, hostName, accounts, installed }: Surroundings): EximPlan {
+  const socket = socketPath(request.socket ?? installed?.socket ?? defaultSocket(user));
+  const defaultAddress = request.defaultAddress ?? installed?.default_address;
+  const named = { socket, ...(defaultAddress !== undefined && { defaultAddress }) };
+  const { lines, remarks } = smartHostsOf(accounts, named);
+  const { options, remarks: onNames } = optionsFor(request, installed?.options, domainsOf(lines), hostName);
+  if (lines.length === 0) remarks.push('there is no account that can send; cms account add ADDRESS');
+  else if (defaultAddress === undefined) remarks.push(NO_DEFAULT);
+  return {
+    user: userName(user),
+    ...named,
+    options,
+    lines,
+    config: renderConfig(options),
+    block: renderBlock(user, lines),
+    remarks: [...remarks, ...onNames],
+  };
+}
+
+const NO_DEFAULT =
+  'no --default ADDRESS: mail of root, of cron and of unknown senders, and bounces, will wait in the queue';
+
+export function defaultSocket(user: string): string {
+  return `/run/cms/${userName(user)}/exim.sock`;
+}
+
+/** What an installation of `plan` notes for the next one. */
+export function noteOf({ user, socket, defaultAddress, options, block }: EximPlan): Installed {
+  return {
+    version: INSTALLED_VERSION,
+    user,
+    socket,
+    ...(defaultAddress !== undefined && { default_address: defaultAddress }),
+    options,
+    block_sha256: blockDigest(block),
+  };
+}
+
+function optionsFor(
+  request: EximRequest,
+  before: EximOptions = DEFAULT_OPTIONS,
+  accountDomains: ReadonlySet<string>,
+  hostName: string,
+): { options: EximOptions; remarks: string[] } {
+  const listen = request.listen === undefined ? before.listen : parseListener(request.listen);
+  const helo = request.helo ?? before.helo;
+  const caFile = request.caFile ?? before.caFile;
+  // A host that is called like the mail domain would take the whole domain's mail for its own.
+  const ownNameIsLocal = !accountDomains.has(hostName.toLowerCase());
+  const options = validateOptions({
+    smartHostsFile: request.smartHostsFile ?? before.smartHostsFile,
+    localDomains: request.localDomains ?? before.localDomains,
+    ownNameIsLocal,
+    ...(helo !== undefined && { helo }),
+    ...(listen !== undefined && { listen }),
+    ...(caFile !== undefined && { caFile }),
+  });
+  const taken = options.localDomains.filter((domain) => accountDomains.has(domain));
+  return { options, remarks: [...taken.map(remarkOnDomain), ...(ownNameIsLocal ? [] : [remarkOnName(hostName)])] };
+}
+
+function remarkOnDomain(domain: string): string {
+  return `--local-domain ${domain} is the domain of an account: mail to everybody there will go to the default account`;
+}
+
+function remarkOnName(hostName: string): string {
+  return `this host is called ${hostName}, like the domain of an account: its name does not count as local`;
+}
+
+function domainsOf(lines: readonly SmartHost[]): Set<string> {
+  return new Set(lines.filter(({ key }) => key !== '*').map(({ key }) => domainOf(key)));
+}

@@ -1,0 +1,41 @@
+/** Transports: TLS or nothing, a login or nothing, one message per connection. */
+import { ACCOUNT, field } from './fields.ts';
+import type { EximOptions } from './options.ts';
+
+export function transportsSection(options: EximOptions): string {
+  return `begin transports
+
+# A sender of this host is replaced by the account's address, which servers accept and bounces reach.
+CMS_RETURN_PATH = \${if and{{match_domain{$sender_address_domain}{+local_domains}}{match{${ACCOUNT}}{@}}}\\
+  {${ACCOUNT}}{$sender_address}}
+# A token that the server refused is told to the broker, which fetches a new one.
+CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{\\N(?i)authenticat.*\\b535\\b\\N}}\\
+  {!eq{${field('oauth')}}{}}{!eq{${field('auth')}}{password}}}\\
+  {\${readsocket{${field('oauth')}}{SMTP,refused ${ACCOUNT}}{2s}{}{}}}}
+
+# One message per connection: exim would send the next one, of another account, through the login of the first.
+# TLS and a login, or nothing. The certificate and the name in it are enforced, not merely tried: whoever gets hold
+# of a token can send and read.
+cms_smtp:
+${transport(options, 'port = 587')}
+# The same with TLS from the first byte (port 465).
+cms_smtps:
+${transport(options, 'protocol = smtps')}`;
+}
+
+function transport({ caFile, helo }: EximOptions, first: string): string {
+  return `  driver = smtp
+  ${first}
+  connection_max_messages = 1
+  hosts_require_auth = *
+  hosts_require_tls = *
+  tls_tempfail_tryclear = false
+  tls_verify_certificates = ${caFile ?? 'system'}
+  tls_verify_hosts = *
+  tls_verify_cert_hostnames = *
+  tls_sni = \${if isip{$host}{}{$host}}
+  helo_data = \${extract{helo}{$address_data}{$value}{${helo ?? '$primary_hostname'}}}
+  return_path = CMS_RETURN_PATH
+  event_action = CMS_REFUSED
+`;
+}
