@@ -78,7 +78,7 @@ function subjectAltName(name: string): { type: 2; value: string } | { type: 7; i
 
 function writeFiles(leaf: { private: string; cert: string }, ca: string) {
   const folder = mkdtempSync(join(tmpdir(), 'cms-certificates-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  removeAtExit(folder);
   // The MTA reads the authority as a user of its own.
   chmodSync(folder, 0o755);
   const files = {
@@ -90,4 +90,15 @@ function writeFiles(leaf: { private: string; cert: string }, ca: string) {
   writeFileSync(files.certFile, leaf.cert, { mode: 0o644 });
   writeFileSync(files.keyFile, leaf.private, { mode: 0o600 });
   return files;
+}
+
+const folders = new Set<string>();
+
+function removeAtExit(folder: string): void {
+  folders.add(folder);
+  // One listener for all of them, however many a process makes.
+  if (folders.size > 1) return;
+  process.once('exit', () => {
+    for (const path of folders) rmSync(path, { recursive: true, force: true });
+  });
 }

@@ -2,6 +2,7 @@
  * A mail submission server on loopback: TLS first, then AUTH, then mail. Bearer tokens are judged by the provider's
  * introspection, refusals look like those of Gmail unless a test asks for others.
  */
+import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
@@ -69,7 +70,7 @@ export class SubmissionServer {
   readonly #refusals = new Map<string, string>();
   readonly #mechanisms = new Map<string, string>();
   readonly #server: Server;
-  #waiting: (() => void)[] = [];
+  readonly #news = new EventEmitter();
 
   constructor(options: SubmissionOptions, certificate: ServerCertificate) {
     this.#options = options;
@@ -100,13 +101,10 @@ export class SubmissionServer {
 
   /** Waits until `count` messages have come in all. */
   async waitForMessages(count = 1, timeoutMs = 10_000): Promise<ReceivedMessage[]> {
-    const deadline = AbortSignal.timeout(timeoutMs);
+    const signal = AbortSignal.timeout(timeoutMs);
     while (this.messages.length < count) {
-      await new Promise<void>((resolve, reject) => {
-        this.#waiting.push(resolve);
-        deadline.addEventListener('abort', () => {
-          reject(new Error(`${this.messages.length} of ${count} messages after ${timeoutMs} ms`));
-        });
+      await once(this.#news, 'message', { signal }).catch((cause: unknown) => {
+        throw new Error(`${this.messages.length} of ${count} messages after ${timeoutMs} ms`, { cause });
       });
     }
     return this.messages;
@@ -191,9 +189,7 @@ export class SubmissionServer {
       body: rest.join('\n\n'),
       raw,
     });
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
+    this.#news.emit('message');
   }
 }
 
