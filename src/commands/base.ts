@@ -1,6 +1,7 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import { CmsError, messageOf, toCmsError } from '../lib/errors.ts';
+import { reportFailure } from '../lib/report.ts';
 
 export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
@@ -45,15 +46,4 @@ function fromOclif(error: unknown): CmsError {
     return new CmsError('usage', [first, ...rest].join('\n'), { cause: error });
   }
   return toCmsError(error);
-}
-
-/** One failure on stderr: as JSON in one line, or as a sentence and the commands that mend it. */
-export function reportFailure(failure: CmsError, json: boolean): void {
-  if (json) {
-    process.stderr.write(`${JSON.stringify(failure)}\n`);
-  } else {
-    process.stderr.write(`cms: error: ${failure.message}\n`);
-    for (const line of failure.suggestions) process.stderr.write(`cms: try: ${line}\n`);
-  }
-  if (process.env.CMS_DEBUG && failure.cause instanceof Error) process.stderr.write(`${failure.cause.stack ?? ''}\n`);
 }

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// `cms token` is called for every connection of a mail program: it does not wait for the command framework.
+import process from 'node:process';
+
+const [command, ...argv] = process.argv.slice(2);
+if (command === 'token' && !argv.some((word) => word === '-h' || word === '--help')) {
+  const { tokenMain } = await import('../dist/token-main.js');
+  process.exitCode = await tokenMain(argv, process.env);
+} else {
+  const { run, flush, Errors } = await import('@oclif/core');
+  await run(process.argv.slice(2), import.meta.url)
+    .catch((error) => Errors.handle(error))
+    .finally(() => flush());
+}

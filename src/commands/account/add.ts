@@ -1,0 +1,185 @@
+import { Args, Flags, type Interfaces } from '@oclif/core';
+import { readFile } from 'node:fs/promises';
+import { type MailServer, type Protocol, PROTOCOLS } from '../../lib/accounts/account.ts';
+import { parseAddress } from '../../lib/accounts/address.ts';
+import { accountView } from '../../lib/accounts/view.ts';
+import { notifyBroker } from '../../lib/broker/client.ts';
+import { openContext } from '../../lib/context.ts';
+import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
+import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
+import { CmsError } from '../../lib/errors.ts';
+import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
+import { ioError } from '../../lib/store/files.ts';
+import { askAddress, sayResult, terminalDialogue } from '../../prompts/wizard.ts';
+import { BaseCommand } from '../base.ts';
+
+const port = (description: string) => Flags.integer({ min: 1, max: 65_535, description, helpValue: 'N' });
+const tls = (description: string) => Flags.option({ options: ['starttls', 'implicit'] as const, description })();
+const url = (description: string) => Flags.string({ helpValue: 'URL', description });
+
+const FLAGS = {
+  provider: Flags.string({ helpValue: 'ID', description: 'preset of a provider; custom for any other server' }),
+  issuer: url('OpenID Connect issuer; its endpoints are discovered'),
+  'authorization-endpoint': url('for servers without discovery'),
+  'token-endpoint': url('for servers without discovery'),
+  'device-authorization-endpoint': url('for servers without discovery'),
+  'revocation-endpoint': url('for servers without discovery'),
+  'client-id': Flags.string({ helpValue: 'ID', description: 'the client that you registered at the provider' }),
+  'client-secret-file': Flags.string({ helpValue: 'FILE', description: 'file with its secret, where it has one' }),
+  'client-file': Flags.string({
+    helpValue: 'FILE',
+    description: "Google's downloaded client JSON",
+    exclusive: ['client-id', 'client-secret-file'],
+  }),
+  tenant: Flags.string({ description: 'Microsoft: tenant id or domain, organizations, consumers or common' }),
+  scope: Flags.string({ helpValue: '"a b"', description: 'scopes to ask for, in place of those of the preset' }),
+  protocol: Flags.option({
+    options: PROTOCOLS,
+    multiple: true,
+    description: 'what the token shall be good for (default: smtp and imap)',
+  })(),
+  flow: Flags.option({
+    options: ['browser', 'device', 'manual'] as const,
+    description: 'how to sign in (default: by display, SSH and terminal)',
+  })(),
+  'no-browser': Flags.boolean({ description: 'print the URL alone on a line instead of opening it' }),
+  'redirect-port': port('fixed port of the redirect URI, as for ssh -L'),
+  'smtp-host': Flags.string({ helpValue: 'HOST', description: 'SMTP server, if not that of the preset' }),
+  'smtp-port': port('its port'),
+  'smtp-tls': tls('how TLS begins there'),
+  'imap-host': Flags.string({ helpValue: 'HOST', description: 'IMAP server, if not that of the preset' }),
+  'imap-port': port('its port'),
+  'imap-tls': tls('how TLS begins there'),
+  login: Flags.string({ helpValue: 'NAME', description: 'who signs in, if not ADDRESS (delegates, shared mailboxes)' }),
+  'smtp-user': Flags.string({ helpValue: 'NAME', description: 'user name for SMTP, if not ADDRESS' }),
+  'imap-user': Flags.string({ helpValue: 'NAME', description: 'user name for IMAP and POP, if not ADDRESS' }),
+  alias: Flags.string({
+    multiple: true,
+    helpValue: 'ADDRESS|@DOMAIN',
+    description: 'a further sender of this account',
+  }),
+  'password-file': Flags.string({
+    helpValue: 'FILE',
+    description: 'an account with an app password instead of OAuth; read once into the vault',
+    exclusive: ['client-id', 'client-file', 'client-secret-file', 'issuer', 'flow'],
+  }),
+  store: Flags.option({
+    options: ['keyring', 'file'] as const,
+    description: 'where the key of the vault is kept; asked for with the first account',
+  })(),
+  'no-test': Flags.boolean({ description: 'do not log in at the mail servers afterwards' }),
+  yes: Flags.boolean({ char: 'y', description: 'take every default; never overrides a sign-in by someone else' }),
+  json: BaseCommand.jsonFlag,
+};
+
+export default class AccountAdd extends BaseCommand {
+  static override readonly summary = 'sign an account in, or sign it in anew';
+  static override readonly description = `Finds the provider from the address, signs you in once, keeps the grant sealed, and proves it with a real login at the mail server. Run it again for an account that is there already to sign in anew; what no flag names is kept.`;
+  static override readonly examples = [
+    '<%= config.bin %> account add jane@gmail.com --client-file client_secret.json',
+    '<%= config.bin %> account add jane@example.org --provider microsoft --client-id 11111111-2222-3333-4444-555555555555',
+    '<%= config.bin %> account add jane@example.org --flow device',
+    '<%= config.bin %> account add jane@example.org --issuer https://login.example.org --client-id mail --smtp-host smtp.example.org',
+    '<%= config.bin %> account add jane@example.org --password-file app-password --smtp-host smtp.example.org',
+  ];
+  static override readonly args = { address: Args.string({ description: 'the mail address: the key of the account' }) };
+  static override readonly flags = FLAGS;
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(AccountAdd);
+    const say = (line: string): void => this.say(line);
+    const dialogue = terminalDialogue({
+      env: process.env,
+      say,
+      asks: this.mayAsk,
+      takesDefaults: flags.yes,
+      opensBrowser: !flags['no-browser'],
+    });
+    const address = parseAddress(args.address ?? (await this.addressAsked(flags.yes)));
+    const context = openContext(process.env, { interactive: this.mayAsk });
+    const { account, reports } = await enrol(context, await requestFrom(address, flags), dialogue);
+    await notifyBroker(context.paths.privateSocket);
+    if (flags.json) this.printJson({ ...accountView(account), login_test: reports });
+    else sayResult(say, account, reports);
+  }
+
+  private addressAsked(takesDefaults: boolean): Promise<string> {
+    if (this.mayAsk && !takesDefaults) return askAddress();
+    throw new CmsError('usage', 'which account? the address is missing', {
+      suggestions: ['cms account add jane@example.org'],
+    });
+  }
+}
+
+type AddFlags = Interfaces.InferredFlags<typeof FLAGS>;
+
+async function requestFrom(address: string, flags: AddFlags): Promise<EnrolRequest> {
+  return {
+    address,
+    providerId: flags.provider,
+    issuer: flags.issuer,
+    account: {
+      ...given('protocols', flags.protocol),
+      ...given('login', flags.login),
+      ...given('smtpUser', flags['smtp-user']),
+      ...given('imapUser', flags['imap-user']),
+      ...given('aliases', flags.alias),
+      servers: { smtp: serverFrom(flags, 'smtp'), imap: serverFrom(flags, 'imap') },
+    },
+    client: await clientFrom(flags),
+    password: flags['password-file'] === undefined ? undefined : await firstLine(flags['password-file']),
+    flow: flags.flow,
+    noBrowser: flags['no-browser'],
+    store: flags.store,
+    test: !flags['no-test'],
+  };
+}
+
+async function clientFrom(flags: AddFlags): Promise<ClientWishes> {
+  const file =
+    flags['client-file'] === undefined ? undefined : parseGoogleClientFile(await readText(flags['client-file']));
+  const secret = flags['client-secret-file'] === undefined ? undefined : await firstLine(flags['client-secret-file']);
+  return {
+    ...given('clientId', file?.client_id ?? flags['client-id']),
+    ...given('clientSecret', file?.client_secret ?? secret),
+    ...given('tenant', flags.tenant),
+    ...given('scope', flags.scope),
+    ...given('redirectPort', flags['redirect-port']),
+    endpoints: endpointsFromFlags({
+      'authorization-endpoint': flags['authorization-endpoint'],
+      'token-endpoint': flags['token-endpoint'],
+      'device-authorization-endpoint': flags['device-authorization-endpoint'],
+      'revocation-endpoint': flags['revocation-endpoint'],
+    }),
+  };
+}
+
+function serverFrom(flags: AddFlags, protocol: Extract<Protocol, 'smtp' | 'imap'>): Partial<MailServer> {
+  return {
+    ...given('host', flags[`${protocol}-host`]),
+    ...given('port', flags[`${protocol}-port`]),
+    ...given('tls', flags[`${protocol}-tls`]),
+  };
+}
+
+/** A property that is there only if it was given. */
+function given<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
+}
+
+/** @throws CmsError `data_invalid` for an empty file */
+async function firstLine(path: string): Promise<string> {
+  const [line = ''] = (await readText(path)).split(/\r?\n/, 1);
+  if (line !== '') return line;
+  throw new CmsError('data_invalid', `${path} is empty`, {
+    suggestions: [`the secret belongs in the first line of ${path}`],
+  });
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw ioError('read', path, error);
+  }
+}

@@ -1,0 +1,51 @@
+import { accountView, grantView } from '../../lib/accounts/view.ts';
+import { openContext } from '../../lib/context.ts';
+import { CmsError } from '../../lib/errors.ts';
+import { BaseCommand } from '../base.ts';
+import { table } from '../../lib/table.ts';
+
+export default class AccountList extends BaseCommand {
+  static override readonly summary = 'list the accounts and their state';
+  static override readonly description = 'Needs no key and no network: what is shown is never secret.';
+  static override readonly examples = ['<%= config.bin %> account list', '<%= config.bin %> account list --json'];
+  static override readonly flags = { json: BaseCommand.jsonFlag };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(AccountList);
+    const { accounts, vault } = openContext(process.env);
+    const rows = await Promise.all(
+      (await accounts.list()).map(async (account) => ({
+        ...accountView(account),
+        ...(await state(() => vault.readHeader(account.address))),
+      })),
+    );
+    if (flags.json) {
+      this.printJson(rows);
+      return;
+    }
+    if (rows.length === 0) {
+      this.say('no accounts yet; begin with: cms account add jane@example.org');
+      return;
+    }
+    process.stdout.write(
+      table(
+        ['ADDRESS', 'PROVIDER', 'PROTOCOLS', 'STATE'],
+        rows.map(({ address, provider, protocols, state }) => [
+          address,
+          provider,
+          protocols.join(','),
+          state.replaceAll('_', ' '),
+        ]),
+      ),
+    );
+  }
+}
+
+async function state(read: () => Promise<Parameters<typeof grantView>[0]>): Promise<ReturnType<typeof grantView>> {
+  try {
+    return grantView(await read());
+  } catch (error) {
+    if (error instanceof CmsError) return { state: 'unreadable', reason: error.message };
+    throw error;
+  }
+}

@@ -1,0 +1,153 @@
+/** Asking a broker. Loaded by every `cms token`: node builtins and pure functions only. */
+import { lstatSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
+import { checkSocketPath } from '../paths.ts';
+import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, type TokenLine } from './wire.ts';
+
+/** The broker answers within `wait`; a little more for a busy machine. */
+const ANSWER_TIMEOUT_MS = (MAX_WAIT_SECONDS + 5) * 1000;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Sends one request and returns the whole answer.
+ * @returns undefined when no broker listens there
+ * @throws CmsError `broker_unavailable` for a broker that is someone else's, or that does not answer; `config_invalid`
+ */
+export async function ask(socketPath: string, request: RequestLine): Promise<string | undefined> {
+  checkSocketPath(socketPath);
+  const socket = await connected(socketPath);
+  if (socket === undefined) return undefined;
+  try {
+    await requireTrusted(socket, socketPath);
+    return await exchange(socket, `${formatRequest(request)}\n`, socketPath);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/**
+ * Asks for a token as JSON.
+ * @returns undefined when no broker listens there
+ * @throws CmsError with the broker's own code, `broker_unavailable`, `protocol_error`
+ */
+export async function askForToken(
+  socketPath: string,
+  line: Omit<TokenLine, 'kind' | 'form'>,
+): Promise<TokenAnswer | undefined> {
+  const answer = await ask(socketPath, { kind: 'token', form: 'json', ...line });
+  if (answer === undefined) return undefined;
+  const { access_token, expires_at, user } = parseAnswer(answer, socketPath);
+  if (typeof access_token !== 'string' || typeof expires_at !== 'number' || typeof user !== 'string') {
+    throw strangeAnswer(socketPath);
+  }
+  return { access_token, expires_at: expires_at * 1000, user };
+}
+
+/** The JSON object in an answer. @throws CmsError the error that it holds, or `protocol_error` */
+export function parseAnswer(answer: string, socketPath: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(answer);
+  } catch {
+    throw strangeAnswer(socketPath);
+  }
+  if (typeof value !== 'object' || value === null) throw strangeAnswer(socketPath);
+  const { error, error_description, suggestions } = value as Record<string, unknown>;
+  if (error === undefined) return value as Record<string, unknown>;
+  throw new CmsError(
+    isErrorCode(error) ? error : 'protocol_error',
+    typeof error_description === 'string' ? error_description : 'the broker refused',
+    {
+      suggestions: Array.isArray(suggestions) ? suggestions.filter((each) => typeof each === 'string') : [],
+    },
+  );
+}
+
+function connected(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (error) => {
+      const code = systemErrorCode(error);
+      if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') resolve(undefined);
+      // The backlog is full: a broker is there.
+      else if (code === 'EAGAIN') resolve(sleep(20).then(() => connected(path)));
+      else reject(cannotConnect(path, code ?? error.message, error));
+    });
+  });
+}
+
+function cannotConnect(path: string, reason: string, cause: Error): CmsError {
+  return new CmsError('broker_unavailable', `cannot connect to the broker at ${path}: ${reason}`, {
+    cause,
+    suggestions: [`ls -l ${path}`, 'cms status'],
+  });
+}
+
+/** Only our own user or root may stand behind the socket: it is believed without a further word. */
+async function requireTrusted(socket: Socket, path: string): Promise<void> {
+  if (isPrivateFolder(dirname(path))) return;
+  const { peerCredentials } = await import('../native.ts');
+  const peer = peerCredentials(socket);
+  const own = process.getuid?.();
+  if (peer !== undefined && (peer.uid === own || peer.uid === 0)) return;
+  throw new CmsError(
+    'broker_unavailable',
+    `the broker at ${path} belongs to ${peer === undefined ? 'nobody knows whom' : `uid ${peer.uid}`}, so its answer is not trusted`,
+    {
+      suggestions: [`ls -ld ${dirname(path)}`, 'export CMS_SOCKET=/path/to/your/own/cms.sock'],
+    },
+  );
+}
+
+/** Nobody but us could have put the socket there. */
+function isPrivateFolder(folder: string): boolean {
+  try {
+    const stat = lstatSync(folder);
+    return stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0;
+  } catch {
+    return false;
+  }
+}
+
+function exchange(socket: Socket, request: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    socket.setTimeout(ANSWER_TIMEOUT_MS, () => reject(noAnswer(path, 'it does not answer')));
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > MAX_ANSWER_BYTES) reject(noAnswer(path, 'it answers without end'));
+    });
+    socket.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    socket.on('error', (error) => reject(noAnswer(path, systemErrorCode(error) ?? error.message)));
+    socket.end(request);
+  });
+}
+
+function noAnswer(path: string, why: string): CmsError {
+  return new CmsError('broker_unavailable', `no answer from the broker at ${path}: ${why}`, {
+    suggestions: ['cms status'],
+  });
+}
+
+function strangeAnswer(path: string): CmsError {
+  return new CmsError('protocol_error', `what answers at ${path} is not a cms broker`, {
+    suggestions: [`ls -l ${path}`],
+  });
+}
+
+/** Tells a running broker that accounts changed. @returns whether there was one that took it */
+export async function notifyBroker(socketPath: string): Promise<boolean> {
+  try {
+    const answer = await ask(socketPath, { kind: 'reload' });
+    return answer !== undefined && parseAnswer(answer, socketPath).reloaded === true;
+  } catch {
+    // It looks for changes by itself as well.
+    return false;
+  }
+}

@@ -1,0 +1,47 @@
+/** The composition root of the library: what a command or an embedding program works with. */
+import { AccountStore } from './accounts/store.ts';
+import { CmsError } from './errors.ts';
+import { type Logger, silentLogger } from './log.ts';
+import { exchangeRefreshToken } from './oauth/refresh.ts';
+import { type Environment, type Paths, resolvePaths } from './paths.ts';
+import { openVaultKey } from './store/key-source.ts';
+import { Vault } from './store/vault.ts';
+import { TokenService } from './token/service.ts';
+
+export interface Context {
+  env: Environment;
+  paths: Paths;
+  accounts: AccountStore;
+  vault: Vault;
+  log: Logger;
+}
+
+export interface ContextOptions {
+  log?: Logger;
+  /** Whether the keyring may ask the person at the desktop to unlock it. */
+  interactive?: boolean;
+}
+
+/** Nothing is read or opened until it is used. @throws CmsError `config_invalid` for an unusable environment */
+export function openContext(
+  env: Environment,
+  { log = silentLogger, interactive = false }: ContextOptions = {},
+): Context {
+  const paths = resolvePaths(env);
+  const accounts = new AccountStore(paths);
+  const vault = new Vault(paths, async () => {
+    const { vault_key: record } = await accounts.read();
+    if (record === undefined) {
+      throw new CmsError('store_unavailable', 'there is no vault key yet', {
+        suggestions: ['cms account add ADDRESS'],
+      });
+    }
+    return openVaultKey({ paths, env, record, interactive });
+  });
+  return { env, paths, accounts, vault, log };
+}
+
+/** @param resident whether the process stays, as a broker does */
+export function openTokens({ vault, log }: Context, resident = false): TokenService {
+  return new TokenService({ vault, exchange: exchangeRefreshToken, log, now: Date.now, random: Math.random, resident });
+}

@@ -1,0 +1,49 @@
+/** Which way of signing in to begin with. Pure. */
+import { CmsError } from '../errors.ts';
+import type { Environment } from '../paths.ts';
+import type { Flow, OAuthProvider } from '../providers/provider.ts';
+
+export interface FlowSituation {
+  env: Environment;
+  platform: NodeJS.Platform;
+  /** `--flow` */
+  wanted?: Flow | undefined;
+  /** `--no-browser` */
+  noBrowser: boolean;
+  /** The server is known to have a device authorization endpoint. */
+  hasDeviceEndpoint: boolean;
+}
+
+/**
+ * The flow to use. A browser on this machine is the shortest way; over SSH and without a display, a code that is
+ * entered elsewhere is; where the provider has no such code, pasting the final address is.
+ * @throws CmsError `config_invalid` for a flow that this provider does not have
+ */
+export function chooseFlow(provider: OAuthProvider, situation: FlowSituation): Flow {
+  const { wanted, noBrowser, env } = situation;
+  const device = provider.flows.device && situation.hasDeviceEndpoint;
+  if (wanted === 'device' && !device) throw noDeviceFlow(provider);
+  if (wanted !== undefined) return wanted;
+  if (noBrowser || hasBrowser(env, situation.platform)) return 'browser';
+  return device ? 'device' : 'manual';
+}
+
+function hasBrowser(env: Environment, platform: NodeJS.Platform): boolean {
+  if (env.BROWSER) return true;
+  if (env.SSH_CONNECTION || env.SSH_TTY) return false;
+  return platform === 'darwin' || platform === 'win32' || Boolean(env.DISPLAY ?? env.WAYLAND_DISPLAY);
+}
+
+function noDeviceFlow(provider: OAuthProvider): CmsError {
+  const note = provider.flows.device ? 'it names no device authorization endpoint' : provider.flows.device_note;
+  return new CmsError(
+    'config_invalid',
+    `${provider.name} has no device flow for mail${note ? `: ${note.replace(/\.$/, '')}` : ''}`,
+    {
+      suggestions: [
+        '--flow manual    # open the address anywhere, paste where it ends',
+        '--flow browser   # with ssh -L for the port',
+      ],
+    },
+  );
+}

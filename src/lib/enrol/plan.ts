@@ -1,0 +1,199 @@
+/** What an account will look like, from flags, from what it was before, and from its provider. Pure. */
+import {
+  type Account,
+  type MailServer,
+  type OAuthClient,
+  type PasswordAccount,
+  type Protocol,
+  PROTOCOLS,
+} from '../accounts/account.ts';
+import { parseAlias, parseDomain, parseLoginName } from '../accounts/address.ts';
+import { CmsError } from '../errors.ts';
+import { parseEndpoint } from '../oauth/endpoint.ts';
+import { clientFor, serversFor } from '../providers/client.ts';
+import type { Endpoints, OAuthProvider, Provider } from '../providers/provider.ts';
+
+/** What the person said about the account, by flags or by answers; everything else is kept or taken from the preset. */
+export interface AccountWishes {
+  protocols?: Protocol[];
+  login?: string;
+  smtpUser?: string;
+  imapUser?: string;
+  aliases?: string[];
+  servers?: Partial<Record<Protocol, Partial<MailServer>>>;
+}
+
+export interface ClientWishes {
+  clientId?: string;
+  /** A new secret was given. */
+  clientSecret?: string;
+  tenant?: string;
+  scope?: string;
+  endpoints?: Endpoints;
+  redirectPort?: number;
+}
+
+const DEFAULT_PROTOCOLS: readonly Protocol[] = ['smtp', 'imap'];
+const DEFAULT_PORT: Record<Protocol, Record<MailServer['tls'], number>> = {
+  smtp: { implicit: 465, starttls: 587 },
+  imap: { implicit: 993, starttls: 143 },
+  pop: { implicit: 995, starttls: 110 },
+};
+
+/** The protocols that were asked for, else those of before, else SMTP and IMAP as far as the provider has them. */
+export function protocolsFor(wishes: AccountWishes, before: Account | undefined, provider: Provider): Protocol[] {
+  const wanted = wishes.protocols ?? before?.protocols;
+  if (wanted !== undefined) return PROTOCOLS.filter((protocol) => wanted.includes(protocol));
+  if (provider.oauth === 'none') return [...DEFAULT_PROTOCOLS];
+  return DEFAULT_PROTOCOLS.filter((protocol) => provider.scopes[protocol] !== undefined);
+}
+
+/**
+ * All of an account but its client.
+ * @throws CmsError `data_invalid`, `config_invalid`
+ */
+export function planAccount(
+  address: string,
+  wishes: AccountWishes,
+  before: Account | undefined,
+  provider: Provider,
+  createdAt: string,
+): PasswordAccount {
+  const protocols = protocolsFor(wishes, before, provider);
+  const login = wishes.login === undefined ? (before?.login ?? address) : parseLoginName(wishes.login);
+  return {
+    kind: 'password',
+    address,
+    provider: provider.id,
+    login,
+    smtp_user: wishes.smtpUser === undefined ? (before?.smtp_user ?? address) : parseLoginName(wishes.smtpUser),
+    imap_user: wishes.imapUser === undefined ? (before?.imap_user ?? address) : parseLoginName(wishes.imapUser),
+    aliases: wishes.aliases === undefined ? (before?.aliases ?? []) : uniqueAliases(wishes.aliases, address),
+    protocols,
+    servers: planServers(protocols, wishes.servers ?? {}, before, provider),
+    created_at: before?.created_at ?? createdAt,
+  };
+}
+
+function uniqueAliases(aliases: readonly string[], address: string): string[] {
+  return [...new Set(aliases.map(parseAlias))].filter((alias) => alias !== address);
+}
+
+function planServers(
+  protocols: readonly Protocol[],
+  wishes: Partial<Record<Protocol, Partial<MailServer>>>,
+  before: Account | undefined,
+  provider: Provider,
+): Account['servers'] {
+  const preset = serversFor(provider, protocols);
+  const kept = before?.provider === provider.id ? before.servers : {};
+  const servers: Account['servers'] = {};
+  for (const protocol of protocols) {
+    const server = planServer(protocol, wishes[protocol] ?? {}, kept[protocol] ?? preset[protocol]);
+    if (server !== undefined) servers[protocol] = server;
+  }
+  return servers;
+}
+
+function planServer(
+  protocol: Protocol,
+  wish: Partial<MailServer>,
+  known: MailServer | undefined,
+): MailServer | undefined {
+  const host = wish.host ?? known?.host;
+  if (host === undefined) {
+    if (wish.port === undefined && wish.tls === undefined) return undefined;
+    throw new CmsError('usage', `a port or TLS mode for ${protocol.toUpperCase()} needs a server`, {
+      suggestions: [`--${protocol}-host HOST`],
+    });
+  }
+  const samePlace = wish.host === undefined || wish.host === known?.host;
+  const port = wish.port ?? (samePlace && wish.tls === undefined ? known?.port : undefined);
+  const tls =
+    wish.tls ??
+    tlsFor(protocol, wish.port) ??
+    (samePlace ? known?.tls : undefined) ??
+    (protocol === 'smtp' ? 'starttls' : 'implicit');
+  return { host: parseDomain(host), port: port ?? DEFAULT_PORT[protocol][tls], tls };
+}
+
+/** A well-known port says how TLS begins there. */
+function tlsFor(protocol: Protocol, port: number | undefined): MailServer['tls'] | undefined {
+  if (port === DEFAULT_PORT[protocol].implicit) return 'implicit';
+  return port === DEFAULT_PORT[protocol].starttls ? 'starttls' : undefined;
+}
+
+/**
+ * The client of an account that signs in: what is given replaces what was there; another provider starts afresh.
+ * @throws CmsError `client_invalid`, `config_invalid`, `protocol_not_granted`
+ */
+export function planClient(
+  provider: OAuthProvider,
+  protocols: readonly Protocol[],
+  wishes: ClientWishes,
+  before: Account | undefined,
+  hadSecret: boolean,
+): OAuthClient {
+  const old = before?.kind === 'oauth' && before.provider === provider.id ? before.client : undefined;
+  const sameClient = wishes.clientId === undefined || wishes.clientId === old?.client_id;
+  const sameProtocols = before !== undefined && String(before.protocols) === String(protocols);
+  const client = clientFor(provider, {
+    client_id: wishes.clientId ?? old?.client_id ?? '',
+    protocols,
+    hasSecret: wishes.clientSecret !== undefined || (sameClient && hadSecret),
+    tenant: wishes.tenant,
+    scope: wishes.scope ?? (sameProtocols || provider.id === 'custom' ? old?.scope : undefined),
+    endpoints: { ...(wishes.tenant === undefined && old && endpointsOf(old)), ...wishes.endpoints },
+    redirectPort: wishes.redirectPort ?? old?.redirect.port,
+  });
+  return client;
+}
+
+const ENDPOINT_NAMES = [
+  'issuer',
+  'authorization_endpoint',
+  'token_endpoint',
+  'device_authorization_endpoint',
+  'revocation_endpoint',
+  'userinfo_endpoint',
+  'jwks_uri',
+  'authorization_response_iss_parameter_supported',
+] as const;
+
+function endpointsOf(client: OAuthClient): Endpoints {
+  return Object.fromEntries(
+    ENDPOINT_NAMES.flatMap((name) => (client[name] === undefined ? [] : [[name, client[name]]])),
+  );
+}
+
+/** Endpoints given by hand, each checked. @throws CmsError `config_invalid` */
+export function endpointsFromFlags(flags: Partial<Record<string, string>>): Endpoints {
+  const names = [
+    'authorization_endpoint',
+    'token_endpoint',
+    'device_authorization_endpoint',
+    'revocation_endpoint',
+  ] as const;
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = flags[name.replaceAll('_', '-')];
+      return value === undefined ? [] : [[name, parseEndpoint(value, name.replaceAll('_', ' ')).href]];
+    }),
+  );
+}
+
+/**
+ * Aliases must not lead to two accounts.
+ * @throws CmsError `config_invalid`
+ */
+export function refuseTakenAliases(account: Account, others: Readonly<Record<string, Account>>): void {
+  for (const other of Object.values(others)) {
+    if (other.address === account.address) continue;
+    const taken = account.aliases.find((alias) => alias === other.address || other.aliases.includes(alias));
+    if (taken !== undefined) {
+      throw new CmsError('config_invalid', `${taken} belongs to the account ${other.address} already`, {
+        suggestions: [`cms account show ${other.address}`],
+      });
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/** One sign-in from beginning to stored: the chosen flow, the question of identity, and the vault. */
+import type { OAuthAccount } from '../accounts/account.ts';
+import type { Context } from '../context.ts';
+import { CmsError, toCmsError } from '../errors.ts';
+import { signInManually, signInWithBrowser } from '../oauth/authorization-code.ts';
+import { type DeviceCode, signInWithDevice } from '../oauth/device.ts';
+import { judgeIdentity, type Verdict } from '../oauth/identity.ts';
+import { failurePage, type PageContent, questionPage, signedInPage } from '../oauth/page.ts';
+import type { SignedIn } from '../oauth/sign-in.ts';
+import type { Flow } from '../providers/provider.ts';
+import { storeSignIn } from './store-account.ts';
+
+/** The person in front of it, as far as a sign-in needs one. */
+export interface SignInDialogue {
+  /** Opens or shows the URL; the browser comes back to `redirectUri`. */
+  openBrowser: (url: string, redirectUri: string) => void | Promise<void>;
+  showDeviceCode: (code: DeviceCode) => void;
+  /** Shows the URL and returns what was pasted. */
+  askForResponse: (url: string) => Promise<string>;
+  /** Whether `identity` may be kept as the login of `address`; undefined where nobody can be asked. */
+  confirmIdentity?: (identity: string, account: OAuthAccount) => Promise<boolean>;
+}
+
+export interface SignInPlan {
+  account: OAuthAccount;
+  clientSecret?: string | undefined;
+  flow: Flow;
+  signal: AbortSignal;
+}
+
+export interface Outcome {
+  account: OAuthAccount;
+  signedIn: SignedIn;
+  verdict: Verdict;
+}
+
+/**
+ * Signs in and stores the grant.
+ * @throws CmsError `identity_mismatch` (nothing stored, nothing revoked), and as the flows and the stores throw
+ */
+export async function signIn(context: Context, plan: SignInPlan, dialogue: SignInDialogue): Promise<Outcome> {
+  const { account, clientSecret, signal } = plan;
+  const options = {
+    client: account.client,
+    login: account.login,
+    signal,
+    ...(clientSecret !== undefined && { clientSecret }),
+  };
+  switch (plan.flow) {
+    case 'browser': {
+      const early = await signInWithBrowser({
+        ...options,
+        open: dialogue.openBrowser,
+        finish: (signedIn) => finishInBrowser(context, plan, dialogue, signedIn),
+        failurePage: (error) => pageOf(error),
+      });
+      return early.stored ? early : askAndStore(context, plan, dialogue, early.signedIn);
+    }
+    case 'device':
+      return judgeAndStore(
+        context,
+        plan,
+        dialogue,
+        await signInWithDevice({ ...options, show: dialogue.showDeviceCode }),
+      );
+    case 'manual':
+      return judgeAndStore(context, plan, dialogue, await signInManually({ ...options, ask: dialogue.askForResponse }));
+  }
+}
+
+type Finished = Outcome & { stored: boolean };
+
+/** The browser waits: what is clear is stored and shown; a question is left to the terminal. */
+async function finishInBrowser(
+  context: Context,
+  plan: SignInPlan,
+  dialogue: SignInDialogue,
+  signedIn: SignedIn,
+): Promise<{ page: PageContent; value: Finished }> {
+  const { account } = plan;
+  const verdict = judgeIdentity(account.login, signedIn.identity);
+  if (verdict === 'mismatch' && signedIn.identity !== undefined && dialogue.confirmIdentity) {
+    const value = { account, signedIn, verdict, stored: false };
+    return { page: questionPage(signedIn.identity, account.login), value };
+  }
+  const outcome = await judgeAndStore(context, plan, dialogue, signedIn);
+  return { page: signedInPage(signedIn.identity, account.address), value: { ...outcome, stored: true } };
+}
+
+async function judgeAndStore(
+  context: Context,
+  plan: SignInPlan,
+  dialogue: SignInDialogue,
+  signedIn: SignedIn,
+): Promise<Outcome> {
+  const { account } = plan;
+  const verdict = judgeIdentity(account.login, signedIn.identity);
+  if (verdict === 'mismatch') return askAndStore(context, plan, dialogue, signedIn);
+  await storeSignIn(context, account, signedIn, plan.clientSecret);
+  return { account, signedIn, verdict };
+}
+
+async function askAndStore(
+  context: Context,
+  plan: SignInPlan,
+  dialogue: SignInDialogue,
+  signedIn: SignedIn,
+): Promise<Outcome> {
+  const identity = signedIn.identity ?? '';
+  if (!(await dialogue.confirmIdentity?.(identity, plan.account))) throw identityMismatch(plan.account, identity);
+  const account = { ...plan.account, login: identity };
+  await storeSignIn(context, account, signedIn, plan.clientSecret);
+  return { account, signedIn, verdict: 'match' };
+}
+
+function identityMismatch({ address, login }: OAuthAccount, identity: string): CmsError {
+  return new CmsError('identity_mismatch', `${identity} signed in, not ${login}; nothing was stored`, {
+    suggestions: [
+      `cms account add ${address}   # and sign in as ${login}, in a private window if need be`,
+      `cms account add ${address} --login ${identity}   # if ${identity} may use this mailbox`,
+    ],
+  });
+}
+
+function pageOf(error: unknown): PageContent {
+  const { message, suggestions } = toCmsError(error);
+  const command = suggestions.find((line) => line.startsWith('cms '));
+  return failurePage(message, command);
+}

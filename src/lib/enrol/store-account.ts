@@ -1,0 +1,124 @@
+/** Putting accounts into the stores, and taking them out. The grant is written first: an account always has one. */
+import { randomUUID } from 'node:crypto';
+import type { Account, OAuthAccount } from '../accounts/account.ts';
+import type { Context } from '../context.ts';
+import type { SignedIn } from '../oauth/sign-in.ts';
+import { revokeRefreshToken, type Revocation } from '../oauth/revoke.ts';
+import { ensurePrivateFolder } from '../store/files.ts';
+import type { GrantRecord } from '../store/grant.ts';
+import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
+import { acquireLock } from '../store/lock.ts';
+import { bindingOf } from '../token/rotation.ts';
+import { refuseTakenAliases } from './plan.ts';
+
+/** Longer than an exchange that another process may be in the middle of. */
+const LOCK_TIMEOUT_MS = 45_000;
+const KEY_LOCK_TIMEOUT_MS = 130_000;
+
+export interface KeyWishes {
+  store?: KeyStore | undefined;
+  ask?: (() => Promise<KeyStore>) | undefined;
+  interactive: boolean;
+}
+
+/**
+ * Makes sure, before anybody signs in, that there is a vault key and that the vault can be written to.
+ * @throws CmsError `store_locked`, `store_unavailable`, `config_invalid`, `io_error`
+ */
+export async function prepareVault({ accounts, vault, paths, env }: Context, wishes: KeyWishes): Promise<void> {
+  const { vault_key: record } = await accounts.read();
+  if (record === undefined) {
+    for (const folder of [paths.configDir, paths.stateDir, paths.lockDir]) await ensurePrivateFolder(folder);
+    await using lock = await acquireLock(keyLockFile(paths), KEY_LOCK_TIMEOUT_MS);
+    const { vault_key: meanwhile } = await accounts.read();
+    if (meanwhile === undefined) {
+      const { id, source } = await createVaultKey({ paths, env, ...wishes, lockFd: lock.fd });
+      await accounts.update((file) => ({ ...file, vault_key: { id, source } }));
+    }
+  }
+  await vault.probe();
+}
+
+/**
+ * Stores a finished sign-in, and the account with it. An older grant is replaced, never revoked.
+ * @throws CmsError `config_invalid` (an alias of another account), and as the stores throw
+ */
+export async function storeSignIn(
+  context: Context,
+  account: OAuthAccount,
+  signedIn: SignedIn,
+  clientSecret?: string,
+): Promise<void> {
+  const { access_token, refresh_token, scope, identity, issued_at, expires_in } = signedIn;
+  await storeAccount(context, account, {
+    issued_at,
+    expires_at: issued_at + expires_in * 1000,
+    ...(identity !== undefined && { identity }),
+    secrets: {
+      refresh_token,
+      refresh_token_accepted: false,
+      access_token,
+      binding: bindingOf(account.client),
+      ...(scope !== undefined && { scope }),
+      ...(clientSecret !== undefined && { client_secret: clientSecret }),
+    },
+  });
+}
+
+/** Stores an account that logs in with an app password. @throws CmsError as `storeSignIn` */
+export function storePassword(context: Context, account: Account, password: string): Promise<void> {
+  return storeAccount(context, account, { secrets: { password } });
+}
+
+type NewGrant = Pick<GrantRecord, 'issued_at' | 'expires_at' | 'identity' | 'secrets'>;
+
+async function storeAccount({ accounts, vault }: Context, account: Account, grant: NewGrant): Promise<void> {
+  refuseTakenAliases(account, (await accounts.read()).accounts);
+  await using _lock = await vault.lock(account.address, LOCK_TIMEOUT_MS);
+  // A new id: an exchange that began before this sign-in finds it changed and stores nothing.
+  await vault.write({
+    address: account.address,
+    grant_id: randomUUID(),
+    state: 'active',
+    signed_in_at: Date.now(),
+    ...grant,
+  });
+  await accounts.update((file) => ({ ...file, accounts: { ...file.accounts, [account.address]: account } }));
+}
+
+/** Replaces what is kept about the account besides its grant. */
+export async function updateAccount({ accounts }: Context, account: Account): Promise<void> {
+  await accounts.update((file) => ({ ...file, accounts: { ...file.accounts, [account.address]: account } }));
+}
+
+/**
+ * Takes an account out, after revoking its grant where the provider can and `keepGrant` does not forbid it.
+ * A vault that cannot be opened keeps nothing from being removed: the grant then is only not revoked.
+ * @throws CmsError as the stores throw
+ */
+export async function removeAccount(
+  context: Context,
+  account: Account,
+  keepGrant: boolean,
+): Promise<Revocation | 'kept'> {
+  const { accounts, vault } = context;
+  await using _lock = await vault.lock(account.address, LOCK_TIMEOUT_MS);
+  const revocation = keepGrant || account.kind === 'password' ? 'kept' : await revoke(context, account);
+  await vault.remove(account.address);
+  await accounts.update((file) => {
+    const { [account.address]: _removed, ...others } = file.accounts;
+    return { ...file, accounts: others };
+  });
+  return revocation;
+}
+
+async function revoke({ vault }: Context, account: OAuthAccount): Promise<Revocation> {
+  if (account.client.revocation_endpoint === undefined) return 'unsupported';
+  try {
+    const { refresh_token, client_secret } = (await vault.read(account.address))?.secrets ?? {};
+    if (refresh_token === undefined) return 'unsupported';
+    return await revokeRefreshToken(account.client, refresh_token, client_secret);
+  } catch (error) {
+    return { failed: error instanceof Error ? error.message : String(error) };
+  }
+}

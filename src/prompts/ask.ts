@@ -1,0 +1,45 @@
+/**
+ * The only questions that cms asks. They go to stderr, because stdout is for results, and are asked only where a person
+ * is at a terminal: each has a flag that answers it beforehand.
+ */
+import { confirm, input, password, select } from '@inquirer/prompts';
+import { CmsError, messageOf } from '../lib/errors.ts';
+
+const context = { output: process.stderr, clearPromptOnDone: false };
+
+/** A line of text; asked again while `check` throws. */
+export function askText(message: string, check: (text: string) => unknown, preset?: string): Promise<string> {
+  return input({ message, validate: validator(check), ...(preset !== undefined && { default: preset }) }, context).then(
+    (text) => text.trim(),
+  );
+}
+
+/** A secret, shown as stars; may be left empty. */
+export function askSecret(message: string): Promise<string> {
+  return password({ message, mask: '*' }, context);
+}
+
+export function askYesNo(message: string, preset: boolean): Promise<boolean> {
+  return confirm({ message, default: preset }, context);
+}
+
+export interface Choice<T> {
+  name: string;
+  value: T;
+  description?: string;
+}
+
+export function askChoice<T>(message: string, choices: readonly Choice<T>[]): Promise<T> {
+  return select({ message, choices: [...choices], pageSize: 12, loop: false }, context);
+}
+
+function validator(check: (text: string) => unknown): (text: string) => true | string {
+  return (text) => {
+    try {
+      check(text.trim());
+      return true;
+    } catch (error) {
+      return error instanceof CmsError ? error.message : messageOf(error);
+    }
+  };
+}

@@ -1,0 +1,197 @@
+/** The person at the terminal, as `account add` sees one: what is shown, and the few questions. All of it on stderr. */
+import { createInterface } from 'node:readline/promises';
+import type { Account, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
+import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
+import { openBrowser } from '../lib/browser.ts';
+import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
+import type { LoginReport } from '../lib/enrol/login-test.ts';
+import type { ClientWishes } from '../lib/enrol/plan.ts';
+import type { Outcome } from '../lib/enrol/sign-in.ts';
+import { CmsError } from '../lib/errors.ts';
+import { parseEndpoint } from '../lib/oauth/endpoint.ts';
+import type { Environment } from '../lib/paths.ts';
+import { clientFor } from '../lib/providers/client.ts';
+import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
+import { PRESETS } from '../lib/providers/table.ts';
+import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
+
+/** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
+const SIGN_IN_TIMEOUT_MS = 10 * 60_000;
+
+export interface TerminalOptions {
+  env: Environment;
+  say: (line: string) => void;
+  /** Whether questions may be asked at all. */
+  asks: boolean;
+  /** `--yes`: questions that have a default take it. */
+  takesDefaults: boolean;
+  /** `--no-browser` */
+  opensBrowser: boolean;
+}
+
+export function askAddress(): Promise<string> {
+  return askText('Mail address:', parseAddress);
+}
+
+/** The dialogue of `enrol` at this terminal. */
+export function terminalDialogue(options: TerminalOptions): EnrolDialogue {
+  const { say, asks } = options;
+  return {
+    ...(asks && !options.takesDefaults && { questions: questions(say) }),
+    ...(asks && {
+      confirmIdentity: (identity: string, account: OAuthAccount) => confirmIdentity(say, identity, account),
+    }),
+    detected: ({ provider, because }) => say(`provider: ${provider.name} (${because})`),
+    note: (text) => say(`note: ${text}`),
+    openBrowser: (url, redirectUri) => showUrl(options, url, redirectUri),
+    showDeviceCode: (code) => {
+      say('On any device, open this page and enter the code:');
+      say(code.verification_uri);
+      say(code.user_code);
+      say(`(valid for ${Math.round(code.expires_in / 60)} min; waiting)`);
+    },
+    askForResponse: (url) => askForResponse(say, url, asks),
+    stored: ({ account, signedIn, verdict }: Outcome) => {
+      say(signedIn.identity === undefined ? `signed in for ${account.address}` : `signed in as ${signedIn.identity}`);
+      if (verdict === 'unverified')
+        say('note: the provider did not say who signed in; the login at the mail server tells');
+    },
+    testing: ({ servers }: Account) => {
+      const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
+      if (hosts.length > 0) say(`logging in at ${hosts.join(' and ')} …`);
+    },
+    signal: AbortSignal.timeout(SIGN_IN_TIMEOUT_MS),
+    interactive: asks,
+  };
+}
+
+async function showUrl({ say, env, opensBrowser }: TerminalOptions, url: string, redirectUri: string): Promise<void> {
+  if (opensBrowser) {
+    say('Opening the browser; if none appears, open this address:');
+  } else {
+    say('Open this address in a browser:');
+  }
+  say(url);
+  const { port } = new URL(redirectUri);
+  if (env.SSH_CONNECTION) say(`(over SSH, first on your own machine: ssh -N -L ${port}:127.0.0.1:${port} THIS-HOST)`);
+  say(`waiting for the browser on ${redirectUri} …`);
+  if (opensBrowser && !(await openBrowser(url, env))) say('note: no browser could be started here');
+}
+
+/** At a terminal a prompt; else one line of standard input. */
+async function askForResponse(say: (line: string) => void, url: string, asks: boolean): Promise<string> {
+  say('Open this address in a browser anywhere and sign in:');
+  say(url);
+  say('At the end the browser shows an address that it cannot open: paste that address, or the code in it.');
+  if (asks) return askText('Address or code:', notEmpty);
+  const lines = createInterface({ input: process.stdin });
+  for await (const line of lines) {
+    lines.close();
+    return line;
+  }
+  throw new CmsError('usage', 'no address was pasted: standard input is empty', {
+    suggestions: ['run the command at a terminal, or write the final address to its standard input'],
+  });
+}
+
+function notEmpty(text: string): void {
+  if (text === '') throw new CmsError('usage', 'paste the address or the code');
+}
+
+function confirmIdentity(say: (line: string) => void, identity: string, account: OAuthAccount): Promise<boolean> {
+  say(`${identity} signed in, not ${account.login}.`);
+  return askYesNo(`Is ${identity} the login that may use the mailbox ${account.address}?`, false);
+}
+
+function questions(say: (line: string) => void): Questions {
+  return {
+    provider: askProvider,
+    client: (provider, protocols, before) => askClient(say, provider, protocols, before),
+    password: (provider) => askPassword(say, provider),
+    server: (protocol, address) => askServer(protocol, address),
+    store: () =>
+      askChoice('No keyring answers here. Where shall the key of the vault be kept?', [
+        { name: 'in a key file (does not protect a copied home directory)', value: 'file' as const },
+        { name: 'in the keyring, once it is unlocked (this stops with an explanation)', value: 'keyring' as const },
+      ]),
+  };
+}
+
+async function askProvider(address: string): Promise<{ provider: Provider; issuer?: string }> {
+  const provider = await askChoice(
+    `Which provider has ${address}?`,
+    PRESETS.map((preset) => ({ name: preset.name, value: preset })),
+  );
+  if (provider.id !== 'custom') return { provider };
+  const issuer = await askText('OpenID Connect issuer (https://…):', (text) => parseEndpoint(text, 'issuer'));
+  return { provider, issuer };
+}
+
+async function askClient(
+  say: (line: string) => void,
+  provider: OAuthProvider,
+  protocols: readonly Protocol[],
+  before: Partial<ClientWishes>,
+): Promise<ClientWishes> {
+  explainClient(say, provider, protocols, before);
+  const clientId = await askText('Client id:', notEmpty);
+  if (before.clientSecret !== undefined || provider.client.secret === 'none') return { clientId };
+  const clientSecret = await askSecret(
+    provider.client.secret === 'required' ? 'Client secret:' : 'Client secret (empty if it has none):',
+  );
+  return clientSecret === '' ? { clientId } : { clientId, clientSecret };
+}
+
+function explainClient(
+  say: (line: string) => void,
+  provider: OAuthProvider,
+  protocols: readonly Protocol[],
+  before: Partial<ClientWishes>,
+): void {
+  const { client } = provider;
+  say(`${provider.name} wants a client of your own; the consent page will show its name.`);
+  if (client.register_url !== undefined) say(`  register it at:  ${client.register_url}`);
+  say(`  kind of client:  ${client.type}`);
+  say(`  redirect URI:    ${client.redirect_to_register}`);
+  const { scope } = clientFor(provider, {
+    client_id: 'x',
+    protocols,
+    hasSecret: true,
+    tenant: before.tenant ?? (provider.tenant?.default === undefined ? 'organizations' : undefined),
+    endpoints: { token_endpoint: 'https://localhost/', ...before.endpoints },
+  });
+  say(`  scopes:          ${before.scope ?? scope}`);
+  if (client.note !== undefined) say(`  ${client.note}`);
+}
+
+async function askPassword(say: (line: string) => void, provider: Provider): Promise<string | undefined> {
+  if (provider.oauth !== 'supported') say(`${provider.name}: ${provider.reason}`);
+  const way = provider.app_password;
+  if (way !== undefined && 'url' in way) say(`  app password: ${way.how} (${way.url})`);
+  if (way !== undefined && 'unavailable' in way) say(`  ${way.unavailable}`);
+  if (provider.oauth === 'restricted' && !(await askYesNo('Use an app password?', true))) return undefined;
+  const password = await askSecret('App password:');
+  if (password === '') throw new CmsError('usage', 'no app password was given; nothing was changed');
+  return password;
+}
+
+async function askServer(protocol: Protocol, address: string): Promise<string | undefined> {
+  const host = await askText(
+    `${protocol.toUpperCase()} server of ${address} (empty if none):`,
+    (text) => text === '' || parseDomain(text),
+  );
+  return host === '' ? undefined : host;
+}
+
+/** The end of `account add`, for people. */
+export function sayResult(say: (line: string) => void, account: Account, reports: readonly LoginReport[]): void {
+  for (const { protocol, server, user, refused } of reports) {
+    const name = protocol.toUpperCase();
+    if (user !== undefined) say(`${name} ${server}: login as ${user} accepted`);
+    else say(`${name} login refused: ${refused ?? 'no reason given'}`);
+  }
+  const refused = reports.some((report) => report.refused !== undefined);
+  if (refused)
+    say('The account is kept. What a server refuses is mostly a switch there, or a scope: see the reason above.');
+  say(`next: cms serve · cms token ${account.address} · cms exim-config --install`);
+}
