@@ -44,6 +44,7 @@ export async function checkSender(exim: Exim, entries: readonly Entry[], sender:
   const entry = entryFor(entries, sender);
   const fields = entry === undefined ? new Map<string, string>() : fieldsOf(entry);
   const route = await routeOf(exim, sender);
+  if (route.detail === HIDDEN_REASON) route.detail = (await brokerReason(exim, fields)) ?? HIDDEN_REASON;
   return {
     sender: `<${sender}>`,
     line: entry?.key,
@@ -74,3 +75,13 @@ export function parseRoute(stdout: string, stderr = ''): { ok: boolean; detail: 
 
 // exim tells a caller without privileges that it waits, not why.
 const HIDDEN_REASON = 'not now; exim tells root the reason: sudo cms exim-config --check';
+
+/** What the broker says about the account of a line, asked by exim with the caller's own permissions. */
+async function brokerReason({ run, binary, configFile }: Exim, fields: ReadonlyMap<string, string>) {
+  const [socket = '', account = ''] = [fields.get('oauth'), fields.get('account') ?? fields.get('user')];
+  if (![socket, account].every((value) => /^[A-Za-z0-9!%&'+/=?^_`|~.@-]+$/.test(value))) return undefined;
+  const asked = `\${readsocket{${socket}}{SMTP,ready ${account}}{20s}}`;
+  const { stdout } = await run([binary, '-C', configFile, '-be', asked]);
+  const said = stdout.trim().replace(/^Failed: /, '');
+  return said === '' ? undefined : said;
+}

@@ -1,0 +1,257 @@
+/** Everything about exim: print, write, check, try and install its configuration. */
+import { hostname, tmpdir, userInfo } from 'node:os';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Flags } from '@oclif/core';
+import type { MailServer } from '../lib/accounts/account.ts';
+import { parseAddress } from '../lib/accounts/address.ts';
+import { AccountStore } from '../lib/accounts/store.ts';
+import { CmsError } from '../lib/errors.ts';
+import { asMta } from '../lib/exim/as-mta.ts';
+import { type CheckedSender, checkSender, judgeConfig, sendersOf } from '../lib/exim/check.ts';
+import { renderConfig, SECTIONS } from '../lib/exim/config.ts';
+import { findExim4, run, runInForeground } from '../lib/exim/exim4.ts';
+import { renderInstallScript } from '../lib/exim/install-script.ts';
+import { readInstalled } from '../lib/exim/installed.ts';
+import { ownerOf } from '../lib/exim/owner.ts';
+import { type EximPlan, noteOf, planExim } from '../lib/exim/plan.ts';
+import { parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
+import { socketAddition } from '../lib/exim/socket-config.ts';
+import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/try.ts';
+import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
+import { type Paths, resolvePaths } from '../lib/paths.ts';
+import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
+import { BaseCommand } from './base.ts';
+
+// Where Debian keeps the certificates that exim trusts with "system"; node would trust a list of its own.
+const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+
+export default class EximConfig extends BaseCommand {
+  static override readonly summary = 'configure exim to send through your accounts';
+
+  static override readonly description = `Prints the configuration, or one section of it. --install puts it in place, \
+--check lets exim judge it, --try walks through a delivery without a mail.
+
+EVERY LOCAL USER of this machine can then send mail as the accounts in exim's smart-hosts file, unless its line names \
+the users that may (users=).
+
+Options that are not given are those of the last --install.`;
+
+  static override readonly examples = [
+    '<%= config.bin %> exim-config --install --default jane@example.org',
+    '<%= config.bin %> exim-config --check',
+    '<%= config.bin %> exim-config --try jane@example.org',
+    '<%= config.bin %> exim-config --section authenticators',
+    '<%= config.bin %> exim-config --write ./exim --socket /run/cms/jane/exim.sock',
+  ];
+
+  static override readonly flags = {
+    section: Flags.option({ options: SECTIONS, default: 'config' as const })({ description: 'what to print' }),
+    write: Flags.string({
+      description: 'write exim4.conf and exim-smart-hosts into this folder',
+      helpValue: 'DIR',
+      exclusive: ['install', 'check', 'try'],
+    }),
+    install: Flags.boolean({
+      description: 'show a script that installs both, and run it with sudo after a yes',
+      exclusive: ['check', 'try'],
+    }),
+    yes: Flags.boolean({ description: 'run the script of --install without asking', dependsOn: ['install'] }),
+    check: Flags.boolean({ description: 'let exim judge the configuration and route each sender', exclusive: ['try'] }),
+    try: Flags.string({
+      description: "as the MTA's user: the line, the socket, the certificate and a real login; no mail",
+      helpValue: 'SENDER',
+    }),
+    'smart-hosts-file': Flags.string({
+      description: 'where exim reads the lines (default /etc/exim4/exim-smart-hosts)',
+      helpValue: 'PATH',
+    }),
+    socket: Flags.string({
+      description: "the broker's socket for exim (default /run/cms/USER/exim.sock)",
+      helpValue: 'PATH',
+    }),
+    default: Flags.string({
+      description: 'account for root, cron, bounces and unknown senders',
+      helpValue: 'ADDRESS',
+    }),
+    'local-domain': Flags.string({
+      description: 'further name of this host, whose mail goes to the default account (repeatable)',
+      helpValue: 'DOMAIN',
+      multiple: true,
+    }),
+    helo: Flags.string({ description: 'name that EHLO says', helpValue: 'NAME' }),
+    listen: Flags.string({ description: 'accept mail over SMTP here (default nowhere)', helpValue: 'ADDR:PORT' }),
+    'ca-file': Flags.string({ description: 'certificates to trust in place of the system’s', helpValue: 'PATH' }),
+    json: BaseCommand.jsonFlag,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(EximConfig);
+    const { name, env } = await ownerOf({ uid: process.getuid?.(), name: userInfo().username, env: process.env }, run);
+    const paths = resolvePaths(env);
+    const folder = flags.write === undefined ? undefined : resolve(flags.write);
+    const beside = folder === undefined ? undefined : join(folder, 'exim-smart-hosts');
+    const plan = planExim(
+      {
+        smartHostsFile: flags['smart-hosts-file'] ?? beside,
+        socket: flags.socket,
+        defaultAddress: flags.default,
+        localDomains: flags['local-domain'],
+        helo: flags.helo,
+        listen: flags.listen,
+        caFile: flags['ca-file'],
+      },
+      {
+        user: name,
+        hostName: hostname(),
+        accounts: await new AccountStore(paths).list(),
+        installed: await readInstalled(paths),
+      },
+    );
+    for (const remark of plan.remarks) this.say(`cms: ${remark}`);
+    if (folder !== undefined) return this.#write(plan, folder);
+    if (flags.install) return this.#install(plan, paths, flags.yes);
+    if (flags.check) return this.#check(plan);
+    if (flags.try !== undefined) return this.#try(plan, flags.try);
+    this.#print(plan, flags.section);
+  }
+
+  #print(plan: EximPlan, section: (typeof SECTIONS)[number]): void {
+    const text = section === 'smart-hosts' ? plan.block : renderConfig(plan.options, section);
+    if (this.wantsJson) this.printJson({ section, text });
+    else process.stdout.write(text);
+  }
+
+  async #write(plan: EximPlan, folder: string): Promise<void> {
+    const files = await writeFiles(plan, folder, writeFileDurable);
+    const given = await giveToMta(files.smartHostsFile, run);
+    if (!given) {
+      this.say(
+        `cms: ${files.smartHostsFile} is not readable for exim yet: sudo chgrp Debian-exim ${files.smartHostsFile}`,
+      );
+    }
+    if (this.wantsJson)
+      this.printJson({ config_file: files.configFile, smart_hosts_file: files.smartHostsFile, group_set: given });
+    else process.stdout.write(`${files.configFile}\n${files.smartHostsFile}\n`);
+  }
+
+  async #install(plan: EximPlan, paths: Paths, yes: boolean): Promise<void> {
+    const toml = (await readFileIfAny(paths.configFile))?.toString('utf8') ?? '';
+    const passwords = plan.lines.some(({ auth }) => auth !== undefined);
+    const script = renderInstallScript({
+      ...plan,
+      smartHostsFile: plan.options.smartHostsFile,
+      paths,
+      socketAddition: socketAddition(toml, { path: plan.socket, passwords }),
+      note: noteOf(plan),
+    });
+    if (!yes && this.wantsJson) {
+      this.printJson({ script });
+      return;
+    }
+    if (!yes) process.stdout.write(script);
+    if (!yes && !(await this.#agreed())) return;
+    await runInstallScript(script);
+    this.say('cms: the broker reads its sockets when it starts: restart it, then cms exim-config --check');
+  }
+
+  /** Asks where somebody can answer, else says how to go on. */
+  async #agreed(): Promise<boolean> {
+    if (!this.mayAsk) {
+      this.say('cms: nothing was changed; to install: cms exim-config --install --yes, or run this script as root');
+      return false;
+    }
+    const { askYesNo } = await import('../prompts/ask.ts');
+    return askYesNo('Run this script as root?', false);
+  }
+
+  async #check(plan: EximPlan): Promise<void> {
+    const binary = findExim4(process.env);
+    const installed = await readSmartHosts(plan.options.smartHostsFile);
+    if (installed.closed)
+      this.say(`cms: ${plan.options.smartHostsFile} is closed to you: checked without the lines of others`);
+    if (process.getuid?.() !== 0)
+      this.say('cms: checked as yourself: exim drops its privileges for a configuration of yours');
+    const smartHosts = replaceBlock(installed.text, plan.user, plan.block);
+    const senders = await inWorkspace(plan, smartHosts, writeFileDurable, async ({ configFile }) => {
+      const exim = { run, binary, configFile };
+      const verdict = await judgeConfig(exim);
+      if (verdict !== undefined) throw new CmsError('config_invalid', `exim refuses the configuration: ${verdict}`);
+      const rows: CheckedSender[] = [];
+      for (const sender of sendersOf(plan.lines)) rows.push(await checkSender(exim, parseEntries(smartHosts), sender));
+      return rows;
+    });
+    if (this.wantsJson) this.printJson(senders);
+    else process.stdout.write(table(senders));
+    const failed = senders.filter(({ ok }) => !ok).length;
+    if (failed > 0) {
+      throw new CmsError('temporarily_unavailable', `${failed} of ${senders.length} senders cannot send now`, {
+        suggestions: ['cms exim-config --try SENDER'],
+      });
+    }
+  }
+
+  async #try(plan: EximPlan, text: string): Promise<void> {
+    const sender = text === '<>' || text === '' ? '' : parseAddress(text);
+    const { run: asMtaRun, remark } = await asMta(run, process.getuid?.());
+    if (remark !== undefined) this.say(`cms: ${remark}`);
+    const { smartHostsFile, caFile } = plan.options;
+    const steps = await trySender(sender, {
+      asMta: asMtaRun,
+      binary: findExim4(process.env),
+      smartHostsFile,
+      login: (server, credentials) => smtpLoginWith(server, credentials, caFile),
+    });
+    if (this.wantsJson) this.printJson(steps);
+    else process.stdout.write(steps.map(stepLine).join(''));
+    const failure = failureOf(sender, steps);
+    if (failure !== undefined) throw failure;
+  }
+}
+
+/** As root directly, else through sudo, which asks on the terminal. @throws CmsError `io_error` when it failed */
+async function runInstallScript(script: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'cms-install-'));
+  try {
+    const file = join(folder, 'install.sh');
+    await writeFileDurable(file, script, 0o700);
+    const status = await runInForeground([...(process.getuid?.() === 0 ? [] : ['sudo']), 'sh', file], '');
+    if (status !== 0) throw new CmsError('io_error', `the install script ended with ${String(status)}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function smtpLoginWith(
+  server: MailServer,
+  credentials: Credentials,
+  caFile: string | undefined,
+): Promise<LoginOutcome> {
+  const trusted = caFile ?? (existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : undefined);
+  const ca = trusted === undefined ? undefined : await readFile(trusted, 'utf8');
+  const { smtpLogin } = await import('../lib/mail/smtp.ts');
+  return smtpLogin({ server, ...credentials, ...(ca !== undefined && { ca }) });
+}
+
+function stepLine({ step, ok, detail }: Step): string {
+  return `${step.padEnd(12)}${ok ? 'ok      ' : 'failed  '}${detail}\n`;
+}
+
+function table(senders: readonly CheckedSender[]): string {
+  const rows = senders.map(({ sender, line = '-', host = '-', account = '-', ok, detail }) => [
+    sender,
+    line,
+    host,
+    account,
+    ok ? `ok (${detail})` : detail,
+  ]);
+  const all = [['SENDER', 'LINE', 'HOST', 'ACCOUNT', 'EXIM SAYS'], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const format = (row: string[]): string =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return `${all.map(format).join('\n')}\n`;
+}

@@ -1,0 +1,35 @@
+/** Whose accounts are meant: the caller's, and under sudo those of the user who called sudo, never root's. */
+import { CmsError } from '../errors.ts';
+import type { Environment } from '../paths.ts';
+import type { Run } from './exim4.ts';
+
+export interface Owner {
+  name: string;
+  env: Environment;
+}
+
+export interface Caller {
+  /** Effective user id, and the name that belongs to it. */
+  uid: number | undefined;
+  name: string;
+  env: Environment;
+}
+
+/**
+ * The user whose accounts are worked on, and the environment in which they are found.
+ * @throws CmsError `config_invalid` when sudo names a user that does not exist
+ */
+export async function ownerOf({ uid, name, env }: Caller, run: Run): Promise<Owner> {
+  const sudoUid = env.SUDO_UID;
+  if (uid !== 0 || sudoUid === undefined || !/^[1-9]\d{0,9}$/.test(sudoUid)) return { name, env };
+  const { stdout } = await run(['getent', 'passwd', sudoUid]);
+  const [user = '', , , , , home = ''] = stdout.trim().split(':');
+  if (user === '' || home === '') {
+    throw new CmsError('config_invalid', `sudo was called by uid ${sudoUid}, which has no entry in passwd`);
+  }
+  // root's own folders are not meant; a CMS_CONFIG_DIR that was let through sudo is.
+  return {
+    name: user,
+    env: { ...env, HOME: home, XDG_CONFIG_HOME: undefined, XDG_STATE_HOME: undefined, XDG_RUNTIME_DIR: undefined },
+  };
+}
