@@ -61,15 +61,19 @@ export interface ManualSignInOptions extends SignInOptions {
  * @throws CmsError as `signInWithBrowser`
  */
 export async function signInManually(options: ManualSignInOptions): Promise<SignedIn> {
-  const { host, port, path } = options.client.redirect;
-  const redirectUri = `http://${host}${port === undefined ? `:${UNUSED_PORT}` : `:${port}`}${path}`;
-  const challenge = await makeChallenge(options, redirectUri);
+  const challenge = await makeChallenge(options, manualRedirectUri(options.client.redirect));
   const pasted = await options.ask(challenge.url);
   return redeem(options, challenge, authorizationResponse(pasted, challenge, options.client));
 }
 
 /** Nothing should listen there on the machine with the browser; what matters is that its address bar keeps the URL. */
 const UNUSED_PORT = 49_151;
+
+/** Where the browser is sent when nobody listens. An https URI stands as it was registered, mostly without a port. */
+export function manualRedirectUri({ scheme = 'http', host, port, path }: OAuthClient['redirect']): string {
+  const used = port ?? (scheme === 'http' ? UNUSED_PORT : undefined);
+  return `${scheme}://${host}${used === undefined ? '' : `:${used}`}${path}`;
+}
 
 /**
  * The authorization response in what was pasted. A bare code is completed with our own state: PKCE ties it to us.
