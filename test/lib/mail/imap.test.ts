@@ -3,6 +3,9 @@ import { CmsError } from '../../../src/lib/errors.ts';
 import { imapLogin } from '../../../src/lib/mail/imap.ts';
 import type { LoginFailure, LoginOptions, LoginResult } from '../../../src/lib/mail/login.ts';
 import { trustedCertificate, untrustedCertificate } from '../../support/certificates.ts';
+import { startImap } from '../../support/imap.ts';
+import { startProvider } from '../../support/provider.ts';
+import { obtainTokens } from '../../support/tokens.ts';
 import { ScriptedServer } from './scripted-server.ts';
 
 const JANE = 'jane@example.org';
@@ -167,5 +170,28 @@ describe('imapLogin', () => {
 
   it('sends no token that is none', async () => {
     await assert.rejects(play({}, { accessToken: 'a b' }), (error) => error instanceof CmsError);
+  });
+});
+
+describe('imapLogin at an IMAP server', () => {
+  it("lets the owner and a delegate in, nobody else, and asks for the token's own protocol", async () => {
+    const provider = await startProvider();
+    const imap = await startImap({ provider, delegates: { 'team@example.org': [JANE] } });
+    try {
+      const { access_token } = await obtainTokens(provider, JANE);
+      const narrow = await obtainTokens(provider, JANE, 'openid email offline_access mail.smtp');
+      const server = { host: imap.host, port: imap.port, tls: 'implicit' } as const;
+      const login = async (user: string, accessToken: string) =>
+        imapLogin({ server, user, accessToken, ca: imap.certificate.ca, timeoutMs: 5000 });
+      assert.deepEqual(await login(JANE, access_token), { ok: true, user: JANE });
+      assert.deepEqual(await login('team@example.org', access_token), { ok: true, user: 'team@example.org' });
+      for (const result of [await login('john@example.org', access_token), await login(JANE, narrow.access_token)]) {
+        assert.equal(failure(result).kind, 'refused');
+        assert.doesNotMatch(JSON.stringify(result), new RegExp(access_token));
+      }
+    } finally {
+      await imap.stop();
+      await provider.stop();
+    }
   });
 });
