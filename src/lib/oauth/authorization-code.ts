@@ -70,9 +70,9 @@ export async function signInManually(options: ManualSignInOptions): Promise<Sign
 const UNUSED_PORT = 49_151;
 
 /** Where the browser is sent when nobody listens. An https URI stands as it was registered, mostly without a port. */
-export function manualRedirectUri({ scheme = 'http', host, port, path }: OAuthClient['redirect']): string {
-  const used = port ?? (scheme === 'http' ? UNUSED_PORT : undefined);
-  return `${scheme}://${host}${used === undefined ? '' : `:${used}`}${path}`;
+export function manualRedirectUri({ scheme, host, port, path }: OAuthClient['redirect']): string {
+  if (scheme === 'https') return `https://${host}${port === undefined ? '' : `:${port}`}${path}`;
+  return `http://${host}:${port ?? UNUSED_PORT}${path}`;
 }
 
 /**
