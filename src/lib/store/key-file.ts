@@ -4,7 +4,7 @@ import { type FileHandle, link, open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
-import { ensurePrivateFolder, ioError, removeFile, writeFileDurable } from './files.ts';
+import { ensurePrivateFolder, ioError, removeFile, sweepTemporaries, syncFolder, writeFileDurable } from './files.ts';
 import { formatKeyText, MAX_KEY_TEXT_BYTES, parseKeyText } from './vault-key.ts';
 
 /**
@@ -77,9 +77,13 @@ export async function createKeyFile(path: string, trust: 'own' | 'named', key: B
   return stored;
 }
 
-/** link() fails where rename() would replace: a key that somebody put there meanwhile is not lost. */
+/**
+ * link() fails where rename() would replace: a key that somebody put there meanwhile is not lost. A draft that a killed
+ * process left has the name of a temporary file, and is swept like one.
+ */
 async function placeNewFile(path: string, text: string): Promise<void> {
-  const draft = `${path}.new-${randomBytes(6).toString('hex')}`;
+  const draft = `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+  await sweepTemporaries(dirname(path), path);
   try {
     await writeFileDurable(draft, text);
     await link(draft, path);
@@ -88,4 +92,5 @@ async function placeNewFile(path: string, text: string): Promise<void> {
   } finally {
     await removeFile(draft);
   }
+  await syncFolder(dirname(path));
 }

@@ -4,7 +4,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
 import { KeyringError, keyringErrorKind, type KeyringErrorKind } from './keyring-errors.ts';
@@ -129,7 +130,11 @@ function parseReply(text: string): KeyringReply {
 /** The helper beside this file: compiled when we are, else through the loader that runs us. */
 function helperCommand(self: string): [script: string, ...flags: string[]] {
   if (!self.endsWith('.ts')) return [fileURLToPath(new URL('keyring-helper.js', self))];
-  return [fileURLToPath(new URL('keyring-helper.ts', self)), '--import', import.meta.resolve('tsx')];
+  return [
+    fileURLToPath(new URL('keyring-helper.ts', self)),
+    '--import',
+    pathToFileURL(createRequire(self).resolve('tsx')).href,
+  ];
 }
 
 const ALWAYS = ['DBUS_SESSION_BUS_ADDRESS', 'XDG_RUNTIME_DIR', 'HOME', 'PATH', 'LANG', 'LC_ALL'];

@@ -1,0 +1,67 @@
+import { Args } from '@oclif/core';
+import { AccountStore } from '../../lib/accounts/store.ts';
+import { CmsError } from '../../lib/errors.ts';
+import { type Paths, resolvePaths } from '../../lib/paths.ts';
+import { ensurePrivateFolder } from '../../lib/store/files.ts';
+import { keyLockFile, type KeyStore, SOURCE_NAMES } from '../../lib/store/key-source.ts';
+import { acquireLock } from '../../lib/store/lock.ts';
+import { moveVaultKey, type MoveResult } from '../../lib/store/move-key.ts';
+import { BaseCommand } from '../base.ts';
+
+const PLACES: readonly KeyStore[] = ['keyring', 'file'];
+const LOCK_TIMEOUT_MS = 10_000;
+
+export default class StoreMove extends BaseCommand {
+  static override summary = 'move the key of the vault, without signing in again';
+  static override description =
+    'The key that seals all accounts is kept in the keyring or in the file vault.key of the configuration folder. ' +
+    'A key file is for hosts without a keyring: it keeps the accounts from other users of the machine, and does not ' +
+    'protect a copied home directory or backup. A running broker is not disturbed.';
+  static override examples = [
+    { description: 'On a server where nobody unlocks a keyring:', command: '<%= config.bin %> store move file' },
+    { description: 'Back into the keyring:', command: '<%= config.bin %> store move keyring' },
+  ];
+  static override args = {
+    place: Args.string({ description: 'where the key shall be kept', options: [...PLACES], required: true }),
+  };
+  static override flags = { json: BaseCommand.jsonFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(StoreMove);
+    const to = PLACES.find((place) => place === args.place) ?? 'keyring';
+    const result = await move(resolvePaths(process.env), to, this.mayAsk);
+    if (flags.json) this.printJson(result);
+    else this.report(result);
+  }
+
+  private report({ from, to, left }: MoveResult): void {
+    const verb = from === to ? 'is' : 'is now';
+    process.stdout.write(`the vault key ${verb} in ${SOURCE_NAMES[to]}\n`);
+    if (to === 'file') this.say('cms: note: a key file does not protect a copied home directory');
+    if (left) this.say(`cms: note: a copy of the key stays in ${SOURCE_NAMES[left.source]}: ${left.reason}`);
+  }
+}
+
+async function move(paths: Paths, to: KeyStore, interactive: boolean): Promise<MoveResult> {
+  const accounts = new AccountStore(paths);
+  await ensurePrivateFolder(paths.stateDir);
+  await ensurePrivateFolder(paths.lockDir);
+  await using lock = await acquireLock(keyLockFile(paths), LOCK_TIMEOUT_MS);
+  const { vault_key: record } = await accounts.read();
+  if (record === undefined) {
+    throw new CmsError('store_unavailable', 'there is no vault key yet, because there is no account', {
+      suggestions: [`cms account add ADDRESS --store ${to}`],
+    });
+  }
+  return await moveVaultKey({
+    paths,
+    env: process.env,
+    to,
+    record,
+    interactive,
+    lockFd: lock.fd,
+    saveRecord: async (vault_key) => {
+      await accounts.update((file) => ({ ...file, vault_key }));
+    },
+  });
+}

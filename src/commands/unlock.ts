@@ -1,0 +1,56 @@
+import { AccountStore } from '../lib/accounts/store.ts';
+import { resolvePaths } from '../lib/paths.ts';
+import { openVaultKey, SOURCE_NAMES } from '../lib/store/key-source.ts';
+import { keyringFailure } from '../lib/store/keyring-errors.ts';
+import { openKeyring } from '../lib/store/keyring.ts';
+import { BaseCommand } from './base.ts';
+
+/** Tells a running broker that the key can be had now; whether there was one. */
+export type NotifyBroker = () => Promise<boolean>;
+
+export default class Unlock extends BaseCommand {
+  static override summary = 'unlock the keyring and tell the broker';
+  static override description =
+    'Asks the keyring for the key of the vault, which may open the dialog of the desktop, and waits up to two minutes ' +
+    'for its answer. On a host without a desktop: gnome-keyring-daemon --unlock, or cms store move file.';
+  static override examples = ['<%= config.bin %> unlock'];
+  static override flags = { json: BaseCommand.jsonFlag };
+
+  /** Set by whoever knows the broker. */
+  static notifyBroker: NotifyBroker | undefined;
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Unlock);
+    const source = await unlock();
+    const broker = (await Unlock.notifyBroker?.()) ?? false;
+    if (flags.json) {
+      this.printJson({ unlocked: true, source: source ?? null, broker });
+      return;
+    }
+    process.stdout.write(`${sentence(source)}\n`);
+    if (broker) this.say('cms: the broker has been told');
+  }
+}
+
+type Source = Awaited<ReturnType<typeof openVaultKey>>['source'];
+
+/** @returns where the key was found; undefined when there is none yet and only the keyring was unlocked */
+async function unlock(): Promise<Source | undefined> {
+  const paths = resolvePaths(process.env);
+  const { vault_key: record } = await new AccountStore(paths).read();
+  if (record !== undefined) {
+    return (await openVaultKey({ paths, env: process.env, record, interactive: true })).source;
+  }
+  try {
+    await openKeyring(process.env).probe({ interactive: true });
+  } catch (error) {
+    throw keyringFailure(error);
+  }
+  return undefined;
+}
+
+function sentence(source: Source | undefined): string {
+  if (source === undefined) return 'the keyring is unlocked; there is no account yet';
+  if (source === 'keyring') return 'the keyring is unlocked and has the vault key';
+  return `the vault key is in ${SOURCE_NAMES[source]} and can be read; the keyring is not needed`;
+}
