@@ -17,7 +17,7 @@ import { readInstalled } from '../lib/exim/installed.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
 import { type EximPlan, noteOf, planExim } from '../lib/exim/plan.ts';
 import { parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
-import { socketAddition } from '../lib/exim/socket-config.ts';
+import { socketChange } from '../lib/exim/socket-config.ts';
 import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/try.ts';
 import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
 import { type Paths, resolvePaths } from '../lib/paths.ts';
@@ -139,11 +139,13 @@ Options that are not given are those of the last --install.`;
   async #install(plan: EximPlan, paths: Paths, yes: boolean): Promise<void> {
     const toml = (await readFileIfAny(paths.configFile))?.toString('utf8') ?? '';
     const passwords = plan.lines.some(({ auth }) => auth !== undefined);
+    const { addition, remark } = socketChange(toml, { path: plan.socket, passwords });
+    if (remark !== undefined) this.say(`cms: ${remark}`);
     const script = renderInstallScript({
       ...plan,
       smartHostsFile: plan.options.smartHostsFile,
       paths,
-      socketAddition: socketAddition(toml, { path: plan.socket, passwords }),
+      socketAddition: addition,
       note: noteOf(plan),
     });
     if (!yes && this.wantsJson) {

@@ -4,7 +4,7 @@
  */
 import { CmsError } from '../errors.ts';
 import { installedFile, type Installed } from './installed.ts';
-import { userName } from './options.ts';
+import { MTA_GROUP, userName } from './options.ts';
 import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
 import { socketLine } from './socket-config.ts';
 import type { Paths } from '../paths.ts';
@@ -24,7 +24,6 @@ export interface Installation {
 
 const END = 'CMS_END_OF_FILE';
 export const EXIM_CONFIG_FILE = '/etc/exim4/exim4.conf';
-export const MTA_GROUP = 'Debian-exim';
 
 /**
  * The script. Running it twice changes nothing the second time.

@@ -5,6 +5,9 @@ import { CmsError } from '../errors.ts';
 
 export const DEFAULT_SMART_HOSTS_FILE = '/etc/exim4/exim-smart-hosts';
 
+/** The group that exim runs in on Debian and its derivatives. */
+export const MTA_GROUP = 'Debian-exim';
+
 export interface EximOptions {
   /** Absolute path of the lsearch file with one line per sender. */
   smartHostsFile: string;

@@ -1,17 +1,15 @@
 /** Transports: TLS or nothing, a login or nothing, one message per connection. */
-import { ACCOUNT, field } from './fields.ts';
 import type { EximOptions } from './options.ts';
 
 export function transportsSection(options: EximOptions): string {
   return `begin transports
 
 # A sender of this host is replaced by the account's address, which servers accept and bounces reach.
-CMS_RETURN_PATH = \${if and{{match_domain{$sender_address_domain}{+local_domains}}{match{${ACCOUNT}}{@}}}\\
-  {${ACCOUNT}}{$sender_address}}
+CMS_RETURN_PATH = \${if and{{match_domain{$sender_address_domain}{+local_domains}}{match{$r_account}{@}}}\\
+  {$r_account}{$sender_address}}
 # A token that the server refused is told to the broker, which fetches a new one.
-CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{\\N(?i)authenticat.*\\b535\\b\\N}}\\
-  {!eq{${field('oauth')}}{}}{!eq{${field('auth')}}{password}}}\\
-  {\${readsocket{${field('oauth')}}{SMTP,refused ${ACCOUNT}}{2s}{}{}}}}
+CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{authentication attempt}}{eq{$r_auth}{token}}}\\
+  {\${readsocket{$r_socket}{SMTP,refused $r_account}{2s}{}{}}}}
 
 # One message per connection: exim would send the next one, of another account, through the login of the first.
 # TLS and a login, or nothing. The certificate and the name in it are enforced, not merely tried: whoever gets hold

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CmsError, messageOf, systemErrorCode } from '../errors.ts';
 import { renderConfig } from './config.ts';
 import type { Run } from './exim4.ts';
-import { MTA_GROUP } from './install-script.ts';
+import { MTA_GROUP } from './options.ts';
 import type { EximPlan } from './plan.ts';
 import { NEW_FILE, replaceBlock } from './smart-hosts-file.ts';
 
