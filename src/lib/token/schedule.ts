@@ -29,6 +29,8 @@ export interface Demand {
   minValiditySeconds: number;
   /** A token issued before the request does not do. */
   force: boolean;
+  /** Refreshing ahead: any token issued after this one does, and no older one. */
+  newerThan?: number;
 }
 
 type Token = Pick<GrantRecord, 'issued_at' | 'expires_at'>;
@@ -52,6 +54,7 @@ export function isUnexpired(token: Token, now: number): boolean {
 export function answers(token: Token, demand: Demand, now: number): boolean {
   const { issued_at: issued, expires_at: expires } = token;
   if (issued === undefined || expires === undefined) return false;
+  if (demand.newerThan !== undefined) return issued > demand.newerThan;
   // Issued since the request began: whatever its lifetime, there is no newer one to be had.
   if (issued >= demand.began && issued <= now + CLOCK_TOLERANCE) return true;
   if (demand.force || !isUnexpired(token, now)) return false;

@@ -1,0 +1,114 @@
+import { Flags } from '@oclif/core';
+import { type Protocol, PROTOCOLS } from '../lib/accounts/account.ts';
+import { parseAddress } from '../lib/accounts/address.ts';
+import { Daemon } from '../lib/broker/daemon.ts';
+import { openContext } from '../lib/context.ts';
+import { CmsError } from '../lib/errors.ts';
+import { LOG_LEVELS } from '../lib/log.ts';
+import { forbidDumps } from '../lib/native.ts';
+import { checkSocketPath } from '../lib/paths.ts';
+import { createLogger } from '../lib/pretty-log.ts';
+import { parseMode, type SocketSettings } from '../lib/settings.ts';
+import { BaseCommand } from '../commands/base.ts';
+
+export default class Serve extends BaseCommand {
+  static override readonly summary = 'run the broker in the foreground';
+  static override readonly description =
+    'Keeps the access tokens of all accounts fresh and answers on its private socket, on the sockets of config.toml, and on one more given by flags. SIGHUP reads accounts and settings anew; SIGTERM answers what was asked and ends.';
+  static override readonly examples = [
+    '<%= config.bin %> serve',
+    '<%= config.bin %> serve --socket /run/cms/jane/exim.sock --mode 0660 --group Debian-exim --protocol smtp',
+    '<%= config.bin %> serve --log-format json --log-level debug',
+  ];
+  static override readonly flags = {
+    socket: Flags.string({ helpValue: 'PATH', description: 'a further socket; the flags below belong to it' }),
+    mode: Flags.string({ dependsOn: ['socket'], description: 'its file mode (default 0600)' }),
+    group: Flags.string({ dependsOn: ['socket'], helpValue: 'NAME', description: 'its group' }),
+    protocol: Flags.option({
+      options: PROTOCOLS,
+      multiple: true,
+      dependsOn: ['socket'],
+      description: 'what it hands out tokens for',
+    })(),
+    account: Flags.string({
+      multiple: true,
+      dependsOn: ['socket'],
+      helpValue: 'ADDRESS',
+      description: 'the accounts that it serves',
+    }),
+    passwords: Flags.boolean({ dependsOn: ['socket'], description: 'it may hand out app passwords' }),
+    'allow-user': Flags.string({
+      multiple: true,
+      dependsOn: ['socket'],
+      helpValue: 'NAME',
+      description: 'who may ask there, besides you and root',
+    }),
+    'log-format': Flags.option({
+      options: ['pretty', 'json'] as const,
+      default: 'pretty',
+      description: 'lines for people or for programs',
+    })(),
+    'log-level': Flags.option({ options: LOG_LEVELS, default: 'info', description: 'how much of it' })(),
+  };
+
+  async run(): Promise<void> {
+    // Before anything else: a signal from any user's tool must not open Node's debugger to everybody on this host.
+    process.on('SIGUSR1', () => undefined);
+    const { flags } = await this.parse(Serve);
+    const log = createLogger({
+      format: flags['log-format'],
+      level: flags['log-level'],
+      write: (text) => process.stderr.write(text),
+    });
+    forbidDumps();
+    const context = openContext(process.env, { log });
+    const sockets = flags.socket === undefined ? [] : [socketFrom({ ...flags, socket: flags.socket })];
+    const daemon = await Daemon.start({ context, sockets, version: this.config.version });
+    process.on('SIGHUP', () => {
+      daemon
+        .reload()
+        .catch((error: unknown) => log.error('not reloaded; everything stays as it was', { reason: String(error) }));
+    });
+    await ended();
+    log.info('ending');
+    await daemon.stop();
+  }
+}
+
+interface SocketFlags {
+  socket: string;
+  mode?: string | undefined;
+  group?: string | undefined;
+  protocol?: Protocol[] | undefined;
+  account?: string[] | undefined;
+  passwords: boolean;
+  'allow-user'?: string[] | undefined;
+}
+
+function socketFrom(flags: SocketFlags): SocketSettings {
+  const { group, protocol, account, passwords } = flags;
+  const users = flags['allow-user'];
+  return {
+    path: checkSocketPath(flags.socket),
+    mode: parseMode(flags.mode, (why) => new CmsError('usage', `--mode: ${why}`)),
+    passwords,
+    ...(group !== undefined && { group }),
+    ...(protocol && { protocols: protocol }),
+    ...(account && { accounts: account.map((each) => parseAddress(each)) }),
+    ...(users && { users }),
+  };
+}
+
+/** Resolves at the first request to end; the second one ends at once. */
+function ended(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const end = (): void => {
+      if (asked) process.kill(process.pid, 'SIGKILL');
+      asked = true;
+      resolve();
+    };
+    process.on('SIGTERM', end);
+    process.on('SIGINT', end);
+  });
+}

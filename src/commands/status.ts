@@ -1,0 +1,120 @@
+import { accountView, grantView } from '../lib/accounts/view.ts';
+import { ask, parseAnswer } from '../lib/broker/client.ts';
+import type { AccountStatus, BrokerStatus, SocketStatus } from '../lib/broker/status.ts';
+import { type Context, openContext } from '../lib/context.ts';
+import { CmsError } from '../lib/errors.ts';
+import { table } from '../lib/table.ts';
+import { BaseCommand } from './base.ts';
+
+type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'] | null };
+
+export default class Status extends BaseCommand {
+  static override readonly summary = 'show the broker, its sockets and its accounts';
+  static override readonly description =
+    'Without a broker it shows what the vault says. Exits with 69 when no broker runs, with 77 when an account needs you.';
+  static override readonly examples = ['<%= config.bin %> status', '<%= config.bin %> status --json'];
+  static override readonly flags = { json: BaseCommand.jsonFlag };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Status);
+    const context = openContext(process.env);
+    const view = (await fromBroker(context)) ?? (await fromVault(context));
+    if (flags.json) this.printJson(view);
+    else process.stdout.write(render(view, context.paths.privateSocket));
+    process.exitCode = exitStatus(view);
+  }
+}
+
+async function fromBroker({ paths }: Context): Promise<StatusView | undefined> {
+  const answer = await ask(paths.privateSocket, { kind: 'status' });
+  return answer === undefined ? undefined : (parseAnswer(answer, paths.privateSocket) as unknown as BrokerStatus);
+}
+
+async function fromVault({ accounts, vault }: Context): Promise<StatusView> {
+  const all = await accounts.list();
+  const states = all.map(async (account): Promise<AccountStatus> => {
+    const { address, kind } = accountView(account);
+    try {
+      const { state, ...rest } = grantView(await vault.readHeader(address));
+      return { address, kind, state: state === 'not_signed_in' ? 'authorization_required' : state, ...rest };
+    } catch (error) {
+      if (error instanceof CmsError) return { address, kind, state: 'unreadable', reason: error.message };
+      throw error;
+    }
+  });
+  return { version: 1, broker: null, sockets: [], accounts: await Promise.all(states) };
+}
+
+function exitStatus({ broker, accounts }: StatusView): number {
+  if (accounts.some(({ state }) => state === 'authorization_required' || state === 'refused')) return 77;
+  return broker === null ? 69 : 0;
+}
+
+function render({ broker, sockets, accounts }: StatusView, privateSocket: string): string {
+  const now = Date.now();
+  const head =
+    broker === null
+      ? `broker: not running (${privateSocket}); start it with: cms serve\n`
+      : `broker: pid ${broker.pid}, cms ${broker.cms}, up ${ago(broker.started_at, now)}, ${broker.requests} requests, ${broker.failures} not served\n`;
+  const socketTable =
+    sockets.length === 0 ? '' : `\n${table(['SOCKET', 'MODE', 'GROUP', 'HANDS OUT', 'TO'], sockets.map(socketRow))}`;
+  const accountTable =
+    accounts.length === 0
+      ? '\nno accounts yet; begin with: cms account add jane@example.org\n'
+      : `\n${table(
+          ['ACCOUNT', 'STATE', 'TOKEN', 'REFRESHED'],
+          accounts.map((each) => accountRow(each, now)),
+        )}`;
+  const remarks = accounts.flatMap(({ address, state, reason }) =>
+    reason === undefined || state === 'ok'
+      ? []
+      : [`${address}: ${reason}${state === 'authorization_required' ? `\n  cms account add ${address}` : ''}\n`],
+  );
+  return head + socketTable + accountTable + (remarks.length === 0 ? '' : `\n${remarks.join('')}`);
+}
+
+function socketRow(socket: SocketStatus): string[] {
+  const { path, mode, group, protocols, accounts, users, error } = socket;
+  if (error !== undefined) return [path, '-', '-', 'NOT THERE', error];
+  const what = [
+    protocols?.join(',') ?? 'all protocols',
+    accounts?.join(','),
+    socket.passwords ? 'passwords' : undefined,
+  ];
+  return [
+    path,
+    mode,
+    group ?? '-',
+    what.filter(Boolean).join(' '),
+    socket.private ? 'you' : (users?.join(',') ?? 'by mode'),
+  ];
+}
+
+function accountRow(
+  { address, kind, state, access_token_expires_at: expires, last_refresh_at: refreshed }: AccountStatus,
+  now: number,
+): string[] {
+  const left = expires === undefined ? undefined : Date.parse(expires) - now;
+  const token =
+    kind === 'password' ? 'app password' : left === undefined ? '-' : left > 0 ? `${duration(left)} left` : 'expired';
+  return [
+    address,
+    state.replaceAll('_', ' ').toUpperCase(),
+    token,
+    refreshed === undefined ? '-' : `${ago(refreshed, now)} ago`,
+  ];
+}
+
+function ago(iso: string, now: number): string {
+  return duration(Math.max(0, now - Date.parse(iso)));
+}
+
+/** The two largest units that say something: `59 min`, `2 h 5 min`, `3 d 4 h`. */
+function duration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}

@@ -1,0 +1,190 @@
+/** The broker without its sockets: a request line in, the answer as text out. */
+import type { Account } from '../accounts/account.ts';
+import { saslUser } from '../accounts/account.ts';
+import { CmsError, toCmsError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { PeerCredentials } from '../native.ts';
+import type { AccessToken, TokenRequest, TokenService } from '../token/service.ts';
+import type { AccountDirectory } from './directory.ts';
+import { mayAdminister, requirePermission, type SocketPolicy } from './policy.ts';
+import { type AdminLine, parseRequest, renderFailure, renderPassword, renderToken, type TokenLine } from './wire.ts';
+
+/** One forced refresh per account in this time, however often servers refuse its token. */
+const REFUSAL_INTERVAL_MS = 60_000;
+
+export interface Peer {
+  policy: SocketPolicy;
+  credentials: PeerCredentials | undefined;
+}
+
+export interface BrokerOptions {
+  directory: AccountDirectory;
+  tokens: TokenService;
+  log: Logger;
+  now: () => number;
+  ownUid: number;
+  /** Answers of the administration, as JSON values. */
+  status: () => unknown;
+  reload: () => Promise<void>;
+}
+
+export interface Answered {
+  text: string;
+  /** For the log. */
+  outcome: 'served' | 'empty' | 'failed';
+}
+
+export class Broker {
+  readonly #options: BrokerOptions;
+  readonly #asked = new Map<string, number>();
+  readonly #refusals = new Map<string, { at: number; again: boolean }>();
+  requests = 0;
+  failures = 0;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+  }
+
+  /** When anybody last asked for the account; 0 if never. */
+  lastAskedAt(address: string): number {
+    return this.#asked.get(address) ?? 0;
+  }
+
+  /** Whether the mail server refused a token that had just been refreshed. */
+  isRefused(address: string): boolean {
+    return this.#refusals.get(address)?.again ?? false;
+  }
+
+  /** Seconds that the answer to this line may take, if it says so. */
+  waitSeconds(line: string): number | undefined {
+    const request = parseRequest(line);
+    return request?.kind === 'token' ? request.waitSeconds : undefined;
+  }
+
+  /** The answer to one line, at once if everything for it is at hand. Never throws. */
+  answer(line: string, peer: Peer): string | Promise<string> {
+    const request = parseRequest(line);
+    this.requests++;
+    if (request === undefined) {
+      this.#options.log.warn('a request that the grammar does not have', {
+        socket: peer.policy.path,
+        bytes: line.length,
+      });
+      return '';
+    }
+    return request.kind === 'token' ? this.#answerToken(request, peer) : this.#administer(request, peer);
+  }
+
+  /** What is answered when the time is up and the token is not there. */
+  late(line: string): string {
+    const request = parseRequest(line);
+    if (request?.kind !== 'token') return '';
+    const failure = new CmsError(
+      'temporarily_unavailable',
+      `the provider has not answered for ${request.address} yet`,
+      {
+        suggestions: ['cms status'],
+      },
+    );
+    this.#options.log.warn('no answer in time', { account: request.address, protocol: request.protocol });
+    return renderFailure(request.form, failure);
+  }
+
+  #answerToken(line: TokenLine, peer: Peer): string | Promise<string> {
+    try {
+      const account = this.#options.directory.resolve(line.address);
+      requirePermission(peer.policy, line, account);
+      this.#asked.set(account.address, this.#options.now());
+      if (line.form === 'refused') return this.#noteRefusal(account);
+      if (line.form === 'password' || account.kind === 'password') {
+        return this.#answerPassword(line, peer, account).catch((error: unknown) => this.#fail(line, peer, error));
+      }
+      const cached = this.#options.tokens.cached(account, requestOf(line));
+      if (cached !== undefined) return this.#serve(line, peer, account, cached);
+      return this.#options.tokens
+        .accessToken(account, requestOf(line))
+        .then((token) => this.#serve(line, peer, account, token))
+        .catch((error: unknown) => this.#fail(line, peer, error));
+    } catch (error) {
+      return this.#fail(line, peer, error);
+    }
+  }
+
+  #serve(line: TokenLine, peer: Peer, account: Account, token: AccessToken): string {
+    const text = renderToken(line, { user: saslUser(account, line.protocol), ...token });
+    this.#options.log.debug('served', { ...fields(line, peer), form: line.form });
+    return text;
+  }
+
+  /** `ready` asks whether a login can be tried at all, so it holds for app passwords too. */
+  async #answerPassword(line: TokenLine, peer: Peer, account: Account): Promise<string> {
+    if (line.form !== 'password' && line.form !== 'ready') {
+      await this.#options.tokens.accessToken(account);
+    }
+    const password = renderPassword(await this.#options.tokens.password(account));
+    if (password === '') throw new CmsError('data_invalid', `the app password of ${account.address} cannot be sent`);
+    this.#options.log.debug('served', { ...fields(line, peer), form: line.form });
+    return line.form === 'ready' ? '' : password;
+  }
+
+  #fail(line: TokenLine, peer: Peer, error: unknown): string {
+    const failure = toCmsError(error);
+    this.failures++;
+    this.#options.log.warn('not served', { ...fields(line, peer), code: failure.code, reason: failure.message });
+    return renderFailure(line.form, failure);
+  }
+
+  /** A server refused the token: one new one is fetched; if that is refused as well, a person has to look. */
+  #noteRefusal(account: Account): string {
+    const { log, now, tokens } = this.#options;
+    const before = this.#refusals.get(account.address);
+    const recent = before !== undefined && now() - before.at < REFUSAL_INTERVAL_MS;
+    if (recent) {
+      if (!before.again) log.error('the mail server refuses a fresh token too', { account: account.address });
+      this.#refusals.set(account.address, { at: before.at, again: true });
+      return '';
+    }
+    this.#refusals.set(account.address, { at: now(), again: before?.again ?? false });
+    log.warn('the mail server refused the token', { account: account.address });
+    if (account.kind === 'oauth') {
+      tokens.accessToken(account, { forceRefresh: true }).catch((error: unknown) => {
+        log.warn('no new token after the refusal', { account: account.address, reason: toCmsError(error).message });
+      });
+    }
+    return '';
+  }
+
+  async #administer(line: AdminLine, peer: Peer): Promise<string> {
+    const { ownUid, log, status, reload, directory, tokens } = this.#options;
+    if (!mayAdminister(peer.policy, peer.credentials, ownUid)) {
+      log.warn('administration refused', { socket: peer.policy.path, uid: peer.credentials?.uid });
+      return '';
+    }
+    try {
+      if (line.kind === 'status') return JSON.stringify(status());
+      if (line.kind === 'reload') {
+        await reload();
+        return JSON.stringify({ reloaded: true });
+      }
+      const account = directory.resolve(line.address);
+      const { expires_at } = await tokens.accessToken(account, { forceRefresh: true });
+      return JSON.stringify({ address: account.address, expires_at: Math.floor(expires_at / 1000) });
+    } catch (error) {
+      return JSON.stringify(toCmsError(error));
+    }
+  }
+}
+
+function requestOf({ minValiditySeconds }: TokenLine): TokenRequest {
+  return minValiditySeconds === undefined ? {} : { minValiditySeconds };
+}
+
+function fields(line: TokenLine, { policy, credentials }: Peer) {
+  return {
+    account: line.address,
+    protocol: line.protocol,
+    socket: policy.path,
+    uid: credentials?.uid,
+    pid: credentials?.pid,
+  };
+}

@@ -1,0 +1,75 @@
+/** One connection: read a line within its bounds, answer it, close. A bad client costs its own connection, nothing else. */
+import type { Socket } from 'node:net';
+import type { Logger } from '../log.ts';
+import type { Broker, Peer } from './broker.ts';
+import { MAX_REQUEST_BYTES } from './wire.ts';
+
+/** exim gives up after 5 s unless told otherwise; an answer that is late is worth nothing. */
+const REQUEST_TIMEOUT_MS = 4000;
+const ANSWER_TIMEOUT_MS = 4000;
+/** For a client that reads its answer and then forgets to close. */
+const LINGER_MS = 1000;
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+export function serveConnection(socket: Socket, broker: Broker, peer: Peer, log: Logger): void {
+  let received: Buffer | undefined;
+  let done = false;
+  let timer = setTimeout(() => finish(''), REQUEST_TIMEOUT_MS);
+
+  function finish(text: string): void {
+    if (done) return;
+    done = true;
+    clearTimeout(timer);
+    if (socket.destroyed) return;
+    timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.end(text, 'latin1');
+  }
+
+  function answer(line: string): void {
+    clearTimeout(timer);
+    const given = broker.answer(line, peer);
+    if (typeof given === 'string') return finish(given);
+    const wait = broker.waitSeconds(line);
+    timer = setTimeout(() => finish(broker.late(line)), wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000);
+    void given.then(finish);
+  }
+
+  /** `ended`: the client has closed its side, so what came is all there is. */
+  function take(ended: boolean): void {
+    if (received === undefined) return;
+    const end = received.indexOf(LF);
+    if (end < 0 && !ended) return;
+    socket.off('data', onData);
+    // What follows the first line is read and dropped: closing on unread bytes would reset the client's connection.
+    socket.resume();
+    const line = end < 0 ? received : received.subarray(0, received[end - 1] === CR ? end - 1 : end);
+    received = undefined;
+    answer(line.toString('latin1'));
+  }
+
+  function onData(chunk: Buffer): void {
+    received = received === undefined ? chunk : Buffer.concat([received, chunk]);
+    const end = received.indexOf(LF);
+    if (end >= MAX_REQUEST_BYTES || (end < 0 && received.length >= MAX_REQUEST_BYTES)) {
+      log.warn('a request of more than 512 bytes', { socket: peer.policy.path, uid: peer.credentials?.uid });
+      clearTimeout(timer);
+      done = true;
+      socket.destroy();
+      return;
+    }
+    take(false);
+  }
+
+  socket.on('data', onData);
+  socket.on('end', () => {
+    if (received !== undefined) take(true);
+    else if (!done && socket.listenerCount('data') > 0) finish('');
+  });
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => {
+    clearTimeout(timer);
+    done = true;
+  });
+}

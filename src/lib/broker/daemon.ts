@@ -1,0 +1,261 @@
+/** The broker with everything around it: its lock, its sockets, its ticker, and its reading of changes. */
+import { type FSWatcher, statSync, watch } from 'node:fs';
+import { basename, join } from 'node:path';
+import { openTokens, type Context } from '../context.ts';
+import { CmsError, messageOf } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { ensurePrivateFolder } from '../store/files.ts';
+import { acquireLockNow, type Lock } from '../store/lock.ts';
+import { readSettings, type SocketSettings } from '../settings.ts';
+import type { TokenService } from '../token/service.ts';
+import { Broker } from './broker.ts';
+import { AccountDirectory } from './directory.ts';
+import { type Listener, listenOn } from './listener.ts';
+import { resolvePolicy } from './names.ts';
+import type { SocketPolicy } from './policy.ts';
+import { Refresher } from './refresher.ts';
+import { type BrokerStatus, brokerStatus } from './status.ts';
+
+/** One change of accounts.json arrives as several events. */
+const DEBOUNCE_MS = 50;
+const DRAIN_TIMEOUT_MS = 5000;
+
+export interface DaemonOptions {
+  context: Context;
+  /** From the command line, besides those of `config.toml`. */
+  sockets: SocketSettings[];
+  version: string;
+}
+
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #log: Logger;
+  readonly #tokens: TokenService;
+  readonly #directory: AccountDirectory;
+  readonly #broker: Broker;
+  readonly #refresher: Refresher;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #missing = new Map<string, CmsError>();
+  readonly #startedAt = Date.now();
+  #wanted: SocketPolicy[] = [];
+  #lock: Lock | undefined;
+  #watcher: FSWatcher | undefined;
+  #accountsStamp = '';
+  #ticker: NodeJS.Timeout | undefined;
+  #debounce: NodeJS.Timeout | undefined;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(options: DaemonOptions) {
+    const { context } = options;
+    this.#options = options;
+    this.#log = context.log;
+    this.#tokens = openTokens(context, true);
+    this.#directory = new AccountDirectory(context.accounts);
+    this.#broker = new Broker({
+      directory: this.#directory,
+      tokens: this.#tokens,
+      log: context.log,
+      now: Date.now,
+      ownUid: ownUid(),
+      status: () => this.status(),
+      reload: () => this.reload(),
+    });
+    this.#refresher = new Refresher({
+      accounts: () => this.#directory.all,
+      tokens: this.#tokens,
+      lastAskedAt: (address) => this.#broker.lastAskedAt(address),
+      now: Date.now,
+      random: Math.random,
+      log: context.log,
+    });
+  }
+
+  /**
+   * Starts a broker; neither the network nor the keyring is needed for that.
+   * @throws CmsError `cannot_create` (a broker runs already, a live socket), `config_invalid`, `io_error`
+   */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const daemon = new Daemon(options);
+    try {
+      await daemon.#start();
+    } catch (error) {
+      await daemon.stop();
+      throw error;
+    }
+    return daemon;
+  }
+
+  async #start(): Promise<void> {
+    const { paths, vault } = this.#options.context;
+    for (const folder of [paths.configDir, paths.stateDir, paths.lockDir]) await ensurePrivateFolder(folder);
+    this.#lock = await acquireLockNow(join(paths.lockDir, 'broker.lock'));
+    if (this.#lock === undefined) throw alreadyRuns(paths.stateDir);
+    await vault.sweep();
+    await this.#readAccounts();
+    this.#wanted = await this.#wantedSockets();
+    const own = new Set(['', paths.privateSocket, ...this.#options.sockets.map(({ path }) => path)]);
+    await this.#reconcile((path) => own.has(path));
+    this.#watchAccounts();
+    this.#tick();
+  }
+
+  /** What `STATUS` answers. */
+  status(): BrokerStatus {
+    return brokerStatus({
+      version: this.#options.version,
+      startedAt: this.#startedAt,
+      now: Date.now(),
+      directory: this.#directory,
+      broker: this.#broker,
+      tokens: this.#tokens,
+      unreadable: this.#refresher.unreadable,
+      sockets: [...this.#listeners.values()].map(({ policy }) => policy),
+      missing: this.#missing,
+    });
+  }
+
+  /**
+   * Reads accounts and settings anew, and opens and closes sockets accordingly.
+   * @throws CmsError when one of them cannot be read; everything then stays as it was
+   */
+  async reload(): Promise<void> {
+    const wanted = await this.#wantedSockets();
+    await this.#readAccounts();
+    this.#wanted = wanted;
+    await this.#reconcile(() => false);
+    this.#tick();
+    this.#log.info('reloaded', { accounts: this.#directory.all.length, sockets: this.#listeners.size });
+  }
+
+  /** Answers what was asked, at most 5 s long, stores what is not stored, and removes the sockets. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    clearTimeout(this.#ticker);
+    clearTimeout(this.#debounce);
+    this.#watcher?.close();
+    const listeners = [...this.#listeners.values()];
+    const impatience = setTimeout(() => {
+      for (const listener of listeners) listener.destroyConnections();
+    }, DRAIN_TIMEOUT_MS);
+    await Promise.all(listeners.map((listener) => listener.close()));
+    clearTimeout(impatience);
+    await this.#tokens.storeUnstored();
+    await this.#lock?.[Symbol.asyncDispose]();
+  }
+
+  async #readAccounts(): Promise<void> {
+    const stamp = this.#stamp();
+    await this.#directory.reload();
+    this.#accountsStamp = stamp;
+    this.#tokens.forget();
+  }
+
+  async #wantedSockets(): Promise<SocketPolicy[]> {
+    const { context, sockets } = this.#options;
+    const settings = await readSettings(context.paths);
+    const further = await Promise.all([...settings.sockets, ...sockets].map(resolvePolicy));
+    const own: SocketPolicy = { path: context.paths.privateSocket, mode: 0o600, passwords: true, private: true };
+    return [own, ...further];
+  }
+
+  /** Opens what is wanted and closes what is not. A socket that cannot be had is an error only if it is `required`. */
+  async #reconcile(required: (path: string) => boolean): Promise<void> {
+    const wanted = new Map(this.#wanted.map((policy) => [policy.path, policy]));
+    for (const [path, listener] of this.#listeners) {
+      if (JSON.stringify(wanted.get(path)) === JSON.stringify(listener.policy)) continue;
+      this.#listeners.delete(path);
+      // The open connections go on; the file is gone at once.
+      void listener.close();
+    }
+    for (const [path, policy] of wanted) {
+      if (this.#listeners.has(path)) continue;
+      try {
+        this.#listeners.set(path, await listenOn(policy, this.#broker, ownUid(), this.#log));
+        this.#missing.delete(path);
+      } catch (error) {
+        if (required(path) || !(error instanceof CmsError)) throw error;
+        if (this.#missing.get(path)?.message !== error.message) {
+          this.#log.error('a socket of config.toml cannot be had; it is tried again', {
+            socket: path,
+            reason: error.message,
+          });
+        }
+        this.#missing.set(path, error);
+      }
+    }
+    for (const path of this.#missing.keys()) if (!wanted.has(path)) this.#missing.delete(path);
+  }
+
+  #tick(): void {
+    clearTimeout(this.#ticker);
+    void this.#work()
+      .catch((error: unknown) => {
+        this.#log.error('the ticker failed', { reason: messageOf(error) });
+        return undefined;
+      })
+      .then((wait) => {
+        if (this.#stopping !== undefined) return;
+        clearTimeout(this.#ticker);
+        this.#ticker = setTimeout(() => this.#tick(), wait ?? 1000);
+      });
+  }
+
+  /** @returns milliseconds until there may be something to do */
+  async #work(): Promise<number> {
+    if (this.#stamp() !== this.#accountsStamp) await this.#accountsChanged();
+    await this.#tokens.storeUnstored();
+    for (const [path, listener] of this.#listeners) {
+      if (listener.isInPlace()) continue;
+      this.#log.error('the socket file is gone or not ours any more', { socket: path });
+      this.#listeners.delete(path);
+    }
+    await this.#reconcile(() => false);
+    return this.#refresher.tick();
+  }
+
+  #watchAccounts(): void {
+    const { accountsFile, configDir } = this.#options.context.paths;
+    try {
+      this.#watcher = watch(configDir, (_event, name) => {
+        if (name !== basename(accountsFile)) return;
+        clearTimeout(this.#debounce);
+        this.#debounce = setTimeout(() => void this.#accountsChanged().then(() => this.#tick()), DEBOUNCE_MS);
+      });
+      this.#watcher.on('error', () => this.#watcher?.close());
+    } catch (error) {
+      // The ticker looks as well.
+      this.#log.debug('cannot watch the folder', { folder: configDir, reason: messageOf(error) });
+    }
+  }
+
+  async #accountsChanged(): Promise<void> {
+    try {
+      await this.#readAccounts();
+      this.#log.info('accounts read anew', { accounts: this.#directory.all.length });
+    } catch (error) {
+      this.#accountsStamp = this.#stamp();
+      this.#log.error('cannot read the accounts; those of before are served', { reason: messageOf(error) });
+    }
+  }
+
+  #stamp(): string {
+    try {
+      const { ino, mtimeMs, size } = statSync(this.#options.context.paths.accountsFile);
+      return `${ino} ${mtimeMs} ${size}`;
+    } catch {
+      return 'none';
+    }
+  }
+}
+
+function ownUid(): number {
+  return process.getuid?.() ?? -1;
+}
+
+function alreadyRuns(stateDir: string): CmsError {
+  return new CmsError('cannot_create', `a broker runs already for ${stateDir}`, { suggestions: ['cms status'] });
+}

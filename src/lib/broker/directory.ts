@@ -1,0 +1,39 @@
+/** The accounts as the broker sees them: in memory, indexed by every name that a request may use. */
+import type { Account } from '../accounts/account.ts';
+import { domainOf } from '../accounts/address.ts';
+import { accountUnknown, type AccountStore } from '../accounts/store.ts';
+
+export class AccountDirectory {
+  readonly #store: AccountStore;
+  #accounts: readonly Account[] = [];
+  #byName = new Map<string, Account>();
+
+  constructor(store: AccountStore) {
+    this.#store = store;
+  }
+
+  get all(): readonly Account[] {
+    return this.#accounts;
+  }
+
+  /** Reads the accounts anew. @throws CmsError as `AccountStore.read`; the accounts of before then stay */
+  async reload(): Promise<void> {
+    const accounts = await this.#store.list();
+    const names = new Map<string, Account>();
+    // Addresses win over aliases, whatever the order.
+    for (const account of accounts) for (const alias of account.aliases) names.set(alias, account);
+    for (const account of accounts) names.set(account.address, account);
+    this.#accounts = accounts;
+    this.#byName = names;
+  }
+
+  /** The account that an address or alias names. @throws CmsError `account_unknown` */
+  resolve(address: string): Account {
+    const account = this.#byName.get(address) ?? this.#byName.get(`@${domainOf(address)}`);
+    if (account !== undefined) return account;
+    throw accountUnknown(
+      address,
+      this.#accounts.map((each) => each.address),
+    );
+  }
+}

@@ -1,0 +1,92 @@
+/** Refreshes ahead of expiry. Decides by the wall clock at each tick; timers only wait, in slices of at most 30 s. */
+import type { Account, OAuthAccount } from '../accounts/account.ts';
+import type { CmsError } from '../errors.ts';
+import { toCmsError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { mustWait, refreshAt } from '../token/schedule.ts';
+import type { TokenService } from '../token/service.ts';
+
+const LONGEST_WAIT_MS = 30_000;
+const SHORTEST_WAIT_MS = 250;
+/** Exchanges under way at once: a machine that wakes up must not fall upon its provider. */
+const MAX_PARALLEL = 8;
+
+export interface RefresherOptions {
+  accounts: () => readonly Account[];
+  tokens: TokenService;
+  lastAskedAt: (address: string) => number;
+  now: () => number;
+  random: () => number;
+  log: Logger;
+}
+
+export class Refresher {
+  readonly #options: RefresherOptions;
+  readonly #startedAt: number;
+  /** One draw for each token, so that a due time does not move from tick to tick. */
+  readonly #draws = new Map<string, { issuedAt: number | undefined; value: number }>();
+  readonly #underWay = new Set<string>();
+  /** Accounts whose grant cannot be read now, with the reason. */
+  readonly unreadable = new Map<string, CmsError>();
+
+  constructor(options: RefresherOptions) {
+    this.#options = options;
+    this.#startedAt = options.now();
+  }
+
+  /** Starts what is due. @returns milliseconds until the next tick */
+  async tick(): Promise<number> {
+    const { accounts, now } = this.#options;
+    let next = now() + LONGEST_WAIT_MS;
+    for (const account of accounts()) {
+      if (account.kind !== 'oauth') continue;
+      const due = await this.dueAt(account);
+      if (due === undefined) continue;
+      if (due > now()) next = Math.min(next, due);
+      else this.#begin(account);
+    }
+    return Math.max(SHORTEST_WAIT_MS, next - now());
+  }
+
+  /** When the account's token is refreshed next; undefined while that is up to a person or to the store. */
+  async dueAt(account: OAuthAccount): Promise<number | undefined> {
+    const { tokens, lastAskedAt, now } = this.#options;
+    try {
+      const record = await tokens.load(account);
+      this.unreadable.delete(account.address);
+      if (record.state === 'authorization_required' || record.secrets.refresh_token === undefined) return undefined;
+      if (record.failure !== undefined && mustWait(record.failure, now())) return record.failure.retry_at;
+      const asked = Math.max(lastAskedAt(account.address), this.#startedAt);
+      return refreshAt(record, asked, now(), this.#draw(account.address, record.issued_at));
+    } catch (error) {
+      this.#noteUnreadable(account.address, toCmsError(error));
+      return undefined;
+    }
+  }
+
+  #draw(address: string, issuedAt: number | undefined): number {
+    const known = this.#draws.get(address);
+    if (known?.issuedAt === issuedAt && known !== undefined) return known.value;
+    const value = this.#options.random();
+    this.#draws.set(address, { issuedAt, value });
+    return value;
+  }
+
+  #noteUnreadable(address: string, error: CmsError): void {
+    if (this.unreadable.get(address)?.code !== error.code) {
+      this.#options.log.warn('cannot read the grant', { account: address, code: error.code, reason: error.message });
+    }
+    this.unreadable.set(address, error);
+  }
+
+  #begin(account: OAuthAccount): void {
+    const { tokens } = this.#options;
+    if (this.#underWay.has(account.address) || this.#underWay.size >= MAX_PARALLEL) return;
+    this.#underWay.add(account.address);
+    tokens
+      .refreshAhead(account)
+      // Logged where it failed; the next tick knows when to try again.
+      .catch(() => undefined)
+      .finally(() => this.#underWay.delete(account.address));
+  }
+}

@@ -1,0 +1,139 @@
+/** What the broker says about itself. Pure; no secret in it. */
+import type { Account } from '../accounts/account.ts';
+import type { CmsError } from '../errors.ts';
+import type { TokenService } from '../token/service.ts';
+import { isUnexpired } from '../token/schedule.ts';
+import type { Broker } from './broker.ts';
+import type { AccountDirectory } from './directory.ts';
+import type { SocketPolicy } from './policy.ts';
+
+export type AccountState =
+  'ok' | 'unknown' | 'failing' | 'refused' | 'degraded' | 'locked' | 'unreadable' | 'authorization_required';
+
+export interface AccountStatus {
+  address: string;
+  kind: Account['kind'];
+  state: AccountState;
+  reason?: string;
+  /** ISO 8601. */
+  access_token_expires_at?: string;
+  last_refresh_at?: string;
+  last_asked_at?: string;
+}
+
+export interface SocketStatus {
+  path: string;
+  /** Octal. */
+  mode: string;
+  private: boolean;
+  passwords: boolean;
+  group?: string;
+  protocols?: string[];
+  accounts?: string[];
+  users?: string[];
+  /** Why it is not there. */
+  error?: string;
+}
+
+export interface BrokerStatus {
+  version: 1;
+  broker: { pid: number; cms: string; started_at: string; requests: number; failures: number };
+  sockets: SocketStatus[];
+  accounts: AccountStatus[];
+}
+
+export interface StatusParts {
+  version: string;
+  startedAt: number;
+  now: number;
+  directory: AccountDirectory;
+  broker: Broker;
+  tokens: TokenService;
+  unreadable: ReadonlyMap<string, CmsError>;
+  sockets: readonly SocketPolicy[];
+  missing: ReadonlyMap<string, CmsError>;
+}
+
+export function brokerStatus(parts: StatusParts): BrokerStatus {
+  const { broker, directory, sockets, missing } = parts;
+  return {
+    version: 1,
+    broker: {
+      pid: process.pid,
+      cms: parts.version,
+      started_at: new Date(parts.startedAt).toISOString(),
+      requests: broker.requests,
+      failures: broker.failures,
+    },
+    sockets: [
+      ...sockets.map(socketStatus),
+      ...[...missing].map(([path, error]) => ({
+        path,
+        mode: '-',
+        private: false,
+        passwords: false,
+        error: error.message,
+      })),
+    ],
+    accounts: directory.all.map((account) => accountStatus(account, parts)),
+  };
+}
+
+function socketStatus(policy: SocketPolicy): SocketStatus {
+  const { path, mode, passwords, group, protocols, accounts, users } = policy;
+  return {
+    path,
+    mode: mode.toString(8).padStart(4, '0'),
+    private: policy.private,
+    passwords,
+    ...(group !== undefined && { group }),
+    ...(protocols && { protocols }),
+    ...(accounts && { accounts }),
+    ...(users && { users }),
+  };
+}
+
+function accountStatus(account: Account, parts: StatusParts): AccountStatus {
+  const { address, kind } = account;
+  const record = parts.tokens.known(address);
+  const asked = parts.broker.lastAskedAt(address);
+  return {
+    address,
+    kind,
+    ...stateOf(account, parts),
+    ...(record?.expires_at !== undefined && { access_token_expires_at: new Date(record.expires_at).toISOString() }),
+    ...(record?.issued_at !== undefined && { last_refresh_at: new Date(record.issued_at).toISOString() }),
+    ...(asked > 0 && { last_asked_at: new Date(asked).toISOString() }),
+  };
+}
+
+function stateOf(
+  { address, kind }: Account,
+  { tokens, broker, unreadable, now }: StatusParts,
+): Pick<AccountStatus, 'state' | 'reason'> {
+  const record = tokens.known(address);
+  const trouble = unreadable.get(address);
+  if (record === undefined && trouble !== undefined) {
+    const state =
+      trouble.code === 'store_locked'
+        ? 'locked'
+        : trouble.code === 'authorization_required'
+          ? 'authorization_required'
+          : 'unreadable';
+    return { state, reason: trouble.message };
+  }
+  if (tokens.unstored.includes(address))
+    return { state: 'degraded', reason: 'the newest grant is in memory only: it cannot be stored' };
+  if (record?.state === 'authorization_required') {
+    return {
+      state: 'authorization_required',
+      reason: [record.reason?.error, record.reason?.description].filter(Boolean).join(': '),
+    };
+  }
+  if (broker.isRefused(address)) return { state: 'refused', reason: 'the mail server refuses a fresh token' };
+  if (record?.failure !== undefined) return { state: 'failing', reason: record.failure.message };
+  if (record === undefined) return { state: kind === 'password' ? 'ok' : 'unknown' };
+  return kind === 'password' || isUnexpired(record, now)
+    ? { state: 'ok' }
+    : { state: 'ok', reason: 'refreshed when asked for' };
+}

@@ -1,0 +1,40 @@
+/** The log as lines for people or as JSON, through pino. Fields are codes, addresses, endpoints and counts. */
+import { pino } from 'pino';
+import type { LogFields, Logger, LogLevel } from './log.ts';
+
+export interface LogOptions {
+  format: 'pretty' | 'json';
+  level: LogLevel;
+  write: (text: string) => void;
+}
+
+export function createLogger({ format, level, write }: LogOptions): Logger {
+  const destination = { write: format === 'json' ? write : (line: string) => write(pretty(line)) };
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      messageKey: 'message',
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+  const at =
+    (name: LogLevel) =>
+    (message: string, fields: LogFields = {}): void =>
+      logger[name](fields, message);
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), trace: at('trace') };
+}
+
+/** `12:00:01 warn  not served account=jane@example.org code=store_locked` */
+function pretty(line: string): string {
+  const { level, time, message, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${shown(value)}`);
+  return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${String(message)}${pairs.join('')}\n`;
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[\s"=]/.test(text) ? JSON.stringify(text) : text;
+}

@@ -1,0 +1,109 @@
+/** `config.toml`: what people set by hand. Read once at start and at each reload; never written except by appending. */
+import { parse as parseToml } from 'smol-toml';
+import { type Protocol, PROTOCOLS } from './accounts/account.ts';
+import { parseAddress } from './accounts/address.ts';
+import { CmsError, messageOf } from './errors.ts';
+import { checkSocketPath, type Paths } from './paths.ts';
+import { readFileIfAny } from './store/files.ts';
+
+/** One socket and what it may hand out. Lists that are absent restrict nothing. */
+export interface SocketSettings {
+  path: string;
+  /** File mode. */
+  mode: number;
+  group?: string;
+  protocols?: Protocol[];
+  accounts?: string[];
+  /** Whether it may hand out app passwords. */
+  passwords: boolean;
+  /** Names or uids of the users that may ask, besides the owner and root. */
+  users?: string[];
+}
+
+export interface Settings {
+  sockets: SocketSettings[];
+}
+
+export const DEFAULT_SOCKET_MODE = 0o600;
+
+/**
+ * The settings of the system (`/etc/cms/config.toml`) and of the user, the user's last.
+ * @throws CmsError `config_invalid` naming the file and what is wrong in it; `io_error`
+ */
+export async function readSettings(paths: Pick<Paths, 'configFile' | 'systemConfigFile'>): Promise<Settings> {
+  const all = await Promise.all([paths.systemConfigFile, paths.configFile].map(readOne));
+  return { sockets: all.flatMap(({ sockets }) => sockets) };
+}
+
+async function readOne(path: string): Promise<Settings> {
+  const bytes = await readFileIfAny(path);
+  return bytes === undefined ? { sockets: [] } : parseSettings(bytes.toString('utf8'), path);
+}
+
+/** Pure part of `readSettings`. @throws CmsError `config_invalid` */
+export function parseSettings(text: string, path: string): Settings {
+  let data: Record<string, unknown>;
+  try {
+    data = parseToml(text);
+  } catch (error) {
+    throw invalid(path, messageOf(error).split('\n')[0] ?? '');
+  }
+  const sockets = data.socket ?? [];
+  if (!Array.isArray(sockets)) throw invalid(path, 'sockets are written as [[socket]]');
+  return { sockets: sockets.map((entry: unknown) => parseSocket(entry, path)) };
+}
+
+const SOCKET_KEYS = ['path', 'mode', 'group', 'protocols', 'accounts', 'passwords', 'users'];
+
+function parseSocket(entry: unknown, file: string): SocketSettings {
+  const fail = (why: string): CmsError => invalid(file, `[[socket]]: ${why}`);
+  if (typeof entry !== 'object' || entry === null) throw fail('not a table');
+  const table = entry as Record<string, unknown>;
+  // A misspelt restriction would open the socket wider than was meant.
+  const unknown = Object.keys(table).find((key) => !SOCKET_KEYS.includes(key));
+  if (unknown !== undefined) throw fail(`unknown key ${unknown}`);
+  const { path, mode, group, passwords } = table;
+  if (typeof path !== 'string') throw fail('path is missing');
+  if (group !== undefined && typeof group !== 'string') throw fail('group is a name');
+  if (passwords !== undefined && typeof passwords !== 'boolean') throw fail('passwords is true or false');
+  const protocols = textList(table.protocols, fail, 'protocols');
+  const accounts = textList(table.accounts, fail, 'accounts');
+  const users = textList(table.users, fail, 'users');
+  return {
+    path: checkSocketPath(path),
+    mode: parseMode(mode, fail),
+    passwords: passwords ?? false,
+    ...(group !== undefined && { group }),
+    ...(protocols && { protocols: protocols.map((each) => parseProtocol(each, fail)) }),
+    ...(accounts && { accounts: accounts.map((each) => parseAddress(each)) }),
+    ...(users && { users }),
+  };
+}
+
+/** A mode as text of octal digits, `"0660"`; TOML's own octal number `0o660` does as well. */
+export function parseMode(value: unknown, fail: (why: string) => CmsError): number {
+  if (value === undefined) return DEFAULT_SOCKET_MODE;
+  const mode = typeof value === 'string' && /^0?[0-7]{3}$/.test(value) ? Number.parseInt(value, 8) : value;
+  if (typeof mode !== 'number' || !Number.isInteger(mode) || mode < 0 || mode > 0o777) {
+    throw fail('mode is written as "0660"');
+  }
+  // Connecting takes write permission; a socket that everybody may write to is open to everybody.
+  if ((mode & 0o002) !== 0) throw fail(`mode ${mode.toString(8)} lets every user of this machine take tokens`);
+  return mode;
+}
+
+function parseProtocol(text: string, fail: (why: string) => CmsError): Protocol {
+  const protocol = PROTOCOLS.find((each) => each === text.toLowerCase());
+  if (protocol === undefined) throw fail(`protocols are ${PROTOCOLS.join(', ')}, not ${text}`);
+  return protocol;
+}
+
+function textList(value: unknown, fail: (why: string) => CmsError, name: string): string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) throw fail(`${name} is a list of texts`);
+  return value as string[];
+}
+
+function invalid(path: string, why: string): CmsError {
+  return new CmsError('config_invalid', `${path}: ${why}`, { suggestions: [`edit ${path}`] });
+}
