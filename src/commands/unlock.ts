@@ -1,34 +1,44 @@
 import { AccountStore } from '../lib/accounts/store.ts';
+import { ask, parseAnswer } from '../lib/broker/client.ts';
+import { messageOf } from '../lib/errors.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { openVaultKey, SOURCE_NAMES } from '../lib/store/key-source.ts';
 import { keyringFailure } from '../lib/store/keyring-errors.ts';
 import { openKeyring } from '../lib/store/keyring.ts';
 import { BaseCommand } from './base.ts';
 
-/** Tells a running broker that the key can be had now; whether there was one. */
-export type NotifyBroker = () => Promise<boolean>;
-
 export default class Unlock extends BaseCommand {
   static override summary = 'unlock the keyring and tell the broker';
   static override description =
     'Asks the keyring for the key of the vault, which may open the dialog of the desktop, and waits up to two minutes ' +
-    'for its answer. On a host without a desktop: gnome-keyring-daemon --unlock, or cms store move file.';
+    'for its answer. On a host without a desktop: gnome-keyring-daemon --replace --unlock, or cms store move file.';
   static override examples = ['<%= config.bin %> unlock'];
   static override flags = { json: BaseCommand.jsonFlag };
-
-  /** Set by whoever knows the broker. */
-  static notifyBroker: NotifyBroker | undefined;
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Unlock);
     const source = await unlock();
-    const broker = (await Unlock.notifyBroker?.()) ?? false;
+    const broker = await this.notifyBroker();
     if (flags.json) {
       this.printJson({ unlocked: true, source: source ?? null, broker });
       return;
     }
     process.stdout.write(`${sentence(source)}\n`);
     if (broker) this.say('cms: the broker has been told');
+  }
+
+  /** Whether a broker runs and has taken the key. Its trouble does not undo the unlocking. */
+  private async notifyBroker(): Promise<boolean> {
+    const { privateSocket } = resolvePaths(process.env);
+    try {
+      const answer = await ask(privateSocket, { kind: 'reload' });
+      if (answer === undefined) return false;
+      parseAnswer(answer, privateSocket);
+      return true;
+    } catch (error) {
+      this.say(`cms: warning: the broker could not be told: ${messageOf(error)}`);
+      return false;
+    }
   }
 }
 

@@ -50,7 +50,10 @@ export function keyringFailure(error: unknown): unknown {
         'store_locked',
         'the keyring stays locked: the prompt to unlock it was dismissed or could not be shown',
         {
-          suggestions: [...ON_A_LOCKED_ONE, 'gnome-keyring-daemon --unlock   # on a host without a desktop'],
+          suggestions: [
+            ...ON_A_LOCKED_ONE,
+            'gnome-keyring-daemon --replace --unlock --components=secrets   # on a host without a desktop; reads the password from stdin',
+          ],
           cause: error,
         },
       );

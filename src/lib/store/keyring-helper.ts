@@ -1,5 +1,5 @@
 /**
- * The process that talks to the keyring: reads one request from stdin, answers one line on stdout, ends. It is killed
+ * The process that talks to the keyring: reads one request from stdin, answers with one line on stdout, ends. It is killed
  * when it takes too long, so nothing here may need to be cleaned up. Imports the binding and Node's own modules only.
  */
 import { randomBytes } from 'node:crypto';
@@ -29,6 +29,7 @@ function end(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
+process.stdout.write('\n');
 for await (const line of createInterface({ input: process.stdin }).on('close', end)) {
   const request = JSON.parse(line) as KeyringRequest;
   setTimeout(end, request.deadlineMs + GRACE_MS).unref();

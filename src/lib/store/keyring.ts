@@ -11,13 +11,15 @@ import type { Environment } from '../paths.ts';
 import { KeyringError, keyringErrorKind, type KeyringErrorKind } from './keyring-errors.ts';
 
 export const KEYRING_DEADLINE_MS = 2_000;
+/** For the helper to be loaded, which a busy machine may make long and a bad keyring cannot. */
+const START_LIMIT_MS = 10_000;
 /** As long as a person may take to type the keyring's password. */
 export const INTERACTIVE_DEADLINE_MS = 120_000;
 
 export interface AskOptions {
   /** Whether the desktop may ask its user to unlock the keyring. Without it no dialog ever appears. */
   interactive?: boolean | undefined;
-  /** After this the helper is killed; 2 s by default, 120 s when interactive. */
+  /** After this the helper, once it runs, is killed; 2 s by default, 120 s when interactive. */
   deadlineMs?: number | undefined;
   /** A lock that the helper shall hold with us, so that one which outlives us writes under it. */
   lockFd?: number | undefined;
@@ -44,7 +46,7 @@ export interface KeyringRequest {
   secret?: string;
 }
 
-/** What comes back: one line of JSON on its stdout. */
+/** What comes back on its stdout: an empty line when it is ready, then one line of JSON. */
 export type KeyringReply =
   { ok: true; secret?: string; removed?: boolean } | { ok: false; kind?: KeyringErrorKind; message: string };
 
@@ -89,14 +91,22 @@ function noBus(): KeyringError {
 /** One line there, one line back, and an end in any case. */
 async function conversation(child: ChildProcess, request: KeyringRequest, limit: number): Promise<KeyringReply> {
   const { promise, resolve } = settle<KeyringReply>();
-  const timer = setTimeout(() => {
-    child.kill('SIGKILL');
-    resolve({ ok: false, kind: 'timeout', message: `no answer within ${limit} ms` });
-  }, limit);
+  const giveUp = (ms: number): NodeJS.Timeout =>
+    setTimeout(() => {
+      child.kill('SIGKILL');
+      resolve({ ok: false, kind: 'timeout', message: `no answer within ${ms} ms` });
+    }, ms);
+  let timer = giveUp(START_LIMIT_MS);
   let output = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    if (output === '') {
+      clearTimeout(timer);
+      timer = giveUp(limit);
+    }
     output += text;
-    if (output.includes('\n')) resolve(parseReply(output));
+    // An empty line says that it is ready, the next one is the answer.
+    const reply = output.split('\n')[1];
+    if (reply !== undefined && output.endsWith('\n') && reply !== '') resolve(parseReply(reply));
   });
   child.on('error', (error) => resolve({ ok: false, kind: 'unavailable', message: messageOf(error) }));
   child.on('close', () => resolve({ ok: false, kind: 'unavailable', message: 'the keyring helper ended silently' }));

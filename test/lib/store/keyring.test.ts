@@ -116,7 +116,7 @@ describe('the keyring', function () {
     await session.lock();
     const start = performance.now();
     assert.equal(await kindOf(keyring.read({ interactive: true, deadlineMs: 1_500 })), 'timeout');
-    assert.ok(performance.now() - start < 2_500);
+    assert.ok(performance.now() - start < 4_000);
     assert.equal(dialogs(), 1);
     await until(() => helpers().length === 0);
   });
@@ -167,7 +167,8 @@ describe('the keyring', function () {
     const start = performance.now();
     assert.equal(await kindOf(keyring.read()), 'timeout');
     const took = performance.now() - start;
-    assert.ok(took > 1_900 && took < 2_500, `${took} ms`);
+    // Two seconds, and what it takes to load the helper from its sources.
+    assert.ok(took > 1_900 && took < 4_000, `${took} ms`);
     session.resume();
     assert.equal(await keyring.read(), SECRET);
   });
