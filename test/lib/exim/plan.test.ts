@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import type { Account } from '../../../src/lib/accounts/account.ts';
+import { parseInstalled, smartHostsState } from '../../../src/lib/exim/installed.ts';
+import { type EximPlan, type EximRequest, noteOf, planExim } from '../../../src/lib/exim/plan.ts';
+import { oauthAccount } from './fixtures.ts';
+
+const accounts = [oauthAccount('jane@example.org')];
+
+function plan(request: EximRequest = {}, change: { accounts?: Account[]; before?: EximPlan; hostName?: string } = {}) {
+  return planExim(request, {
+    user: 'jane',
+    hostName: change.hostName ?? 'laptop',
+    accounts: change.accounts ?? accounts,
+    installed: change.before === undefined ? undefined : noteOf(change.before),
+  });
+}
+
+describe('the plan of an installation', () => {
+  it('has defaults for everything', () => {
+    const { socket, options, remarks } = plan();
+    assert.equal(socket, '/run/cms/jane/exim.sock');
+    assert.equal(options.smartHostsFile, '/etc/exim4/exim-smart-hosts');
+    assert.match(remarks.join('\n'), /no --default ADDRESS/);
+  });
+
+  it('keeps what was installed and is not asked for anew', () => {
+    const before = plan({
+      defaultAddress: 'jane@example.org',
+      helo: 'a.example',
+      listen: '127.0.0.1:25',
+      localDomains: ['b.example'],
+    });
+    const again = plan({}, { before });
+    assert.equal(again.config, before.config);
+    assert.equal(again.block, before.block);
+    assert.deepEqual(again.remarks, []);
+    assert.match(plan({ helo: 'c.example' }, { before }).config, /c\.example/);
+  });
+
+  it('does not take the mail domain for this host', () => {
+    const { options, remarks } = plan({}, { hostName: 'Example.org' });
+    assert.equal(options.ownNameIsLocal, false);
+    assert.match(remarks.join('\n'), /this host is called Example\.org/);
+  });
+
+  it('warns of a local domain in which an account lives', () => {
+    assert.match(
+      plan({ localDomains: ['example.org'] }).remarks.join('\n'),
+      /--local-domain example\.org is the domain/,
+    );
+  });
+
+  it('says when nothing can be sent at all', () => {
+    assert.match(plan({}, { accounts: [] }).remarks.join('\n'), /no account that can send/);
+  });
+});
+
+describe('the state of the installed smart-hosts file', () => {
+  const installed = noteOf(plan({ defaultAddress: 'jane@example.org' }));
+
+  it('is current while the accounts say the same', () => {
+    assert.equal(smartHostsState(installed, accounts), 'current');
+  });
+
+  it('is stale after an account has come, gone or changed', () => {
+    assert.equal(smartHostsState(installed, [...accounts, oauthAccount('bob@example.org')]), 'stale');
+    assert.equal(smartHostsState(installed, []), 'stale');
+    assert.equal(
+      smartHostsState(installed, [oauthAccount('jane@example.org', { aliases: ['j@example.org'] })]),
+      'stale',
+    );
+  });
+
+  it('is not minded where nothing was installed', () => {
+    assert.equal(smartHostsState(undefined, accounts), 'not_installed');
+  });
+
+  it('survives being written and read', () => {
+    assert.deepEqual(parseInstalled(JSON.stringify(installed)), installed);
+  });
+
+  for (const text of ['', 'null', '[]', '{}', '{"version":2}', '{"version":1,"user":"jane"}']) {
+    it(`counts ${JSON.stringify(text)} as no note`, () => {
+      assert.equal(parseInstalled(text), undefined);
+    });
+  }
+});
