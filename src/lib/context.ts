@@ -6,7 +6,7 @@ import { exchangeRefreshToken } from './oauth/refresh.ts';
 import { type Environment, type Paths, resolvePaths } from './paths.ts';
 import { openVaultKey } from './store/key-source.ts';
 import { Vault } from './store/vault.ts';
-import { TokenService } from './token/service.ts';
+import { TokenService, type TokenServiceOptions } from './token/service.ts';
 
 export interface Context {
   env: Environment;
@@ -41,7 +41,10 @@ export function openContext(
   return { env, paths, accounts, vault, log };
 }
 
-/** @param resident whether the process stays, as a broker does */
-export function openTokens({ vault, log }: Context, resident = false): TokenService {
-  return new TokenService({ vault, exchange: exchangeRefreshToken, log, now: Date.now, random: Math.random, resident });
+/** @param more for a process that stays: see TokenServiceOptions */
+export function openTokens(
+  { vault, log }: Context,
+  more: Pick<TokenServiceOptions, 'resident' | 'changed'> = {},
+): TokenService {
+  return new TokenService({ vault, exchange: exchangeRefreshToken, log, now: Date.now, random: Math.random, ...more });
 }

@@ -1,8 +1,9 @@
 /** Everything that one account needs: a provider, mail servers that trust its tokens, and a home for `cms`. */
 import { trustedCertificate } from './certificates.ts';
-import { type Finished, runCms, temporaryHome, type TemporaryHome } from './environment.ts';
+import { runCms, temporaryHome, type TemporaryHome } from './environment.ts';
 import { type ImapServer, startImap } from './imap.ts';
 import { BROWSER_PERSON } from './person.ts';
+import type { Finished } from './processes.ts';
 import { type EmbeddedProvider, type ProviderOptions, startProvider } from './provider.ts';
 import { startSubmission, type SubmissionServer } from './submission.ts';
 

@@ -18,6 +18,8 @@ import { type BrokerStatus, brokerStatus } from './status.ts';
 
 /** One change of accounts.json arrives as several events. */
 const DEBOUNCE_MS = 50;
+/** After an exchange: until it is stored and its lock is free. */
+const SETTLE_MS = 100;
 const DRAIN_TIMEOUT_MS = 5000;
 
 export interface DaemonOptions {
@@ -49,7 +51,8 @@ export class Daemon {
     const { context } = options;
     this.#options = options;
     this.#log = context.log;
-    this.#tokens = openTokens(context, true);
+    // A new expiry moves the next tick.
+    this.#tokens = openTokens(context, { resident: true, changed: () => this.#tickSoon() });
     this.#directory = new AccountDirectory(context.accounts);
     this.#broker = new Broker({
       directory: this.#directory,
@@ -188,6 +191,11 @@ export class Daemon {
       }
     }
     for (const path of this.#missing.keys()) if (!wanted.has(path)) this.#missing.delete(path);
+  }
+
+  #tickSoon(): void {
+    clearTimeout(this.#ticker);
+    if (this.#stopping === undefined) this.#ticker = setTimeout(() => this.#tick(), SETTLE_MS);
   }
 
   #tick(): void {

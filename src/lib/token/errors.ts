@@ -60,3 +60,20 @@ export function bindingChanged(address: string): CmsError {
     { suggestions: [`cms account add ${address}`] },
   );
 }
+
+/** A vault that is locked says for whom it could not be opened; anything else speaks for itself. */
+export function cannotOpen(address: string, error: unknown): unknown {
+  if (!(error instanceof CmsError) || error.code !== 'store_locked') return error;
+  return new CmsError('store_locked', `no token for ${address}: ${error.message}`, {
+    suggestions: error.suggestions,
+    cause: error,
+  });
+}
+
+/** Exchanged, and then not to be stored for as long as a process that ends can wait. */
+export function grantLost(address: string, failure: CmsError): CmsError {
+  return new CmsError(failure.code, `the new grant of ${address} could not be stored: ${failure.message}`, {
+    suggestions: [...failure.suggestions, `cms account add ${address}   # if the provider takes the old one no more`],
+    cause: failure,
+  });
+}

@@ -88,9 +88,19 @@ export function isBoundTo(secrets: GrantSecrets, client: OAuthClient): boolean {
   );
 }
 
+/** Whether the refresh token may be sent there to be revoked. */
+export function isRevocableAt(secrets: GrantSecrets, client: OAuthClient): boolean {
+  return isBoundTo(secrets, client) && secrets.binding?.revocation_endpoint === client.revocation_endpoint;
+}
+
 export function bindingOf(client: OAuthClient): NonNullable<GrantSecrets['binding']> {
-  const { issuer, token_endpoint, client_id } = client;
-  return { token_endpoint, client_id, ...(issuer !== undefined && { issuer }) };
+  const { issuer, token_endpoint, client_id, revocation_endpoint } = client;
+  return {
+    token_endpoint,
+    client_id,
+    ...(issuer !== undefined && { issuer }),
+    ...(revocation_endpoint !== undefined && { revocation_endpoint }),
+  };
 }
 
 function withoutAttempt({ attempt: _attempt, ...secrets }: GrantSecrets): GrantSecrets {

@@ -18,7 +18,9 @@ import type { Vault } from '../store/vault.ts';
 import {
   authorizationRequired,
   bindingChanged,
+  cannotOpen,
   exchangeFailed,
+  grantLost,
   hasNoPassword,
   isPasswordAccount,
   neverSignedIn,
@@ -56,6 +58,8 @@ export interface TokenServiceOptions {
   random: () => number;
   /** The process stays (a broker): what could not be stored is kept and stored later, instead of waiting for it. */
   resident?: boolean;
+  /** Told of each outcome of an exchange, stored or not. */
+  changed?: (record: GrantRecord) => void;
 }
 
 /** Granted, but not on the disk yet. */
@@ -157,17 +161,34 @@ export class TokenService {
   }
 
   async #load(address: string): Promise<GrantRecord> {
-    const record = this.#records.get(address) ?? (await this.#options.vault.read(address));
-    if (record === undefined) throw neverSignedIn(address);
+    return this.#records.get(address) ?? this.#reload(address);
+  }
+
+  /** From the disk: another process may have rotated or signed in anew. */
+  async #reload(address: string): Promise<GrantRecord> {
+    const record = await this.#options.vault.read(address).catch((error: unknown) => {
+      throw cannotOpen(address, error);
+    });
+    if (record === undefined) {
+      this.#records.delete(address);
+      throw neverSignedIn(address);
+    }
     this.#records.set(address, record);
     return record;
   }
 
-  /** Joins the exchange under way, or begins one. Whoever joins gets its outcome, good or bad. */
-  #fly(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
+  /**
+   * Joins the exchange under way, or begins one. Whoever joins shares its failure; what it brought may still be too old
+   * for somebody who came later.
+   */
+  async #fly(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
     const { address } = account;
     const under = this.#flights.get(address);
-    if (under !== undefined) return under;
+    if (under !== undefined) {
+      const record = await under;
+      if (answers(record, demand, this.#options.now())) return record;
+      return this.#fly(account, demand);
+    }
     const flight = this.#serveOrExchange(account, demand).finally(() => this.#flights.delete(address));
     this.#flights.set(address, flight);
     return flight;
@@ -177,8 +198,22 @@ export class TokenService {
     const known = await this.#load(account.address);
     if (answers(known, demand, this.#options.now())) return known;
     if (this.#unstored.has(account.address)) return this.#serveUnstored(known);
-    const refusal = this.#reasonNotToExchange(account, known, demand);
-    if (refusal !== undefined) return this.#serveOld(known, demand, refusal);
+    try {
+      const current = await this.#reload(account.address);
+      const refusal = answers(current, demand, this.#options.now())
+        ? undefined
+        : this.#reasonNotToExchange(account, current, demand);
+      if (refusal !== undefined) return this.#serveOld(current, demand, refusal);
+      return await this.#lockAndExchange(account, demand);
+    } catch (error) {
+      // A full disk or a stuck lock is no reason to withhold a token that still lives.
+      const failure = toCmsError(error);
+      if (!failure.retryable) throw failure;
+      return this.#serveOld(known, demand, failure);
+    }
+  }
+
+  async #lockAndExchange(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
     const lock = await this.#options.vault.lock(account.address, LOCK_TIMEOUT_MS);
     try {
       return await this.#underLock(account, demand, lock);
@@ -198,9 +233,7 @@ export class TokenService {
 
   async #underLock(account: OAuthAccount, demand: Demand, lock: Lock): Promise<GrantRecord> {
     const { vault, now } = this.#options;
-    // Another process may have rotated or signed in anew while this one waited.
-    this.#records.delete(account.address);
-    const record = await this.#load(account.address);
+    const record = await this.#reload(account.address);
     if (answers(record, demand, now())) return record;
     const refusal = this.#reasonNotToExchange(account, record, demand);
     if (refusal !== undefined) return this.#serveOld(record, demand, refusal);
@@ -217,7 +250,8 @@ export class TokenService {
     if (record.secrets.refresh_token === undefined) return neverSignedIn(account.address);
     const { failure } = record;
     // One attempt serves all who were waiting for it.
-    if (failure !== undefined && failure.at >= demand.began) return this.#failureOf(record);
+    const lastRefusal = Math.max(failure?.at ?? 0, record.reason?.at ?? 0);
+    if (lastRefusal >= demand.began) return this.#failureOf(record);
     if (demand.force) return undefined;
     if (record.state === 'authorization_required') return authorizationRequired(record);
     if (failure !== undefined && mustWait(failure, this.#options.now())) return this.#failureOf(record);
@@ -263,6 +297,7 @@ export class TokenService {
 
   async #store(record: GrantRecord, lock: Lock): Promise<void> {
     this.#records.set(record.address, record);
+    this.#options.changed?.(record);
     const patience = this.#options.resident ? 0 : STORE_PATIENCE_MS;
     const deadline = performance.now() + patience;
     for (;;) {
@@ -283,7 +318,7 @@ export class TokenService {
 
   #keepUnstored(record: GrantRecord, lock: Lock, error: unknown): void {
     const failure = toCmsError(error);
-    if (!this.#options.resident) throw failure;
+    if (!this.#options.resident) throw grantLost(record.address, failure);
     this.#unstored.set(record.address, { record, lock });
     this.#options.log.error('cannot store a new grant; it is kept in memory', {
       account: record.address,
