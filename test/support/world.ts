@@ -50,7 +50,9 @@ export async function startWorld(options: ProviderOptions = {}): Promise<World> 
     serverFlags,
     cms,
     add: (address, ...more) =>
-      runCms(['account', 'add', address, ...serverFlags, ...more], { env: { ...env, CMS_TEST_LOGIN: env.CMS_TEST_LOGIN ?? address } }),
+      runCms(['account', 'add', address, ...serverFlags, ...more], {
+        env: { ...env, CMS_TEST_LOGIN: env.CMS_TEST_LOGIN ?? address },
+      }),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([submission.stop(), imap.stop(), provider.stop()]);
       await home.remove();

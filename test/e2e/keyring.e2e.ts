@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { runCms, spawnCms } from '../support/environment.ts';
+import { type Keyring, startKeyring } from '../support/keyring.ts';
+import type { Finished } from '../support/processes.ts';
+import { requires } from '../support/requirements.ts';
+import { talk } from '../support/wire.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const JANE = 'jane@example.org';
+const ITEM = { service: 'cms', username: 'vault-key' };
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*\n$/;
+
+describe('the vault key in a real keyring', function () {
+  this.timeout(40_000);
+  requires(this, 'gnome-keyring');
+  let world: World;
+  let keyring: Keyring;
+  let env: Record<string, string | undefined>;
+  const cms = (...argv: string[]): Promise<Finished> => runCms(argv, { env });
+
+  beforeEach(async () => {
+    [world, keyring] = await Promise.all([startWorld(), startKeyring()]);
+    const { DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR } = keyring.env;
+    Object.assign(world.env, { DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR, CMS_STORE: undefined });
+    env = world.env;
+  });
+  afterEach(async () => {
+    await keyring.stop();
+    await world[Symbol.asyncDispose]();
+  });
+
+  async function added(): Promise<void> {
+    const { status, stderr } = await world.add(JANE, '--no-test');
+    assert.equal(status, 0, stderr);
+  }
+
+  it('is used without being named, and is nowhere else', async () => {
+    await added();
+    const key = (await keyring.lookup(ITEM)) ?? '';
+    assert.equal(Buffer.from(key, 'base64').length, 32);
+    assert.ok(!existsSync(join(world.home.configDir, 'vault.key')));
+    assert.ok(!readFileSync(join(world.home.configDir, 'accounts.json'), 'utf8').includes(key));
+    assert.match((await cms('token', JANE)).stdout, TOKEN);
+  });
+
+  it('is missed at once when the keyring is locked, without a dialog, and is there again after cms unlock', async () => {
+    await added();
+    await keyring.lock();
+    const began = Date.now();
+    const locked = await cms('token', JANE);
+    assert.equal(locked.status, 69);
+    assert.equal(locked.stdout, '');
+    assert.match(locked.stderr, /locked[^]*cms unlock/);
+    assert.ok(Date.now() - began < 3000);
+    await keyring.unlock();
+    assert.equal((await cms('unlock')).status, 0);
+    assert.match((await cms('token', JANE)).stdout, TOKEN);
+  });
+
+  it('lets a broker that has it refresh on while the keyring is locked and then gone', async () => {
+    await added();
+    const broker = spawnCms(['serve'], { env });
+    try {
+      await broker.waitFor(/listening/);
+      const socket = join(world.home.runtimeDir, 'cms.sock');
+      const first = await talk(socket, `SMTP,token ${JANE}`);
+      await keyring.lock();
+      assert.match(await talk(socket, `REFRESH ${JANE}`), /expires_at/);
+      await keyring.stopDaemon();
+      assert.match(await talk(socket, `REFRESH ${JANE}`), /expires_at/);
+      const now = await talk(socket, `SMTP,token ${JANE}`);
+      assert.notEqual(now, first);
+      assert.equal((await world.provider.introspect(now)).active, true);
+    } finally {
+      await broker.stop();
+    }
+  });
+
+  it('is waited for by a broker that starts while the keyring is locked', async () => {
+    await added();
+    await keyring.lock();
+    const broker = spawnCms(['serve'], { env });
+    try {
+      await broker.waitFor(/listening/);
+      const socket = join(world.home.runtimeDir, 'cms.sock');
+      assert.equal(await talk(socket, `SMTP ${JANE}`), '');
+      assert.match(await talk(socket, `SMTP,ready ${JANE}`), /locked.*run cms unlock/);
+      assert.match((await cms('status')).stdout, /LOCKED/);
+      await keyring.unlock();
+      assert.match((await cms('unlock')).stderr, /broker has been told/);
+      assert.match(await talk(socket, `SMTP ${JANE}`), /^user=/);
+    } finally {
+      await broker.stop();
+    }
+  });
+
+  it('survives a keyring that is stopped and started', async () => {
+    await added();
+    await keyring.stopDaemon();
+    await keyring.startDaemon();
+    assert.match((await cms('token', JANE)).stdout, TOKEN);
+  });
+
+  it('is not mistaken for another key', async () => {
+    await added();
+    const right = (await keyring.lookup(ITEM)) ?? '';
+    await keyring.store(ITEM, randomBytes(32).toString('base64'));
+    const { status, stderr } = await cms('token', JANE);
+    assert.equal(status, 69);
+    assert.match(stderr, /not the one that sealed/);
+    await keyring.store(ITEM, right);
+    assert.match((await cms('token', JANE)).stdout, TOKEN);
+  });
+
+  it('moves to a file and back without a new sign-in', async () => {
+    await added();
+    assert.equal((await cms('store', 'move', 'file')).status, 0);
+    assert.equal(await keyring.lookup(ITEM), undefined);
+    await keyring.lock();
+    assert.match((await cms('token', JANE)).stdout, TOKEN);
+    const refused = await cms('store', 'move', 'keyring');
+    assert.equal(refused.status, 69);
+    assert.match((await cms('token', JANE, '--force-refresh')).stdout, TOKEN, 'a move that failed changed nothing');
+    await keyring.unlock();
+    assert.equal((await cms('store', 'move', 'keyring')).status, 0);
+    assert.ok(!existsSync(join(world.home.configDir, 'vault.key')));
+    assert.match((await cms('token', JANE)).stdout, TOKEN);
+  });
+});
+
+describe('the vault key without a keyring', function () {
+  this.timeout(30_000);
+  let world: World;
+  beforeEach(async () => {
+    world = await startWorld();
+    world.env.CMS_STORE = undefined;
+  });
+  afterEach(() => world[Symbol.asyncDispose]());
+
+  it('is never put into a file unasked', async () => {
+    const { status, stderr } = await world.add(JANE, '--no-test', '--yes');
+    assert.equal(status, 69);
+    assert.match(stderr, /--store file/);
+    assert.equal(world.provider.count(), 0, 'no sign-in was begun');
+    assert.deepEqual(JSON.parse((await world.cms('account', 'list', '--json')).stdout), []);
+    assert.equal((await world.add(JANE, '--no-test', '--store', 'file')).status, 0);
+    assert.match((await world.cms('token', JANE)).stdout, TOKEN);
+  });
+
+  it('comes from CMS_VAULT_KEY_FILE, which is made private', async () => {
+    const file = join(world.home.path, 'key');
+    world.env.CMS_VAULT_KEY_FILE = file;
+    assert.equal((await world.add(JANE, '--no-test')).status, 0);
+    assert.match((await world.cms('token', JANE)).stdout, TOKEN);
+    chmodSync(file, 0o644);
+    const open = await world.cms('token', JANE);
+    assert.equal(open.status, 78);
+    assert.match(open.stderr, /chmod/);
+    rmSync(file);
+    assert.equal((await world.cms('token', JANE)).status, 69);
+  });
+
+  it('comes from the service manager’s credential', async () => {
+    const folder = join(world.home.path, 'credentials');
+    mkdirSync(folder, { mode: 0o700 });
+    writeFileSync(join(folder, 'cms-vault-key'), randomBytes(32), { mode: 0o400 });
+    world.env.CREDENTIALS_DIRECTORY = folder;
+    assert.equal((await world.add(JANE, '--no-test')).status, 0);
+    assert.match((await world.cms('token', JANE)).stdout, TOKEN);
+    world.env.CREDENTIALS_DIRECTORY = undefined;
+    const { status, stderr } = await world.cms('token', JANE);
+    assert.equal(status, 69);
+    assert.match(stderr, /CREDENTIALS_DIRECTORY/);
+  });
+});
