@@ -3,14 +3,14 @@
  * the log are folders of the test. Mail is submitted by an ordinary user through the setuid binary, as in real life;
  * exim run by root with -C would hide most of what can go wrong.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { spawnSync } from 'node:child_process';
+import type { Context } from 'mocha';
+import { requires } from './requirements.ts';
 
 export interface Finished {
   status: number | null;
@@ -23,16 +23,13 @@ export const SENDMAIL = '/usr/sbin/sendmail';
 
 const ROOT = process.getuid?.() === 0;
 /** An ordinary user: the caller, or for root the harmless `games`. */
-export const PERSON = ROOT ? 'games' : (process.env.USER ?? spawnSync('id', ['-un']).stdout.toString().trim());
+export const PERSON = ROOT ? 'games' : spawnSync('id', ['-un']).stdout.toString().trim();
 
-/** Why these tests cannot run here, or undefined. */
-export function eximObstacle(): string | undefined {
-  if (process.platform !== 'linux') return 'mount namespaces are a thing of Linux';
-  if (!existsSync(EXIM)) return 'exim4 is not installed: apt-get install exim4-daemon-light';
-  if (!ROOT && spawnSync('sudo', ['-n', 'true']).status !== 0) return 'neither root nor sudo without a password';
-  const [command = '', ...args] = asRoot(['unshare', '--mount', 'true']);
-  if (spawnSync(command, args).status !== 0) return 'no mount namespaces here';
-  return undefined;
+/** Leaves the suite out where exim is missing, or nobody may make a mount namespace: root, or sudo without a password. */
+export function requireExim(context: Context): void {
+  requires(context, 'exim4');
+  if (ROOT) requires(context, 'unshare-mounts');
+  else requires(context, 'sudo');
 }
 
 function asRoot(argv: readonly string[]): string[] {
@@ -62,6 +59,12 @@ install -d -m 2750 -o "$2" -g Debian-exim run
 mount --bind etc /etc/exim4
 mount --bind spool /var/spool/exim4
 mount --bind log /var/log/exim4
+if [ "$3" = installable ]; then
+  install -d tmpfiles
+  mkdir -p /etc/tmpfiles.d
+  mount --bind tmpfiles /etc/tmpfiles.d
+  mount -t tmpfs tmpfs /run
+fi
 echo $$
 exec cat`;
 
@@ -76,12 +79,15 @@ export class PrivateExim {
     this.#pid = pid;
   }
 
-  /** Makes the folders and the namespace; nothing of exim runs until a mail is submitted. */
-  static async start(): Promise<PrivateExim> {
+  /**
+   * Makes the folders and the namespace; nothing of exim runs until a mail is submitted. `installable` puts a folder
+   * over /etc/tmpfiles.d and an empty file system over /run as well.
+   */
+  static async start(kind: 'plain' | 'installable' = 'plain'): Promise<PrivateExim> {
     const folder = await mkdtemp(join(tmpdir(), 'cms-exim-'));
     await chmod(folder, 0o755);
     const user = ROOT ? 'root' : PERSON;
-    const [command = '', ...args] = asRoot(['unshare', '--mount', 'sh', '-c', SETUP, 'sh', folder, user]);
+    const [command = '', ...args] = asRoot(['unshare', '--mount', 'sh', '-c', SETUP, 'sh', folder, user, kind]);
     const holder = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const [first] = (await once(holder.stdout, 'data')) as [Buffer];
     return new PrivateExim(folder, holder, first.toString().trim());
@@ -92,15 +98,19 @@ export class PrivateExim {
     return join(this.folder, 'run', 'exim.sock');
   }
 
-  /** Runs in the namespace, as root. */
-  async asRoot(argv: readonly string[], input = ''): Promise<Finished> {
-    return runAsRoot(['nsenter', '--mount', `--target=${this.#pid}`, '--', ...argv], input);
+  /** The command line that runs `argv` in the namespace, as root or as a `user` without further groups. */
+  commandLine(argv: readonly string[], user = 'root'): string[] {
+    const group = spawnSync('id', ['-g', user], { encoding: 'utf8' }).stdout.trim();
+    const who = user === 'root' ? [] : ['setpriv', `--reuid=${user}`, `--regid=${group}`, '--clear-groups', '--'];
+    return asRoot(['nsenter', '--mount', `--target=${this.#pid}`, '--', ...who, ...argv]);
   }
 
-  /** Runs in the namespace, as `user` without further groups. */
+  async asRoot(argv: readonly string[], input = ''): Promise<Finished> {
+    return run(this.commandLine(argv), input);
+  }
+
   async as(user: string, argv: readonly string[], input = ''): Promise<Finished> {
-    const who = ['setpriv', `--reuid=${user}`, `--regid=${await groupOf(user)}`, '--clear-groups', '--'];
-    return this.asRoot([...who, ...argv], input);
+    return run(this.commandLine(argv, user), input);
   }
 
   /** Installs a file below /etc/exim4 of the namespace. */
@@ -160,8 +170,4 @@ export class PrivateExim {
     await runAsRoot(['rm', '-rf', '--', this.folder]);
     await rm(this.folder, { recursive: true, force: true });
   }
-}
-
-async function groupOf(user: string): Promise<string> {
-  return (await run(['id', '-g', user])).stdout.trim();
 }

@@ -1,20 +1,12 @@
-/** What exim sees of a broker, with answers that a test chooses. */
+/** A socket that answers whatever a test puts there, for what the real broker never says. */
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 
-/** `ready`: what the broker answers to that; empty when a token can be had. */
-export interface StubAccount {
-  user?: string;
-  token?: string;
-  password?: string;
-  ready?: string;
-}
-
 export class StubBroker {
+  /** By request line; nothing is answered to any other. */
+  readonly answers = new Map<string, string>();
   readonly requests: string[] = [];
-  /** By address. */
-  readonly accounts = new Map<string, StubAccount>();
   readonly #path: string;
   #server: Server | undefined;
 
@@ -30,7 +22,7 @@ export class StubBroker {
       socket.on('data', (chunk: string) => (request += chunk));
       socket.on('end', () => {
         this.requests.push(request.trim());
-        socket.end(this.#answer(request.trim()));
+        socket.end(this.answers.get(request.trim()) ?? '');
       });
     });
     server.listen(this.#path);
@@ -50,16 +42,5 @@ export class StubBroker {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-  }
-
-  #answer(request: string): string {
-    const [verb = '', address = ''] = request.split(' ');
-    const options = verb.split(',').slice(1);
-    const account = this.accounts.get(address);
-    if (options.includes('refused')) return '';
-    if (options.includes('ready')) return account === undefined ? `no account ${address}` : (account.ready ?? '');
-    if (options.includes('password')) return account?.password ?? '';
-    if (account?.token === undefined || (account.ready ?? '') !== '') return '';
-    return `user=${account.user ?? address}\x01auth=Bearer ${account.token}\x01\x01`;
   }
 }
