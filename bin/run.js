@@ -7,8 +7,11 @@ if (command === 'token' && !argv.some((word) => word === '-h' || word === '--hel
   const { tokenMain } = await import('../dist/token-main.js');
   process.exitCode = await tokenMain(argv, process.env);
 } else {
-  const { run, flush, Errors } = await import('@oclif/core');
+  const [{ run, flush }, { reportStartFailure }] = await Promise.all([
+    import('@oclif/core'),
+    import('../dist/oclif-errors.js'),
+  ]);
   await run(process.argv.slice(2), import.meta.url)
-    .catch((error) => Errors.handle(error))
+    .catch((error) => reportStartFailure(error, process.argv))
     .finally(() => flush());
 }

@@ -1,7 +1,7 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
-import { CmsError, messageOf, toCmsError } from '../lib/errors.ts';
 import { reportFailure } from '../lib/report.ts';
+import { fromOclif } from '../oclif-errors.ts';
 
 export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
@@ -27,23 +27,8 @@ export abstract class BaseCommand extends Command {
 
   protected override async catch(error: unknown): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
-    const failure = fromOclif(error);
+    const failure = fromOclif(error, this.id?.replaceAll(':', ' ') ?? '');
     reportFailure(failure, this.wantsJson);
     process.exitCode = failure.exitStatus;
   }
-}
-
-/** oclif's own parse errors are `usage`; what a prompt throws on Ctrl-C is the user's own wish. */
-function fromOclif(error: unknown): CmsError {
-  if (error instanceof CmsError) return error;
-  if (error instanceof Error && error.name === 'ExitPromptError') {
-    return new CmsError('usage', 'cancelled; nothing was changed');
-  }
-  if (error instanceof Error && 'oclif' in error) {
-    const [first = 'wrong usage', ...rest] = messageOf(error)
-      .split('\n')
-      .filter((line) => line.trim() !== '');
-    return new CmsError('usage', [first, ...rest].join('\n'), { cause: error });
-  }
-  return toCmsError(error);
 }

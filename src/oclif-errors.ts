@@ -1,0 +1,46 @@
+/** What the command framework throws, in the words of this program: one sentence, and the command that helps. */
+import { stripVTControlCharacters } from 'node:util';
+import { Errors } from '@oclif/core';
+import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
+import { reportFailure } from './lib/report.ts';
+
+/** @param command its words as typed after `cms`; empty where none was found */
+export function fromOclif(error: unknown, command: string): CmsError {
+  if (error instanceof CmsError) return error;
+  // What a prompt throws on Ctrl-C is the user's own wish.
+  if (error instanceof Error && error.name === 'ExitPromptError') {
+    return new CmsError('usage', 'cancelled; nothing was changed');
+  }
+  if (!(error instanceof Error) || !('oclif' in error)) return toCmsError(error);
+  const missing = /^command (\S+) not found$/.exec(error.message)?.[1];
+  const message = missing === undefined ? sentence(messageOf(error)) : `no command ${missing.replaceAll(':', ' ')}`;
+  const help = ['cms', ...(missing === undefined && command !== '' ? [command] : []), '--help'].join(' ');
+  return new CmsError('usage', message, { suggestions: [help], cause: error });
+}
+
+/** For failures that come before any command runs. */
+export function reportStartFailure(error: unknown, argv: readonly string[]): void {
+  if (error instanceof Errors.ExitError) {
+    process.exitCode = error.oclif.exit ?? 0;
+    return;
+  }
+  const failure = fromOclif(error, '');
+  reportFailure(failure, argv.includes('--json'));
+  process.exitCode = failure.exitStatus;
+}
+
+/** The framework writes headings, lists and a pointer to its help. */
+function sentence(text: string): string {
+  const lines = stripVTControlCharacters(text)
+    .split('\n')
+    .map((line) => line.trim().replace(/\s{2,}/g, ': '))
+    .filter((line) => line !== '' && !line.startsWith('See more help with'));
+  const [head = 'wrong usage', ...rest] = lines;
+  if (rest.length === 0) return lowerFirst(head);
+  if (/^The following errors? occurred:$/.test(head)) return lowerFirst(rest.join('; '));
+  return `${lowerFirst(head)}${head.endsWith(':') ? ' ' : '; '}${rest.join('; ')}`;
+}
+
+function lowerFirst(text: string): string {
+  return text.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()).replace(/\.$/, '');
+}
