@@ -86,11 +86,12 @@ export function authorizationResponse(
 ): URL {
   const text = pasted.trim();
   const expected = new URL(challenge.redirectUri);
-  if (/^https?:\/\//i.test(text) && URL.canParse(text)) {
-    const url = new URL(text);
-    if (!url.searchParams.has('code') && !url.searchParams.has('error')) throw notAResponse('there is no code in it');
-    if (url.searchParams.get('state') !== challenge.state) throw notAResponse('it belongs to another sign-in');
-    expected.search = url.search;
+  if (/^https?:\/\/|[?&]state=|^code=/i.test(text)) {
+    // Only the query counts: some browsers leave the scheme out of what they copy.
+    const query = new URLSearchParams(/^[^?#]*\?([^#]*)/.exec(text)?.[1] ?? text);
+    if (!query.has('code') && !query.has('error')) throw notAResponse('there is no code in it');
+    if (query.get('state') !== challenge.state) throw notAResponse('it belongs to another sign-in');
+    expected.search = query.toString();
     return expected;
   }
   if (!/^[\x21-\x7e]{4,4096}$/.test(text)) throw notAResponse('it is neither an address nor a code');

@@ -45,7 +45,10 @@ export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readon
   const refusal = { error, ...(error_description !== undefined && { error_description }) };
   if (NEEDS_A_PERSON.has(error)) return { kind: 'authorization_required', ...refusal };
   if (NEEDS_ANOTHER_CLIENT.has(error)) return { kind: 'client_invalid', ...refusal };
-  return temporary(answer, `error ${error}${error_description === undefined ? '' : ` (${error_description})`}`);
+  return temporary(
+    answer,
+    `error ${describe(error, secrets) ?? ''}${error_description === undefined ? '' : ` (${error_description})`}`,
+  );
 }
 
 function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpointAnswer): ExchangeOutcome {
@@ -95,11 +98,18 @@ function isErrorValue(value: unknown): value is string {
   return typeof value === 'string' && /^[A-Za-z0-9_.:/-]{1,100}$/.test(value);
 }
 
+/** As a provider may echo it: as it was, as it stood in the form, or as it stood in an Authorization header. */
+function formsOf(secret: string): string[] {
+  if (secret === '') return [];
+  const inForm = new URLSearchParams([['', secret]]).toString().slice(1);
+  return [secret, inForm, encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
+}
+
 /** One printable line, without the secrets that were sent. */
 export function describe(value: unknown, secrets: readonly string[]): string | undefined {
   if (typeof value !== 'string') return undefined;
   let text = value;
-  for (const secret of secrets) if (secret !== '') text = text.replaceAll(secret, '[secret]');
+  for (const form of secrets.flatMap(formsOf)) text = text.replaceAll(form, '[secret]');
   const line = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
   if (line === '') return undefined;
   return line.length > MAX_DESCRIPTION ? `${line.slice(0, MAX_DESCRIPTION)}…` : line;

@@ -7,7 +7,7 @@ import { request } from './http.ts';
 /** Seconds by which the clocks of provider and host may differ before an id_token is refused. */
 const CLOCK_TOLERANCE_SECONDS = 300;
 
-/** What the token endpoint answered last, for those who judge it themselves. */
+/** What the token or device authorization endpoint answered last, for those who judge it themselves. */
 export interface Observed {
   status: number;
   headers: Headers;
@@ -16,7 +16,7 @@ export interface Observed {
 
 export interface ConfiguredClient {
   config: oidc.Configuration;
-  /** The last answer of the token endpoint. */
+  /** The last answer of the token endpoint, or of the device authorization endpoint. */
   observed: () => Observed | undefined;
   /** The last id_token, where it was taken out of the answer (see `takeIdToken`). */
   idToken: () => string | undefined;
@@ -49,7 +49,7 @@ export function configure(client: OAuthClient, { clientSecret, signal, takeIdTok
   config[oidc.customFetch] = async (url, { method, headers, body }) => {
     const answer = await request(url, { method, headers, ...(body !== undefined && { body }) }, signal);
     let text = answer.body;
-    if (url === client.token_endpoint) {
+    if (url === client.token_endpoint || url === client.device_authorization_endpoint) {
       observed = answer;
       if (takeIdToken) [text, idToken] = splitIdToken(answer.body);
     }

@@ -51,12 +51,23 @@ function metadataUrls(issuer: URL): string[] {
 async function fetchMetadata(url: string): Promise<Record<string, unknown> | undefined> {
   try {
     const { status, body } = await request(url, { headers: { accept: 'application/json' } });
+    if (status === 429 || status >= 500) throw unwell(url, status);
     const value: unknown = status === 200 ? JSON.parse(body) : undefined;
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw unreachable(error);
   }
+}
+
+function unwell(url: string, status: number): CmsError {
+  return new CmsError(
+    'temporarily_unavailable',
+    `${new URL(url).host} answered ${status} when asked for its metadata`,
+    {
+      suggestions: ['run the command again in a while'],
+    },
+  );
 }
 
 function readMetadata(metadata: Record<string, unknown>, issuerText: string): DiscoveredServer {

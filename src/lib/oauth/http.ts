@@ -20,9 +20,10 @@ export class NoAnswer extends Error {
 
 /**
  * Sends a request and reads the whole answer, whatever its status.
- * @throws NoAnswer with the reason in plain words
+ * @throws NoAnswer with the reason in plain words; CmsError `config_invalid` where certificates are not verified
  */
 export async function request(url: string, init: RequestInit = {}, signal?: AbortSignal): Promise<HttpAnswer> {
+  requireVerification();
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const { host } = new URL(url);
   try {
@@ -37,6 +38,14 @@ export async function request(url: string, init: RequestInit = {}, signal?: Abor
     if (signal?.aborted) throw signal.reason;
     throw new NoAnswer(`${host}: ${reasonOf(error, timeout.aborted)}`, { cause: error });
   }
+}
+
+/** Node would take any certificate for the provider's, and send it the refresh token. */
+function requireVerification(): void {
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return;
+  throw new CmsError('config_invalid', 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns the check of TLS certificates off', {
+    suggestions: ['unset NODE_TLS_REJECT_UNAUTHORIZED', 'export NODE_EXTRA_CA_CERTS=/path/to/an/authority.pem'],
+  });
 }
 
 async function readBody(response: Response): Promise<string> {
@@ -80,11 +89,23 @@ function reasonOf(error: unknown, timedOut: boolean): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The first error of a kind in a chain of causes; openid-client wraps what its transport throws. */
+export function causeIn<T extends Error>(
+  error: unknown,
+  kind: abstract new (...parameters: never[]) => T,
+): T | undefined {
+  for (let each: unknown = error; each instanceof Error; each = each.cause) {
+    if (each instanceof kind) return each;
+  }
+  return undefined;
+}
+
 /** A `NoAnswer` as the error that users see; everything else unchanged. */
 export function unreachable(error: unknown): unknown {
-  if (!(error instanceof NoAnswer)) return error;
-  return new CmsError('temporarily_unavailable', `cannot reach ${error.message}`, {
-    cause: error,
+  const noAnswer = causeIn(error, NoAnswer);
+  if (noAnswer === undefined) return error;
+  return new CmsError('temporarily_unavailable', `cannot reach ${noAnswer.message}`, {
+    cause: noAnswer,
     suggestions: ['check the network, then run the command again'],
   });
 }

@@ -15,8 +15,8 @@ export function identityOf(idToken: Claims | undefined, userinfo: Claims | undef
 }
 
 function emailOf(claims: Claims | undefined): string | undefined {
-  const verified = claims?.email_verified;
-  return verified === false || verified === 'false' ? undefined : text(claims?.email);
+  const { email, email_verified: verified } = claims ?? {};
+  return verified === false || verified === 'false' ? undefined : text(email);
 }
 
 function text(value: unknown): string | undefined {

@@ -60,13 +60,17 @@ export async function listenForRedirect(redirect: OAuthClient['redirect']): Prom
           used = true;
           answer(verdict.url).then(
             ({ page, value }) => send(response, page, () => resolve(value)),
-            (error: unknown) => send(response, failed(error), () => reject(error)),
+            (error: unknown) => send(response, failed(error), () => reject(toError(error))),
           );
         };
       });
     },
     close: () => closeAll(servers),
   };
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 async function bind(redirect: OAuthClient['redirect'], handler: Handler): Promise<Server[]> {

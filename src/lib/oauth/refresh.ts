@@ -1,9 +1,13 @@
 /** The refresh token grant (RFC 6749 section 6), its outcome as a value. */
 import type { Exchange, ExchangeOutcome } from '../token/exchange.ts';
+import { CmsError } from '../errors.ts';
 import { classifyTokenAnswer } from './classify.ts';
-import { NoAnswer, retryAfterSeconds } from './http.ts';
+import { causeIn, NoAnswer, retryAfterSeconds } from './http.ts';
 
-/** Exchanges a refresh token. Never throws for what a provider or a network can do. */
+/**
+ * Exchanges a refresh token. Never throws for what a provider or a network can do.
+ * @throws CmsError `config_invalid` where certificates are not verified
+ */
 export const exchangeRefreshToken: Exchange = async (client, refreshToken, clientSecret): Promise<ExchangeOutcome> => {
   // Loaded here, not above: a process that serves a fresh token from the vault needs no OAuth client.
   const [{ refreshTokenGrant }, { configure }] = await Promise.all([import('openid-client'), import('./client.ts')]);
@@ -25,6 +29,7 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
 };
 
 function temporary(error: unknown): ExchangeOutcome {
-  if (error instanceof NoAnswer) return { kind: 'temporary', message: `cannot reach ${error.message}` };
-  throw error;
+  const noAnswer = causeIn(error, NoAnswer);
+  if (noAnswer === undefined) throw causeIn(error, CmsError) ?? error;
+  return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };
 }

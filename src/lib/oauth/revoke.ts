@@ -1,6 +1,7 @@
 /** Giving a grant back. @see RFC 7009 */
 import type { OAuthClient } from '../accounts/account.ts';
-import { NoAnswer } from './http.ts';
+import { describe } from './classify.ts';
+import { causeIn, NoAnswer } from './http.ts';
 
 /** What became of it; a provider that cannot revoke is told apart from one that failed to. */
 export type Revocation = 'revoked' | 'unsupported' | { failed: string };
@@ -19,8 +20,9 @@ export async function revokeRefreshToken(
     });
     return 'revoked';
   } catch (error) {
-    if (error instanceof NoAnswer) return { failed: `cannot reach ${error.message}` };
-    const code = (error as { error?: unknown }).error;
-    return { failed: typeof code === 'string' ? code.slice(0, 100) : 'the provider did not accept the request' };
+    const noAnswer = causeIn(error, NoAnswer);
+    if (noAnswer !== undefined) return { failed: `cannot reach ${noAnswer.message}` };
+    const code = describe((error as { error?: unknown }).error, [refreshToken, clientSecret ?? '']);
+    return { failed: code ?? 'the provider did not accept the request' };
   }
 }

@@ -4,7 +4,7 @@ import { CmsError, messageOf } from '../errors.ts';
 import { lifetimeSeconds } from '../token/schedule.ts';
 import { classifyTokenAnswer, describe } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
-import { NoAnswer, unreachable } from './http.ts';
+import { causeIn, NoAnswer, unreachable } from './http.ts';
 import { type Claims, claimsOfIdToken, identityOf } from './identity.ts';
 
 /** A finished sign-in, not stored yet. */
@@ -115,25 +115,30 @@ export function signInFailure(
   configured: ConfiguredClient | undefined,
   secrets: readonly string[],
 ): unknown {
-  if (error instanceof CmsError) return error;
-  for (let each: unknown = error; each instanceof Error; each = each.cause) {
-    if (each instanceof NoAnswer) return unreachable(each);
-  }
+  const own = causeIn(error, CmsError);
+  if (own !== undefined) return own;
+  const noAnswer = causeIn(error, NoAnswer);
+  if (noAnswer !== undefined) return unreachable(noAnswer);
   const {
     name,
     error: code,
     error_description,
   } = error as { name?: unknown; error?: unknown; error_description?: unknown };
   if (name === 'AuthorizationResponseError' || name === 'ResponseBodyError') {
-    return refusal(String(code), describe(error_description, secrets));
+    return refusal(describe(code, secrets) ?? 'unknown error', describe(error_description, secrets));
   }
   const answer = configured?.observed();
-  if (answer !== undefined && answer.status !== 200) return answerFailure(answer, secrets);
+  if (answer !== undefined && (answer.status !== 200 || !isJson(answer.body))) return answerFailure(answer, secrets);
   return new CmsError(
     'protocol_error',
     `the provider's answer was refused: ${describe(detailOf(error), secrets) ?? 'unknown'}`,
     { cause: error },
   );
+}
+
+/** A page with status 200 is a captive portal's or a proxy's, and will be gone. */
+function isJson(body: string): boolean {
+  return /^\s*[{[]/.test(body);
 }
 
 function answerFailure(answer: { status: number; body: string }, secrets: readonly string[]): CmsError {
