@@ -49,7 +49,7 @@ export interface GrantSecrets {
   /** An app password, for accounts without OAuth. */
   password?: string;
   /** Where the refresh token was issued: it is never sent anywhere else. */
-  binding?: { issuer?: string; token_endpoint: string; client_id: string };
+  binding?: { issuer?: string; token_endpoint: string; client_id: string; revocation_endpoint?: string };
   /** An exchange was begun; still there after a crash between request and answer. */
   attempt?: { at: number };
 }

@@ -26,14 +26,12 @@ export function seal({ secrets, ...header }: GrantRecord, key: SealingKey, nonce
   const cipher = createCipheriv(CIPHER, key.key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(additionalData(key.id, header));
   const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  const file: SealedFile = {
-    version: VERSION,
-    key_id: key.id,
-    header,
-    nonce: nonce.toString('base64'),
-    sealed: sealed.toString('base64'),
-  };
-  return `${JSON.stringify(file)}\n`;
+  return textOf({ key_id: key.id, header, nonce: nonce.toString('base64'), sealed: sealed.toString('base64') });
+}
+
+/** The one form that a file may have. */
+function textOf({ key_id, header, nonce, sealed }: Omit<SealedFile, 'version'>): string {
+  return `${JSON.stringify({ version: VERSION, key_id, header, nonce, sealed } satisfies SealedFile)}\n`;
 }
 
 /**
@@ -47,6 +45,7 @@ export function unseal(text: string, key: SealingKey, name: string): GrantRecord
       suggestions: ['bring the old key back, or sign in again: cms account add ADDRESS'],
     });
   }
+  if (!isCanonical(file, text)) throw damaged(name, 'it was written by something else');
   try {
     const sealed = Buffer.from(file.sealed, 'base64');
     const decipher = createDecipheriv(CIPHER, key.key, Buffer.from(file.nonce, 'base64'), { authTagLength: TAG_BYTES });
@@ -65,6 +64,12 @@ export function unseal(text: string, key: SealingKey, name: string): GrantRecord
  */
 export function unsealedHeader(text: string, name: string): GrantHeader {
   return parse(text, name).header;
+}
+
+/** JSON and base64 can say the same in many ways; the check below would not see those bytes change. */
+function isCanonical(file: SealedFile, text: string): boolean {
+  const again = (base64: string): string => Buffer.from(base64, 'base64').toString('base64');
+  return textOf({ ...file, nonce: again(file.nonce), sealed: again(file.sealed) }) === text;
 }
 
 function additionalData(keyId: string, header: GrantHeader): Buffer {

@@ -5,6 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { CmsError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import { ensurePrivateFolder, readFileIfAny, removeFile, sweepTemporaries, writeFileDurable } from './files.ts';
 import type { GrantHeader, GrantRecord } from './grant.ts';
@@ -43,7 +44,7 @@ export class Vault {
     const path = this.#file(address);
     const bytes = await readFileIfAny(path);
     if (bytes === undefined) return undefined;
-    return unseal(bytes.toString('utf8'), await this.key(), path);
+    return ofAddress(address, unseal(bytes.toString('utf8'), await this.key(), path), path);
   }
 
   /**
@@ -53,7 +54,7 @@ export class Vault {
   async readHeader(address: string): Promise<GrantHeader | undefined> {
     const path = this.#file(address);
     const bytes = await readFileIfAny(path);
-    return bytes && unsealedHeader(bytes.toString('utf8'), path);
+    return bytes && ofAddress(address, unsealedHeader(bytes.toString('utf8'), path), path);
   }
 
   /**
@@ -103,6 +104,14 @@ export class Vault {
   #file(address: string): string {
     return join(this.#paths.vaultDir, `${fileName(address)}.sealed`);
   }
+}
+
+/** One account's file in another's place is sealed as it should be, and would lend its token to the other. */
+function ofAddress<T extends GrantHeader>(address: string, record: T, path: string): T {
+  if (record.address === address) return record;
+  throw new CmsError('data_invalid', `the sealed file ${path} belongs to ${record.address}, not to ${address}`, {
+    suggestions: [`cms account add ${address}   # signs it in again`],
+  });
 }
 
 /** A hash, so that no address can name a path, collide with another or tell a backup reader who has accounts. */
