@@ -18,9 +18,16 @@ export async function openBrowser(url: string, env: Environment): Promise<boolea
   }
 }
 
-/** `$BROWSER` is a command line, or several between colons; `%s` stands for the URL, which else comes last. */
-function startOwn(browser: string, url: string): Promise<boolean> {
-  const [program = '', ...words] = (browser.split(':')[0] ?? '').split(/\s+/).filter((word) => word !== '');
+/** `$BROWSER` holds command lines between colons, tried in turn; `%s` stands for the URL, which else comes last. */
+async function startOwn(browser: string, url: string): Promise<boolean> {
+  for (const line of browser.split(':')) {
+    const [program, ...words] = line.split(/\s+/).filter((word) => word !== '');
+    if (program !== undefined && (await startProgram(program, words, url))) return true;
+  }
+  return false;
+}
+
+function startProgram(program: string, words: readonly string[], url: string): Promise<boolean> {
   const arguments_ = words.some((word) => word.includes('%s'))
     ? words.map((word) => word.replaceAll('%s', url))
     : [...words, url];

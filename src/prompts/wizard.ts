@@ -18,6 +18,27 @@ import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
 /** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
 const SIGN_IN_TIMEOUT_MS = 10 * 60_000;
 
+const SIGINT_GRACE_MS = 1000;
+
+/** Ends a sign-in that nobody finishes, and one that is given up with Ctrl-C while no question is open. */
+function endOfPatience(): AbortSignal {
+  const controller = new AbortController();
+  const end = (error: CmsError): void => controller.abort(error);
+  setTimeout(() => {
+    end(
+      new CmsError('access_denied', `nobody finished the sign-in within ${SIGN_IN_TIMEOUT_MS / 60_000} min`, {
+        suggestions: ['run the command again'],
+      }),
+    );
+  }, SIGN_IN_TIMEOUT_MS).unref();
+  process.once('SIGINT', () => {
+    end(new CmsError('usage', 'cancelled; nothing was changed'));
+    // Once more, without a listener: for work that heeds no signal, such as a login test.
+    setTimeout(() => process.kill(process.pid, 'SIGINT'), SIGINT_GRACE_MS).unref();
+  });
+  return controller.signal;
+}
+
 export interface TerminalOptions {
   env: Environment;
   say: (line: string) => void;
@@ -27,6 +48,8 @@ export interface TerminalOptions {
   takesDefaults: boolean;
   /** `--no-browser` */
   opensBrowser: boolean;
+  /** Not `--no-test` */
+  tests: boolean;
 }
 
 export function askAddress(): Promise<string> {
@@ -36,6 +59,7 @@ export function askAddress(): Promise<string> {
 /** The dialogue of `enrol` at this terminal. */
 export function terminalDialogue(options: TerminalOptions): EnrolDialogue {
   const { say, asks } = options;
+  const signal = endOfPatience();
   return {
     ...(asks && !options.takesDefaults && { questions: questions(say) }),
     ...(asks && {
@@ -50,17 +74,21 @@ export function terminalDialogue(options: TerminalOptions): EnrolDialogue {
       say(code.user_code);
       say(`(valid for ${Math.round(code.expires_in / 60)} min; waiting)`);
     },
-    askForResponse: (url) => askForResponse(say, url, asks),
+    askForResponse: (url) => askForResponse(options, url, signal),
     stored: ({ account, signedIn, verdict }: Outcome) => {
       say(signedIn.identity === undefined ? `signed in for ${account.address}` : `signed in as ${signedIn.identity}`);
-      if (verdict === 'unverified')
-        say('note: the provider did not say who signed in; the login at the mail server tells');
+      if (verdict !== 'unverified') return;
+      say(
+        options.tests
+          ? 'note: the provider did not say who signed in; the login at the mail server tells'
+          : 'warning: the provider did not say who signed in, and --no-test leaves it at that',
+      );
     },
     testing: ({ servers }: Account) => {
       const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
       if (hosts.length > 0) say(`logging in at ${hosts.join(' and ')} …`);
     },
-    signal: AbortSignal.timeout(SIGN_IN_TIMEOUT_MS),
+    signal,
     interactive: asks,
   };
 }
@@ -79,16 +107,17 @@ async function showUrl({ say, env, opensBrowser }: TerminalOptions, url: string,
 }
 
 /** At a terminal a prompt; else one line of standard input. */
-async function askForResponse(say: (line: string) => void, url: string, asks: boolean): Promise<string> {
+async function askForResponse({ say, asks }: TerminalOptions, url: string, signal: AbortSignal): Promise<string> {
   say('Open this address in a browser anywhere and sign in:');
   say(url);
   say('At the end the browser shows an address that it cannot open: paste that address, or the code in it.');
   if (asks) return askText('Address or code:', notEmpty);
-  const lines = createInterface({ input: process.stdin });
+  const lines = createInterface({ input: process.stdin, signal });
   for await (const line of lines) {
     lines.close();
     return line;
   }
+  signal.throwIfAborted();
   throw new CmsError('usage', 'no address was pasted: standard input is empty', {
     suggestions: ['run the command at a terminal, or write the final address to its standard input'],
   });

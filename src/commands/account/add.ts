@@ -94,6 +94,7 @@ export default class AccountAdd extends BaseCommand {
       asks: this.mayAsk,
       takesDefaults: flags.yes,
       opensBrowser: !flags['no-browser'],
+      tests: !flags['no-test'],
     });
     const address = parseAddress(args.address ?? (await this.addressAsked(flags.yes)));
     const context = openContext(process.env, { interactive: this.mayAsk });

@@ -4,7 +4,7 @@
  * that names its flag.
  */
 import type { Account, Protocol } from '../accounts/account.ts';
-import { CmsError } from '../errors.ts';
+import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
 import { discover } from '../oauth/discover.ts';
 import { detectProvider, type Detection } from '../providers/detect.ts';
@@ -14,7 +14,14 @@ import { findProvider, providerIds } from '../providers/table.ts';
 import type { KeyStore } from '../store/key-source.ts';
 import { chooseFlow } from './flow.ts';
 import { type Credential, type LoginReport, testLogins, withWorkingUsers } from './login-test.ts';
-import { type AccountWishes, type ClientWishes, planAccount, planClient, protocolsFor } from './plan.ts';
+import {
+  type AccountWishes,
+  type ClientWishes,
+  planAccount,
+  planClient,
+  protocolsFor,
+  refuseTakenAliases,
+} from './plan.ts';
 import { type Outcome, signIn, type SignInDialogue } from './sign-in.ts';
 import { prepareVault, storePassword, updateAccount } from './store-account.ts';
 
@@ -71,6 +78,8 @@ export async function enrol(context: Context, request: EnrolRequest, dialogue: E
   const protocols = protocolsFor(request.account, before, provider);
   const wishes = await withServers(request, protocols, before, provider, dialogue);
   const plan = planAccount(request.address, wishes, before, provider, new Date().toISOString());
+  // Again when it is stored; but nobody shall sign in for nothing.
+  refuseTakenAliases(plan, (await context.accounts.read()).accounts);
   if (password !== undefined || provider.oauth === 'none') {
     return enrolPassword(context, request, plan, password ?? '', dialogue);
   }
@@ -191,10 +200,26 @@ function keyWishes(request: EnrolRequest, { questions, interactive }: EnrolDialo
   return { store: request.store, ask: questions?.store, interactive };
 }
 
-/** The client secret of the sign-in before. */
-async function keptSecret({ vault }: Context, address: string): Promise<string | undefined> {
-  return (await vault.read(address))?.secrets.client_secret;
+/**
+ * The client secret of the sign-in before.
+ * @throws CmsError `client_invalid` when it cannot be read any more
+ */
+async function keptSecret({ vault }: Context, address: string): Promise<string> {
+  const secret = await vault.read(address).then(
+    (record) => record?.secrets.client_secret,
+    (error: unknown) => {
+      if (!(error instanceof CmsError && LOST.has(error.code))) throw error;
+      return undefined;
+    },
+  );
+  if (secret !== undefined) return secret;
+  throw new CmsError('client_invalid', `the client secret of ${address} is lost; it has to be given again`, {
+    suggestions: [`cms account add ${address} --client-secret-file FILE`],
+  });
 }
+
+/** The sealed file is damaged, or its key is gone: a new sign-in replaces it. */
+const LOST: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['data_invalid', 'store_unavailable']);
 
 async function enrolPassword(
   context: Context,

@@ -23,7 +23,9 @@ export function chooseFlow(provider: OAuthProvider, situation: FlowSituation): F
   const { wanted, noBrowser, env } = situation;
   const device = provider.flows.device && situation.hasDeviceEndpoint;
   if (wanted === 'device' && !device) throw noDeviceFlow(provider);
+  if (wanted === 'browser' && !provider.flows.browser) throw noBrowserFlow(provider);
   if (wanted !== undefined) return wanted;
+  if (!provider.flows.browser) return device ? 'device' : 'manual';
   if (noBrowser || hasBrowser(env, situation.platform)) return 'browser';
   return device ? 'device' : 'manual';
 }
@@ -34,6 +36,14 @@ function hasBrowser(env: Environment, platform: NodeJS.Platform): boolean {
   return platform === 'darwin' || platform === 'win32' || Boolean(env.DISPLAY ?? env.WAYLAND_DISPLAY);
 }
 
+function noBrowserFlow(provider: OAuthProvider): CmsError {
+  return new CmsError(
+    'config_invalid',
+    `${provider.name} takes no redirect URI on this machine, so nothing here can wait for the browser`,
+    { suggestions: ['--flow manual    # open the address anywhere, paste where it ends'] },
+  );
+}
+
 function noDeviceFlow(provider: OAuthProvider): CmsError {
   const note = provider.flows.device ? 'it names no device authorization endpoint' : provider.flows.device_note;
   return new CmsError(
@@ -42,7 +52,7 @@ function noDeviceFlow(provider: OAuthProvider): CmsError {
     {
       suggestions: [
         '--flow manual    # open the address anywhere, paste where it ends',
-        '--flow browser   # with ssh -L for the port',
+        ...(provider.flows.browser ? ['--flow browser   # with ssh -L for the port'] : []),
       ],
     },
   );

@@ -135,7 +135,7 @@ export function planClient(
   hadSecret: boolean,
 ): OAuthClient {
   const old = before?.kind === 'oauth' && before.provider === provider.id ? before.client : undefined;
-  const sameClient = wishes.clientId === undefined || wishes.clientId === old?.client_id;
+  const sameClient = (wishes.clientId ?? old?.client_id) === old?.client_id && staysAt(old, wishes.endpoints);
   const sameProtocols = before !== undefined && String(before.protocols) === String(protocols);
   const client = clientFor(provider, {
     client_id: wishes.clientId ?? old?.client_id ?? '',
@@ -147,6 +147,13 @@ export function planClient(
     redirectPort: wishes.redirectPort ?? old?.redirect.port,
   });
   return client;
+}
+
+/** A secret that was given for one server is not sent to another. */
+function staysAt(old: OAuthClient | undefined, endpoints: Endpoints = {}): boolean {
+  const { token_endpoint: next } = endpoints;
+  if (next === undefined || old === undefined) return true;
+  return new URL(next).origin === new URL(old.token_endpoint).origin;
 }
 
 const ENDPOINT_NAMES = [

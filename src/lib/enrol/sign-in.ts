@@ -1,5 +1,6 @@
 /** One sign-in from beginning to stored: the chosen flow, the question of identity, and the vault. */
 import type { OAuthAccount } from '../accounts/account.ts';
+import { parseLoginName } from '../accounts/address.ts';
 import type { Context } from '../context.ts';
 import { CmsError, toCmsError } from '../errors.ts';
 import { signInManually, signInWithBrowser } from '../oauth/authorization-code.ts';
@@ -108,7 +109,8 @@ async function askAndStore(
 ): Promise<Outcome> {
   const identity = signedIn.identity ?? '';
   if (!(await dialogue.confirmIdentity?.(identity, plan.account))) throw identityMismatch(plan.account, identity);
-  const account = { ...plan.account, login: identity };
+  // What a provider calls a person may hold what no mail server takes.
+  const account = { ...plan.account, login: parseLoginName(identity) };
   await storeSignIn(context, account, signedIn, plan.clientSecret);
   return { account, signedIn, verdict: 'match' };
 }
@@ -117,7 +119,10 @@ function identityMismatch({ address, login }: OAuthAccount, identity: string): C
   return new CmsError('identity_mismatch', `${identity} signed in, not ${login}; nothing was stored`, {
     suggestions: [
       `cms account add ${address}   # and sign in as ${login}, in a private window if need be`,
-      `cms account add ${address} --login ${identity}   # if ${identity} may use this mailbox`,
+      // Nothing to be pasted into a shell that the provider could have chosen freely.
+      ...(/^[\w.+@-]+$/.test(identity)
+        ? [`cms account add ${address} --login ${identity}   # if ${identity} may use this mailbox`]
+        : []),
     ],
   });
 }

@@ -2,13 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Account, OAuthAccount } from '../accounts/account.ts';
 import type { Context } from '../context.ts';
+import { CmsError } from '../errors.ts';
 import type { SignedIn } from '../oauth/sign-in.ts';
 import { revokeRefreshToken, type Revocation } from '../oauth/revoke.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
 import { acquireLock } from '../store/lock.ts';
-import { bindingOf } from '../token/rotation.ts';
+import { bindingOf, isRevocableAt } from '../token/rotation.ts';
 import { refuseTakenAliases } from './plan.ts';
 
 /** Longer than an exchange that another process may be in the middle of. */
@@ -26,17 +27,34 @@ export interface KeyWishes {
  * @throws CmsError `store_locked`, `store_unavailable`, `config_invalid`, `io_error`
  */
 export async function prepareVault({ accounts, vault, paths, env }: Context, wishes: KeyWishes): Promise<void> {
-  const { vault_key: record } = await accounts.read();
-  if (record === undefined) {
+  if (await needsKey({ accounts, vault }, wishes)) {
     for (const folder of [paths.configDir, paths.stateDir, paths.lockDir]) await ensurePrivateFolder(folder);
     await using lock = await acquireLock(keyLockFile(paths), KEY_LOCK_TIMEOUT_MS);
-    const { vault_key: meanwhile } = await accounts.read();
-    if (meanwhile === undefined) {
+    if (await needsKey({ accounts, vault }, wishes)) {
       const { id, source } = await createVaultKey({ paths, env, ...wishes, lockFd: lock.fd });
       await accounts.update((file) => ({ ...file, vault_key: { id, source } }));
     }
   }
   await vault.probe();
+}
+
+/** There is none yet; or it is lost, and somebody says with `--store` where the next one shall be. */
+async function needsKey({ accounts, vault }: Pick<Context, 'accounts' | 'vault'>, wishes: KeyWishes): Promise<boolean> {
+  if ((await accounts.read()).vault_key === undefined) return true;
+  try {
+    await vault.key();
+    return false;
+  } catch (error) {
+    if (!(error instanceof CmsError) || error.code !== 'store_unavailable') throw error;
+    if (wishes.store !== undefined) return true;
+    throw new CmsError(error.code, error.message, {
+      suggestions: [
+        ...error.suggestions,
+        'cms account add ADDRESS --store file   # gives the lost key up: every account has to sign in again',
+      ],
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -115,8 +133,10 @@ export async function removeAccount(
 async function revoke({ vault }: Context, account: OAuthAccount): Promise<Revocation> {
   if (account.client.revocation_endpoint === undefined) return 'unsupported';
   try {
-    const { refresh_token, client_secret } = (await vault.read(account.address))?.secrets ?? {};
-    if (refresh_token === undefined) return 'unsupported';
+    const { secrets } = (await vault.read(account.address)) ?? {};
+    if (secrets?.refresh_token === undefined) return 'unsupported';
+    if (!isRevocableAt(secrets, account.client)) return { failed: 'its settings changed since it signed in' };
+    const { refresh_token, client_secret } = secrets;
     return await revokeRefreshToken(account.client, refresh_token, client_secret);
   } catch (error) {
     return { failed: error instanceof Error ? error.message : String(error) };
