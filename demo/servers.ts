@@ -1,0 +1,38 @@
+/** The provider and the mail servers of the demo, all in this process and on loopback. */
+import { trustedCertificate } from '../test/support/certificates.ts';
+import { type ImapServer, startImap } from '../test/support/imap.ts';
+import { type EmbeddedProvider, startProvider } from '../test/support/provider.ts';
+import { startSubmission, type SubmissionServer } from '../test/support/submission.ts';
+import type { Cleanup } from './cleanup.ts';
+
+export const ADDRESS = 'jane@example.org';
+
+export interface Servers {
+  provider: EmbeddedProvider;
+  submission: SubmissionServer;
+  imap: ImapServer;
+  /** The authority that signed the certificates of the mail servers. */
+  caFile: string;
+}
+
+export async function startServers(cleanup: Cleanup): Promise<Servers> {
+  const provider = await startProvider({ clientId: 'cms-demo' });
+  await cleanup.add(() => provider.stop());
+  // Bearer tokens and nothing else, as with the providers that the demo stands for.
+  const submission = await startSubmission({ provider, mechanisms: ['XOAUTH2'] });
+  await cleanup.add(() => submission.stop());
+  const imap = await startImap({ provider, mechanisms: ['XOAUTH2'] });
+  await cleanup.add(() => imap.stop());
+  const { caFile } = await trustedCertificate();
+  return { provider, submission, imap, caFile };
+}
+
+/** What `account add` is told of these servers; for Gmail and Microsoft it knows all that by itself. */
+export function serverFlags({ provider, submission, imap }: Servers): string[] {
+  return [
+    ...['--issuer', provider.issuer, '--client-id', provider.clientId],
+    ...['--scope', 'openid email offline_access mail.smtp mail.imap'],
+    ...['--smtp-host', 'localhost', '--smtp-port', String(submission.port)],
+    ...['--imap-host', 'localhost', '--imap-port', String(imap.port), '--imap-tls', 'implicit'],
+  ];
+}
