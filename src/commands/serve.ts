@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { type Protocol, PROTOCOLS } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { Daemon } from '../lib/broker/daemon.ts';
-import { openContext } from '../lib/context.ts';
+import { openContext, openTokens } from '../lib/context.ts';
 import { CmsError } from '../lib/errors.ts';
 import { LOG_LEVELS } from '../lib/log.ts';
 import { forbidDumps } from '../lib/native.ts';
@@ -63,7 +63,12 @@ export default class Serve extends BaseCommand {
     forbidDumps();
     const context = openContext(process.env, { log });
     const sockets = flags.socket === undefined ? [] : [socketFrom({ ...flags, socket: flags.socket })];
-    const daemon = await Daemon.start({ context, sockets, version: this.config.version });
+    const daemon = await Daemon.start({
+      ...context,
+      openTokens: (options) => openTokens(context, options),
+      sockets,
+      version: this.config.version,
+    });
     process.on('SIGHUP', () => {
       daemon
         .reload()

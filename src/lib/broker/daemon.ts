@@ -1,13 +1,15 @@
 /** The broker with everything around it: its lock, its sockets, its ticker, and its reading of changes. */
 import { type FSWatcher, statSync, watch } from 'node:fs';
 import { basename, join } from 'node:path';
-import { openTokens, type Context } from '../context.ts';
+import type { AccountStore } from '../accounts/store.ts';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import { acquireLockNow, type Lock } from '../store/lock.ts';
 import { readSettings, type SocketSettings } from '../settings.ts';
-import type { TokenService } from '../token/service.ts';
+import type { TokenService, TokenServiceOptions } from '../token/service.ts';
+import type { Vault } from '../store/vault.ts';
+import type { Paths } from '../paths.ts';
 import { Broker } from './broker.ts';
 import { AccountDirectory } from './directory.ts';
 import { type Listener, listenOn } from './listener.ts';
@@ -23,7 +25,11 @@ const SETTLE_MS = 100;
 const DRAIN_TIMEOUT_MS = 5000;
 
 export interface DaemonOptions {
-  context: Context;
+  paths: Paths;
+  accounts: AccountStore;
+  vault: Vault;
+  log: Logger;
+  openTokens: (options: Required<Pick<TokenServiceOptions, 'resident' | 'changed'>>) => TokenService;
   /** From the command line, besides those of `config.toml`. */
   sockets: SocketSettings[];
   version: string;
@@ -48,16 +54,15 @@ export class Daemon {
   #stopping: Promise<void> | undefined;
 
   private constructor(options: DaemonOptions) {
-    const { context } = options;
     this.#options = options;
-    this.#log = context.log;
+    this.#log = options.log;
     // A new expiry moves the next tick.
-    this.#tokens = openTokens(context, { resident: true, changed: () => this.#tickSoon() });
-    this.#directory = new AccountDirectory(context.accounts);
+    this.#tokens = options.openTokens({ resident: true, changed: () => this.#tickSoon() });
+    this.#directory = new AccountDirectory(options.accounts);
     this.#broker = new Broker({
       directory: this.#directory,
       tokens: this.#tokens,
-      log: context.log,
+      log: options.log,
       now: Date.now,
       ownUid: ownUid(),
       status: () => this.status(),
@@ -69,7 +74,7 @@ export class Daemon {
       lastAskedAt: (address) => this.#broker.lastAskedAt(address),
       now: Date.now,
       random: Math.random,
-      log: context.log,
+      log: options.log,
     });
   }
 
@@ -89,7 +94,7 @@ export class Daemon {
   }
 
   async #start(): Promise<void> {
-    const { paths, vault } = this.#options.context;
+    const { paths, vault } = this.#options;
     for (const folder of [paths.configDir, paths.stateDir, paths.lockDir]) await ensurePrivateFolder(folder);
     this.#lock = await acquireLockNow(join(paths.lockDir, 'broker.lock'));
     if (this.#lock === undefined) throw alreadyRuns(paths.stateDir);
@@ -158,10 +163,10 @@ export class Daemon {
   }
 
   async #wantedSockets(): Promise<SocketPolicy[]> {
-    const { context, sockets } = this.#options;
-    const settings = await readSettings(context.paths);
+    const { paths, sockets } = this.#options;
+    const settings = await readSettings(paths);
     const further = await Promise.all([...settings.sockets, ...sockets].map(resolvePolicy));
-    const own: SocketPolicy = { path: context.paths.privateSocket, mode: 0o600, passwords: true, private: true };
+    const own: SocketPolicy = { path: paths.privateSocket, mode: 0o600, passwords: true, private: true };
     return [own, ...further];
   }
 
@@ -226,7 +231,7 @@ export class Daemon {
   }
 
   #watchAccounts(): void {
-    const { accountsFile, configDir } = this.#options.context.paths;
+    const { accountsFile, configDir } = this.#options.paths;
     try {
       this.#watcher = watch(configDir, (_event, name) => {
         if (name !== basename(accountsFile)) return;
@@ -252,7 +257,7 @@ export class Daemon {
 
   #stamp(): string {
     try {
-      const { ino, mtimeMs, size } = statSync(this.#options.context.paths.accountsFile);
+      const { ino, mtimeMs, size } = statSync(this.#options.paths.accountsFile);
       return `${ino} ${mtimeMs} ${size}`;
     } catch {
       return 'none';

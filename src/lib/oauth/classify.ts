@@ -2,8 +2,8 @@
  * What an answer of the token endpoint means. Pure. Only a well-formed RFC 6749 error changes what we think of a
  * grant; a page of a captive portal, a proxy's 502 or half a JSON object is weather.
  */
-import type { ExchangeOutcome } from '../token/exchange.ts';
-import { lifetimeSeconds } from '../token/schedule.ts';
+import type { ExchangeOutcome } from './exchange.ts';
+import { lifetimeSeconds } from './lifetime.ts';
 
 export interface TokenEndpointAnswer {
   status: number;

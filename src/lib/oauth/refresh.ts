@@ -1,5 +1,5 @@
 /** The refresh token grant (RFC 6749 section 6), its outcome as a value. */
-import type { Exchange, ExchangeOutcome } from '../token/exchange.ts';
+import type { Exchange, ExchangeOutcome } from './exchange.ts';
 import { CmsError } from '../errors.ts';
 import { classifyTokenAnswer } from './classify.ts';
 import { causeIn, NoAnswer, retryAfterSeconds } from './http.ts';

@@ -1,7 +1,7 @@
 /** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, messageOf } from '../errors.ts';
-import { lifetimeSeconds } from '../token/schedule.ts';
+import { lifetimeSeconds } from './lifetime.ts';
 import { classifyTokenAnswer, describe } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
 import { causeIn, NoAnswer, unreachable } from './http.ts';

@@ -2,7 +2,7 @@
 import type { OAuthClient } from '../accounts/account.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { GrantRecord, GrantSecrets } from '../store/grant.ts';
-import type { Granted } from './exchange.ts';
+import type { Granted } from '../oauth/exchange.ts';
 import { retryAfterClientError, retryAt } from './schedule.ts';
 
 /** Noted before the request goes out; writing it also proves that the answer can be stored. */

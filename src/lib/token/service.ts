@@ -25,7 +25,7 @@ import {
   isPasswordAccount,
   neverSignedIn,
 } from './errors.ts';
-import type { Exchange, ExchangeOutcome } from './exchange.ts';
+import type { Exchange, ExchangeOutcome } from '../oauth/exchange.ts';
 import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
 import { answers, DEFAULT_MIN_VALIDITY_SECONDS, type Demand, isUnexpired, mustWait } from './schedule.ts';
 
