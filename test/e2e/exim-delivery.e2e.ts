@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { planExim } from '../../src/lib/exim/plan.ts';
 import { openContext } from '../../src/lib/context.ts';
 import { type ServerCertificate, untrustedCertificate } from '../support/certificates.ts';
@@ -161,6 +162,14 @@ describe('mail through exim', function () {
     );
     assert.equal(await exim.queueSize(), 2);
     assert.ok(submission.authentications.every(({ user }) => user !== 'gone@example.org'));
+  });
+
+  it('lets nobody wait for another sender of mail to the same recipient', async () => {
+    await send('gone@example.org');
+    await sleep(1100);
+    await exim.enqueue(['-f', 'jane@example.org', 'x@elsewhere.example'], mail('jane@example.org'));
+    await exim.runQueue('-qq');
+    assert.deepEqual(summary(submission), ['jane@example.org as jane@example.org']);
   });
 
   it('sends the others when the server refuses one account, and tells the broker', async () => {

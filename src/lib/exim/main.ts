@@ -52,6 +52,9 @@ cms_rcpt:
 
 export const RETRY_SECTION = `begin retry
 
+# What a router deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient
+# may be another sender's, so it does not have to wait.
+^[^*] * F,4d,1s
 # A refused login is no fault of the host: other accounts there must not wait for it.
 * auth_failed F,4d,1s
 # Everything else is tried for four days, which is the time there is to sign in anew.
