@@ -53,7 +53,7 @@ cms_rcpt:
 export const RETRY_SECTION = `begin retry
 
 # What a router deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient
-# may be another sender's, so it does not have to wait.
+# may be another sender's, so it waits no longer than it must.
 ^[^*] * F,4d,1s
 # A refused login is no fault of the host: other accounts there must not wait for it.
 * auth_failed F,4d,1s
