@@ -1,0 +1,203 @@
+/** `cms exim-config` on the command line, without installing anything. */
+import assert from 'node:assert/strict';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { oauthAccount, passwordAccount } from '../lib/exim/fixtures.ts';
+import { runCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
+import { PrivateExim, requireExim } from '../support/exim.ts';
+import { start } from '../support/processes.ts';
+import { requires } from '../support/requirements.ts';
+
+describe('cms exim-config', function () {
+  this.timeout(20_000);
+
+  let home: TemporaryHome;
+
+  before(async () => {
+    home = await temporaryHome();
+    const accounts = [
+      oauthAccount('jane@example.org', { aliases: ['@alias.example'] }),
+      passwordAccount('pw@example.net'),
+      oauthAccount('reader@example.net', { protocols: ['imap'] }),
+    ];
+    const file = { version: 1, accounts: Object.fromEntries(accounts.map((one) => [one.address, one])) };
+    await home.writeConfig('accounts.json', JSON.stringify(file));
+  });
+
+  after(() => home.remove());
+
+  const cms = (...args: string[]) => runCms(['exim-config', ...args], { env: home.env });
+
+  it('prints the configuration on stdout and remarks on stderr', async () => {
+    const { status, stdout, stderr } = await cms();
+    assert.equal(status, 0);
+    assert.match(stdout, /^begin routers$/m);
+    assert.doesNotMatch(stdout, /example\.(org|net)/);
+    assert.match(stderr, /reader@example\.net is left out/);
+    assert.match(stderr, /no --default ADDRESS/);
+  });
+
+  it('prints the lines for the accounts', async () => {
+    const { stdout } = await cms(
+      '--section',
+      'smart-hosts',
+      '--default',
+      'pw@example.net',
+      '--socket',
+      '/srv/exim.sock',
+    );
+    assert.deepEqual(
+      stdout
+        .split('\n')
+        .map((line) => line.replace(/^(# (?:BEGIN|END) cms) .*/, '$1').replace(/ .*oauth=/, ' … oauth=')),
+      [
+        '# BEGIN cms',
+        'jane@example.org: … oauth=/srv/exim.sock',
+        'pw@example.net: … oauth=/srv/exim.sock auth=password',
+        'alias.example: … oauth=/srv/exim.sock',
+        '*: … oauth=/srv/exim.sock auth=password',
+        '# END cms',
+        '',
+      ],
+    );
+  });
+
+  it('prints JSON on request', async () => {
+    const { stdout } = await cms('--section', 'authenticators', '--json');
+    const { section, text } = JSON.parse(stdout) as { section: string; text: string };
+    assert.equal(section, 'authenticators');
+    assert.match(text, /^begin authenticators\n/);
+  });
+
+  it('writes both files for exim and nobody else, and keeps the lines of others', async () => {
+    const folder = join(home.path, 'written');
+    await mkdir(folder);
+    await writeFile(join(folder, 'exim-smart-hosts'), 'mine: host=h\n');
+    const { status, stdout } = await cms('--write', folder);
+    assert.equal(status, 0);
+    assert.equal(stdout, `${folder}/exim4.conf\n${folder}/exim-smart-hosts\n`);
+    assert.equal((await stat(join(folder, 'exim4.conf'))).mode & 0o777, 0o644);
+    assert.equal((await stat(join(folder, 'exim-smart-hosts'))).mode & 0o777, 0o640);
+    assert.match(
+      await readFile(join(folder, 'exim4.conf'), 'utf8'),
+      new RegExp(`lsearch\\{${folder}/exim-smart-hosts\\}`),
+    );
+    const lines = await readFile(join(folder, 'exim-smart-hosts'), 'utf8');
+    assert.match(lines, /^mine: host=h\n# BEGIN cms /);
+    await cms('--write', folder);
+    assert.equal(await readFile(join(folder, 'exim-smart-hosts'), 'utf8'), lines);
+  });
+
+  it('lets exim judge, and says what keeps each sender from sending', async function () {
+    requires(this, 'exim4');
+    const { status, stdout } = await cms('--check', '--json', '--socket', join(home.path, 'none.sock'));
+    assert.equal(status, 75);
+    const rows = JSON.parse(stdout) as { sender: string; ok: boolean; detail: string; account: string }[];
+    assert.deepEqual(
+      rows.map(({ sender, account, ok }) => [sender, account, ok]),
+      [
+        ['<jane@example.org>', 'jane@example.org', false],
+        ['<pw@example.net>', 'pw@example.net', false],
+        ['<postmaster@alias.example>', 'jane@example.org', false],
+      ],
+    );
+    assert.match(rows[0]?.detail ?? '', /broker is not running|failed to connect to socket/);
+  });
+
+  const refused: [string[], number, RegExp][] = [
+    [['--default', 'nobody@example.org'], 67, /no account nobody@example\.org/],
+    [['--default', 'reader@example.net'], 78, /cannot be the default/],
+    [['--socket', 'inet:127.0.0.1:25'], 78, /a socket for exim/],
+    [['--smart-hosts-file', '/etc/${run{/bin/id}}'], 78, /smart-hosts file/],
+    [['--helo', 'a b'], 65, /a b/],
+    [['--listen', '25'], 64, /--listen takes ADDRESS:PORT/],
+    [['--section', 'nonsense'], 64, /--section/],
+    [['--check', '--install'], 64, /--install/],
+    [['--yes'], 64, /--install/],
+    [['--try', 'no address'], 65, /not a usable mail address/],
+  ];
+  for (const [args, expected, message] of refused) {
+    it(`refuses ${args.join(' ')}`, async () => {
+      const { status, stdout, stderr } = await cms(...args);
+      assert.equal(status, expected);
+      assert.match(stderr, message);
+      assert.equal(stdout, '');
+    });
+  }
+
+  describe('the daemon', () => {
+    let exim: PrivateExim;
+    const cleanups: (() => Promise<void>)[] = [];
+
+    before(async function () {
+      requireExim(this);
+      exim = await PrivateExim.start('installable');
+      cleanups.push(() => exim[Symbol.asyncDispose]());
+    });
+
+    after(async () => {
+      for (const cleanup of cleanups) await cleanup();
+    });
+
+    /** Runs the daemon with the configuration that these flags make, while `use` looks at it. */
+    async function withDaemon(flags: string[], use: (pid: string) => Promise<void>): Promise<void> {
+      await exim.install('exim4.conf', (await cms(...flags)).stdout, '0644');
+      await exim.install('exim-smart-hosts', '', '0640');
+      const pidFile = join(exim.folder, 'daemon.pid');
+      await exim.asRoot(['rm', '-f', pidFile]);
+      const argv = exim.commandLine(['exim4', '-bdf', '-q30m', '-oP', pidFile]);
+      const daemon = start(argv[0] ?? '', argv.slice(1));
+      try {
+        await use(await pidIn(pidFile));
+      } finally {
+        await exim.asRoot(['sh', '-c', `kill "$(cat ${pidFile})"`]);
+        await daemon.stop();
+      }
+    }
+
+    async function pidIn(file: string): Promise<string> {
+      for (let tries = 0; tries < 100; tries++) {
+        const { stdout } = await exim.asRoot(['sh', '-c', `cat ${file} 2>/dev/null || :`]);
+        if (stdout.trim() !== '') return stdout.trim();
+        await sleep(50);
+      }
+      throw new Error('exim does not start');
+    }
+
+    /** Inodes of the sockets that this process has open and that listen. */
+    async function listening(pid: string): Promise<string[]> {
+      const { stdout } = await exim.asRoot(['sh', '-c', `ls -l /proc/${pid}/fd`]);
+      const open = [...stdout.matchAll(/socket:\[(\d+)\]/g)].map((match) => match[1]);
+      const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8')));
+      const rows = tables.flatMap((table) => table.split('\n').map((row) => row.trim().split(/\s+/)));
+      return rows.filter((row) => row[3] === '0A' && open.includes(row[9])).map((row) => row[1] ?? '');
+    }
+
+    it('opens no port unless told to', async () => {
+      await withDaemon([], async (pid) => assert.deepEqual(await listening(pid), []));
+    });
+
+    it('takes mail over SMTP where it is told to, from this host', async () => {
+      const probe = createServer().listen(0, '127.0.0.1');
+      await once(probe, 'listening');
+      const { port } = probe.address() as AddressInfo;
+      await new Promise((resolve) => probe.close(resolve));
+      await withDaemon(['--listen', `127.0.0.1:${port}`], async (pid) => {
+        assert.equal((await listening(pid)).length, 1);
+        const socket = connect(port, '127.0.0.1').setEncoding('utf8');
+        let said = '';
+        socket.on('data', (chunk: string) => (said += chunk));
+        for (const line of ['EHLO x', 'MAIL FROM:<jane@example.org>', 'RCPT TO:<x@elsewhere.example>', 'QUIT']) {
+          const before = said.length;
+          while (said.length === before) await once(socket, 'data');
+          socket.write(`${line}\r\n`);
+        }
+        await once(socket, 'close');
+        assert.match(said, /250 OK[^]*250 Accepted/);
+      });
+    });
+  });
+});
