@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Finished, runCms, spawnCms } from '../support/environment.ts';
+import { runCms, spawnCms } from '../support/environment.ts';
 import { approveDevice, signIn, signInForCallbackUrl } from '../support/person.ts';
-import type { RunningProcess } from '../support/processes.ts';
+import type { Finished, RunningProcess } from '../support/processes.ts';
 import { CONFIDENTIAL_CLIENT, ENDPOINT, faults } from '../support/provider.ts';
 import { startSubmission } from '../support/submission.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -42,7 +42,7 @@ describe('cms account', function () {
 
   /** One sentence, what mends it, the status, and nothing on stdout. */
   function assertFailure(finished: Finished, status: number, sentence: RegExp, mend?: RegExp): void {
-    const [first = '', ...rest] = finished.stderr.split('\n').filter((line) => /^cms: /.test(line));
+    const [first = '', ...rest] = finished.stderr.split('\n').filter((line) => line.startsWith('cms: '));
     assert.equal(finished.status, status, finished.stderr);
     assert.match(first, /^cms: error: /);
     assert.match(first, sentence);
