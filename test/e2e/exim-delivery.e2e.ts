@@ -16,6 +16,8 @@ import { type EmbeddedProvider, startProvider } from '../support/provider.ts';
 import { startSubmission, type SubmissionOptions, type SubmissionServer } from '../support/submission.ts';
 
 const PASSWORD = 'a^b:;c$d\\e}^^{"f g';
+/** Everything that an address may have here and that might mean something to exim. */
+const ODD = "o'b^r=i|e+n/x%y!z&`q`?~@example.net";
 
 describe('mail through exim', function () {
   this.timeout(30_000);
@@ -34,7 +36,7 @@ describe('mail through exim', function () {
   async function server(options: Omit<SubmissionOptions, 'provider'> = {}): Promise<SubmissionServer> {
     const started = await startSubmission({
       provider,
-      passwords: { 'pw@example.net': PASSWORD, 'hand@example.net': 'hand^made' },
+      passwords: { 'pw@example.net': PASSWORD, 'hand@example.net': 'hand^made', [ODD]: '^odd' },
       delegates: { 'jane@example.org': ['office@example.org'] },
       ...options,
     });
@@ -66,6 +68,7 @@ describe('mail through exim', function () {
     await enrolRevoked(home.env, provider, 'gone@example.org', at(submission));
     await enrolOauth(home.env, provider, 'foreign@example.org', at(stranger));
     await enrolPassword(home.env, 'pw@example.net', at(submission), PASSWORD);
+    await enrolPassword(home.env, ODD, at(submission), '^odd');
     await installFiles({ defaultAddress: 'bob@example.org' });
     await startBroker();
   });
@@ -277,6 +280,12 @@ describe('mail through exim', function () {
     await send('pw@example.net');
     assert.deepEqual(summary(submission), ['pw@example.net as pw@example.net']);
     assert.equal(submission.messages[0]?.mechanism, 'PLAIN');
+  });
+
+  it('takes odd characters of an address and of a password for what they are', async () => {
+    await send(ODD);
+    assert.deepEqual(summary(submission), [`${ODD} as ${ODD}`]);
+    assert.equal(submission.messages[0]?.mechanism, 'LOGIN', 'PLAIN cannot carry a caret at the beginning');
   });
 
   it('works with lines written by hand, by domain and by address', async () => {
