@@ -215,6 +215,26 @@ describe('installing the exim configuration', function () {
     assert.match(tried.stdout, /^line +ok [^]*^socket +failed .*exim\.sock/m);
   });
 
+  it('runs the script itself after a yes', async () => {
+    const uid = (await run(['id', '-u', PERSON])).stdout.trim();
+    const argv = [...environment({ SUDO_UID: uid }), process.execPath, CMS_PROGRAM, 'exim-config', '--install'];
+    const { status, stdout, stderr } = await exim.asRoot([...argv, '--yes', '--helo', 'new.example']);
+    assert.deepEqual([status, stdout], [0, '']);
+    assert.match(stderr, /^cms: exim is installed: /m);
+    assert.match((await bytes('/etc/exim4/exim4.conf')).toString(), /new\.example/);
+    assert.doesNotMatch((await bytes('/etc/exim4/exim4.conf.before-cms')).toString(), /Made by "cms/);
+  });
+
+  it('is recalled when an account goes', async () => {
+    const remove = ['account', 'remove', 'jane@example.org', '--keep-grant', '--yes'];
+    const { status, stderr } = await exim.as(PERSON, [...environment(), process.execPath, CMS_PROGRAM, ...remove]);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /exim does not know of this yet: cms exim-config --install/);
+    const { stdout, stderr: remarks } = await cms('--section', 'smart-hosts');
+    assert.equal(stdout, `# BEGIN cms ${PERSON}\n# END cms ${PERSON}\n`);
+    assert.match(remarks, /was the default and cannot be any more/);
+  });
+
   it('never works on the accounts of root under sudo', async () => {
     const uid = (await run(['id', '-u', PERSON])).stdout.trim();
     const rootHome = join(home.path, 'roots');

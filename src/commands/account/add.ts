@@ -8,6 +8,7 @@ import { openContext } from '../../lib/context.ts';
 import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError } from '../../lib/errors.ts';
+import { staleRemark } from '../../lib/exim/installed.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
 import { ioError } from '../../lib/store/files.ts';
 import { askAddress, sayResult, terminalDialogue } from '../../prompts/wizard.ts';
@@ -102,6 +103,8 @@ export default class AccountAdd extends BaseCommand {
     await notifyBroker(context.paths.privateSocket);
     if (flags.json) this.printJson({ ...accountView(account), login_test: reports });
     else sayResult(say, account, reports);
+    const stale = await staleRemark(context.paths, await context.accounts.list());
+    if (stale !== undefined && !flags.json) say(stale);
   }
 
   private addressAsked(takesDefaults: boolean): Promise<string> {

@@ -5,6 +5,7 @@ import { notifyBroker } from '../../lib/broker/client.ts';
 import { openContext } from '../../lib/context.ts';
 import { removeAccount } from '../../lib/enrol/store-account.ts';
 import { CmsError } from '../../lib/errors.ts';
+import { staleRemark } from '../../lib/exim/installed.ts';
 import { askYesNo } from '../../prompts/ask.ts';
 import { BaseCommand } from '../base.ts';
 
@@ -40,6 +41,8 @@ export default class AccountRemove extends BaseCommand {
     }
     this.say(`removed ${address}${REMARKS[typeof revocation === 'string' ? revocation : 'failed']}`);
     if (typeof revocation !== 'string') this.say(`note: the grant was not revoked: ${revocation.failed}`);
+    const stale = await staleRemark(context.paths, await context.accounts.list());
+    if (stale !== undefined) this.say(stale);
   }
 
   private async confirmed(address: string, keepGrant: boolean): Promise<void> {

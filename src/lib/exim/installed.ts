@@ -83,6 +83,15 @@ export function smartHostsState(installed: Installed | undefined, accounts: read
   return blockDigest(blockNow(installed, accounts)) === installed.block_sha256 ? 'current' : 'stale';
 }
 
+/**
+ * What to tell a person whose accounts have just changed; undefined where exim was not installed or is up to date.
+ * @throws CmsError `io_error`
+ */
+export async function staleRemark(paths: Paths, accounts: readonly Account[]): Promise<string | undefined> {
+  if (smartHostsState(await readInstalled(paths), accounts) !== 'stale') return undefined;
+  return 'exim does not know of this yet: cms exim-config --install';
+}
+
 /** The block that an installation would write now. One that cannot be written is none that is installed. */
 function blockNow(installed: Installed, accounts: readonly Account[]): string {
   const { socket, user, default_address: defaultAddress } = installed;

@@ -1,6 +1,7 @@
 /** From what was asked, what was installed before and the accounts there are to the two texts that make exim send. */
 import type { Account } from '../accounts/account.ts';
 import { domainOf } from '../accounts/address.ts';
+import { messageOf } from '../errors.ts';
 import { renderConfig } from './config.ts';
 import type { Installed } from './installed.ts';
 import { blockDigest, INSTALLED_VERSION } from './installed.ts';
@@ -47,9 +48,10 @@ export interface Surroundings {
  */
 export function planExim(request: EximRequest, { user, hostName, accounts, installed }: Surroundings): EximPlan {
   const socket = socketPath(request.socket ?? installed?.socket ?? defaultSocket(user));
-  const defaultAddress = request.defaultAddress ?? installed?.default_address;
+  const { defaultAddress, remark } = defaultFor(request, installed, accounts);
   const named = { socket, ...(defaultAddress !== undefined && { defaultAddress }) };
   const { lines, remarks } = smartHostsOf(accounts, named);
+  if (remark !== undefined) remarks.push(remark);
   const { options, remarks: onNames } = optionsFor(request, installed?.options, domainsOf(lines), hostName);
   if (lines.length === 0) remarks.push('there is no account that can send; cms account add ADDRESS');
   else if (defaultAddress === undefined) remarks.push(NO_DEFAULT);
@@ -66,6 +68,23 @@ export function planExim(request: EximRequest, { user, hostName, accounts, insta
 
 const NO_DEFAULT =
   'no --default ADDRESS: mail of root, of cron and of unknown senders, and bounces, will wait in the queue';
+
+/** The default account that is asked for, else the one that was installed while it is still there. */
+function defaultFor(
+  { defaultAddress }: EximRequest,
+  installed: Installed | undefined,
+  accounts: readonly Account[],
+): { defaultAddress?: string; remark?: string } {
+  if (defaultAddress !== undefined) return { defaultAddress };
+  const before = installed?.default_address;
+  if (before === undefined) return {};
+  try {
+    smartHostsOf(accounts, { socket: defaultSocket('any'), defaultAddress: before });
+    return { defaultAddress: before };
+  } catch (error) {
+    return { remark: `${before} was the default and cannot be any more: ${messageOf(error)}` };
+  }
+}
 
 export function defaultSocket(user: string): string {
   return `/run/cms/${userName(user)}/exim.sock`;

@@ -37,6 +37,17 @@ describe('the plan of an installation', () => {
     assert.match(plan({ helo: 'c.example' }, { before }).config, /c\.example/);
   });
 
+  it('gives up a default that has gone since, and says so', () => {
+    const before = plan({ defaultAddress: 'jane@example.org' });
+    const { defaultAddress, lines, remarks } = plan({}, { before, accounts: [oauthAccount('bob@example.org')] });
+    assert.equal(defaultAddress, undefined);
+    assert.deepEqual(
+      lines.map(({ key }) => key),
+      ['bob@example.org'],
+    );
+    assert.match(remarks.join('\n'), /jane@example\.org was the default and cannot be any more/);
+  });
+
   it('does not take the mail domain for this host', () => {
     const { options, remarks } = plan({}, { hostName: 'Example.org' });
     assert.equal(options.ownNameIsLocal, false);
