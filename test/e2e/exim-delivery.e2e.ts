@@ -10,7 +10,7 @@ import { openContext } from '../../src/lib/context.ts';
 import { type ServerCertificate, untrustedCertificate } from '../support/certificates.ts';
 import { enrolOauth, enrolPassword, enrolRevoked } from '../support/enrolled.ts';
 import { spawnCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
-import { PrivateExim, requireExim } from '../support/exim.ts';
+import { PERSON, PrivateExim, requireExim, SENDMAIL } from '../support/exim.ts';
 import type { RunningProcess } from '../support/processes.ts';
 import { type EmbeddedProvider, startProvider } from '../support/provider.ts';
 import { startSubmission, type SubmissionOptions, type SubmissionServer } from '../support/submission.ts';
@@ -253,6 +253,23 @@ describe('mail through exim', function () {
       'jane@example.org as jane@example.org',
     ]);
     assert.equal(submission.messages[0]?.headers.get('sender'), undefined);
+  });
+
+  it('sends what has neither sender nor From:, and what has very long lines', async () => {
+    await exim.submit(['x@elsewhere.example'], `Subject: bare\n\n${'long '.repeat(500)}\n`);
+    const [message] = submission.messages;
+    assert.deepEqual([message?.user, message?.from], ['bob@example.org', 'bob@example.org']);
+    assert.match(message?.headers.get('from') ?? '', /bob@example\.org/);
+    assert.equal(message?.body.trim(), 'long '.repeat(500).trim());
+  });
+
+  it('takes mail from a program that speaks SMTP to sendmail -bs', async () => {
+    const dialogue = ['EHLO x', 'MAIL FROM:<jane@example.org>', 'RCPT TO:<x@elsewhere.example>', 'DATA'];
+    const input = [...dialogue, 'Subject: bs', '', 'body', '.', 'QUIT', ''].join('\r\n');
+    const { stdout } = await exim.as(PERSON, [SENDMAIL, '-bs', '-odf'], input);
+    assert.match(stdout, /^250 OK id=/m);
+    await submission.waitForMessages();
+    assert.deepEqual(summary(submission), ['jane@example.org as jane@example.org']);
   });
 
   it('sends what has an unknown sender, or none, through the default account', async () => {

@@ -13,7 +13,7 @@ CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{aut
 
 # One message per connection: exim would send the next one, of another account, through the login of the first.
 # TLS and a login, or nothing. The certificate and the name in it are enforced, not merely tried: whoever gets hold
-# of a token can send and read.
+# of a token can send and read. Long lines are left to the server: exim would return what programs write carelessly.
 cms_smtp:
 ${transport(options, 'port = 587')}
 # The same with TLS from the first byte (port 465).
@@ -32,6 +32,7 @@ function transport({ caFile, helo }: EximOptions, first: string): string {
   tls_verify_hosts = *
   tls_verify_cert_hostnames = *
   tls_sni = \${if isip{$host}{}{$host}}
+  message_linelength_limit = 1M
   helo_data = \${extract{helo}{$address_data}{$value}{${helo ?? '$primary_hostname'}}}
   return_path = CMS_RETURN_PATH
   event_action = CMS_REFUSED
