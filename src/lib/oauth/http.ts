@@ -85,8 +85,9 @@ function reasonOf(error: unknown, timedOut: boolean): string {
     const inner: unknown = each instanceof AggregateError ? each.errors[0] : each;
     const code = systemErrorCode(inner);
     if (code !== undefined) return REASONS[code] ?? code;
+    if (each.cause === undefined) return each.message;
   }
-  return error instanceof Error ? error.message : String(error);
+  return String(error);
 }
 
 /** The first error of a kind in a chain of causes; openid-client wraps what its transport throws. */
@@ -115,6 +116,7 @@ export function retryAfterSeconds(headers: Headers, now: number): number | undef
   const value = headers.get('retry-after');
   if (value === null) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value);
-  const date = Date.parse(value);
+  // Date.parse would take "-1" for a year.
+  const date = /^[A-Z][a-z]{2,8},? /.test(value) ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, (date - now) / 1000);
 }

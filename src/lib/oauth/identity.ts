@@ -59,10 +59,8 @@ const CLOCK_TOLERANCE_SECONDS = 300;
 export function claimsOfIdToken(idToken: string, expected: ExpectedIdToken): Claims {
   const claims = decode(idToken);
   const tenant = claims.tid;
-  const issuer =
-    typeof tenant === 'string' &&
-    /^[0-9A-Za-z.-]+$/.test(tenant) &&
-    expected.issuerTemplate.replace('{tenantid}', tenant);
+  if (typeof tenant !== 'string' || !/^[0-9A-Za-z.-]+$/.test(tenant)) throw refused('it names no tenant');
+  const issuer = expected.issuerTemplate.replace('{tenantid}', tenant);
   const { iss, aud, exp, nonce } = claims as { iss?: unknown; aud?: unknown; exp?: unknown; nonce?: unknown };
   const audiences = Array.isArray(aud) ? (aud as unknown[]) : [aud];
   if (iss !== issuer) throw refused('it was issued by someone else');
