@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { networkInterfaces } from 'node:os';
+import { listenForRedirect, type RedirectListener } from '../../../src/lib/oauth/loopback.ts';
+import { renderPage } from '../../../src/lib/oauth/page.ts';
+
+const STATE = 'S'.repeat(43);
+const page = renderPage({ tone: 'good', title: 'done', lines: [] });
+const failed = () => renderPage({ tone: 'bad', title: 'failed', lines: [] }, 400);
+const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
+
+describe('the listener for the redirect', () => {
+  const open: RedirectListener[] = [];
+  const servers: Server[] = [];
+
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((listener) => listener.close()));
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  async function listen(host: '127.0.0.1' | 'localhost', port?: number): Promise<RedirectListener> {
+    const listener = await listenForRedirect({ host, path: '/', ...(port !== undefined && { port }) });
+    open.push(listener);
+    return listener;
+  }
+
+  async function occupy(host: string, port = 0): Promise<number> {
+    const server = createServer().listen({ host, port, exclusive: true });
+    servers.push(server);
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  }
+
+  const receive = (listener: RedirectListener, signal = new AbortController().signal): Promise<string> =>
+    listener.receive(STATE, async (url) => ({ page, value: url.search }), failed, signal);
+
+  const portOf = ({ redirectUri }: RedirectListener): number => Number(new URL(redirectUri).port);
+
+  it('stays on 127.0.0.1', async () => {
+    const listener = await listen('127.0.0.1');
+    assert.match(listener.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+    if (hasIPv6) await assert.rejects(fetch(`http://[::1]:${portOf(listener)}/`));
+    const others = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    for (const { address } of others.filter(({ family, internal }) => family === 'IPv4' && !internal)) {
+      await assert.rejects(fetch(`http://${address}:${portOf(listener)}/`), address);
+    }
+  });
+
+  it('has both families on one port where the redirect URI says localhost', async function () {
+    if (!hasIPv6) this.skip();
+    const listener = await listen('localhost');
+    await assert.rejects(occupy('::1', portOf(listener)), { code: 'EADDRINUSE' });
+    await assert.rejects(occupy('127.0.0.1', portOf(listener)), { code: 'EADDRINUSE' });
+    const received = receive(listener);
+    await fetch(`http://localhost:${portOf(listener)}/?code=x&state=${STATE}`).then((response) => response.text());
+    assert.equal(await received, `?code=x&state=${STATE}`);
+  });
+
+  it('refuses a fixed port that somebody else has, in either family', async function () {
+    const port = await occupy('127.0.0.1');
+    await assert.rejects(listen('127.0.0.1', port), { code: 'cannot_create' });
+    if (!hasIPv6) this.skip();
+    const sixth = await occupy('::1');
+    await assert.rejects(listen('localhost', sixth), { code: 'cannot_create' });
+    await assert.doesNotReject(occupy('127.0.0.1', sixth), 'and gives the other one back');
+  });
+
+  it('waits through a thousand requests that are not its own', async () => {
+    const listener = await listen('127.0.0.1');
+    const received = receive(listener);
+    const bad = async (): Promise<void> => {
+      const response = await fetch(`${listener.redirectUri}?error=access_denied&state=guess`);
+      await response.arrayBuffer();
+      assert.equal(response.status, 403);
+    };
+    for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 50 }, bad));
+    const response = await fetch(`${listener.redirectUri}?code=x&state=${STATE}`);
+    assert.equal(response.status, 200);
+    assert.equal(await received, `?code=x&state=${STATE}`);
+  });
+
+  it('answers once: a second redirect gets a friendly page and changes nothing', async () => {
+    const listener = await listen('127.0.0.1');
+    let calls = 0;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const received = listener.receive(
+      STATE,
+      async () => {
+        calls++;
+        await held;
+        return { page, value: 'first' };
+      },
+      failed,
+      new AbortController().signal,
+    );
+    const url = `${listener.redirectUri}?code=x&state=${STATE}`;
+    const first = fetch(url);
+    while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+    const second = await fetch(url);
+    assert.equal(second.status, 410);
+    assert.match(await second.text(), /Already answered/);
+    release();
+    assert.equal(await received, 'first');
+    assert.equal((await first).status, 200);
+    assert.equal(calls, 1);
+  });
+
+  it('reads all Host headers of a request', async () => {
+    const listener = await listen('127.0.0.1');
+    void receive(listener).catch(() => undefined);
+    const host = new URL(listener.redirectUri).host;
+    const raw = async (...headers: string[]): Promise<string> => {
+      const socket = connect(portOf(listener), '127.0.0.1');
+      socket.end([`GET /?code=x&state=${STATE} HTTP/1.1`, ...headers, 'Connection: close', '', ''].join('\r\n'));
+      return (await text(socket)).split('\r\n')[0]!;
+    };
+    assert.match(await raw(`Host: ${host}`, 'Host: evil.example'), / 40[03] /);
+    assert.match(await raw('Host: evil.example', `Host: ${host}`), / 40[03] /);
+    assert.match(await raw(), / 40[03] /);
+    assert.match(await raw(`Host: ${host}`), / 200 /);
+  });
+
+  it('shows the failure in the browser and throws it', async () => {
+    const listener = await listen('127.0.0.1');
+    const error = new Error('no such luck');
+    const received = listener.receive(STATE, () => Promise.reject(error), failed, new AbortController().signal);
+    const refused = assert.rejects(received, error);
+    const response = await fetch(`${listener.redirectUri}?code=x&state=${STATE}`);
+    assert.equal(response.status, 400);
+    assert.match(await response.text(), /failed/);
+    await refused;
+  });
+
+  it('ends with the reason of its signal, and is gone once closed', async () => {
+    const listener = await listen('127.0.0.1');
+    const controller = new AbortController();
+    const received = receive(listener, controller.signal);
+    const reason = new Error('given up');
+    controller.abort(reason);
+    await assert.rejects(received, reason);
+    await assert.rejects(receive(listener, AbortSignal.abort(reason)), reason);
+    const idle = connect(portOf(listener), '127.0.0.1');
+    await once(idle, 'connect');
+    await listener.close();
+    await assert.rejects(fetch(listener.redirectUri));
+    idle.destroy();
+  });
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  answers,
+  isUnexpired,
+  mustWait,
+  refreshAt,
+  retryAfterClientError,
+  retryAt,
+} from '../../../src/lib/token/schedule.ts';
+import type { GrantRecord } from '../../../src/lib/store/grant.ts';
+
+const NOW = 1_800_000_000_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const demand = { began: NOW, minValiditySeconds: 600, force: false };
+const issued = (age: number, lifetime = HOUR) => ({ issued_at: NOW - age, expires_at: NOW - age + lifetime });
+
+describe('whether a token answers a request', () => {
+  for (const [what, token, change, expected] of [
+    ['one that lives long enough', issued(10 * MINUTE), {}, true],
+    ['one with ten minutes left', issued(50 * MINUTE), {}, true],
+    ['one with less than ten minutes', issued(50 * MINUTE + 1), {}, false],
+    ['one with half its short life', issued(3 * MINUTE, 6 * MINUTE), {}, true],
+    ['one with less than half its short life', issued(3 * MINUTE + 1, 6 * MINUTE), {}, false],
+    ['one of this very minute, however short', issued(59_999, 61_000), {}, true],
+    ['one that has expired', issued(HOUR), {}, false],
+    ['one issued since the request began', issued(-1), { force: true }, true],
+    ['one that had expired when it was issued, but just now', issued(0, 0), {}, true],
+    ['a fresh one, when a newer is insisted on', issued(1), { force: true }, false],
+    ['one from the future', issued(-2 * MINUTE), {}, false],
+    ['none', {}, {}, false],
+  ] as const) {
+    it(`${what}: ${String(expected)}`, () => {
+      assert.equal(answers(token, { ...demand, ...change }, NOW), expected);
+    });
+  }
+
+  it('is never said of a token that has expired before the request began', () => {
+    const times = fc.integer({ min: -DAY, max: DAY });
+    fc.assert(
+      fc.property(times, fc.integer({ min: 0, max: DAY }), fc.nat(100_000), (age, lifetime, minValiditySeconds) => {
+        const token = issued(age, lifetime);
+        if (!answers(token, { ...demand, minValiditySeconds }, NOW)) return;
+        assert.ok(isUnexpired(token, NOW) || token.issued_at >= demand.began);
+      }),
+    );
+  });
+});
+
+describe('a refresh ahead of time', () => {
+  const record = { ...issued(0), signed_in_at: NOW } as GrantRecord;
+
+  it('comes before anybody would have to wait, and not all at once', () => {
+    for (const random of [0, 0.5, 1]) {
+      const at = refreshAt(record, NOW, NOW, random);
+      assert.ok(at < record.expires_at! - 10 * MINUTE && at > NOW + HOUR / 2, String(random));
+    }
+    assert.notEqual(refreshAt(record, NOW, NOW, 0), refreshAt(record, NOW, NOW, 1));
+  });
+
+  it('is rare where nobody asked for a day', () => {
+    const at = refreshAt(record, NOW - DAY - 1, NOW, 0);
+    assert.equal(at, NOW + 3 * DAY);
+  });
+});
+
+describe('the next attempt', () => {
+  it('comes when the provider says, within an hour', () => {
+    assert.equal(retryAt(NOW, 1, 1, 120), NOW + 120_000);
+    assert.equal(retryAt(NOW, 1, 1, 1e9), NOW + HOUR);
+    assert.equal(retryAt(NOW, 1, 1, -5), NOW);
+  });
+
+  it('else comes at any time under a bound that doubles up to five minutes', () => {
+    assert.deepEqual(
+      [1, 2, 3, 20, 2000].map((count) => retryAt(0, count, 1)),
+      [2000, 4000, 8000, 300_000, 300_000],
+    );
+    assert.equal(retryAt(NOW, 5, 0), NOW);
+    assert.equal(retryAfterClientError(NOW), NOW + HOUR);
+  });
+
+  it('waits for nothing that a clock noted which was set back since', () => {
+    assert.equal(mustWait({ at: NOW - 1, retry_at: NOW + 1 }, NOW), true);
+    assert.equal(mustWait({ at: NOW - 1, retry_at: NOW }, NOW), false);
+    assert.equal(mustWait({ at: NOW + DAY, retry_at: NOW + DAY + 1 }, NOW), false);
+  });
+});
