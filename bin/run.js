@@ -2,6 +2,9 @@
 // `cms token` is called for every connection of a mail program: it does not wait for the command framework.
 import process from 'node:process';
 
+// Without a listener of ours SIGUSR1 opens Node's debugger on a port that every user of this host can connect to.
+process.on('SIGUSR1', () => undefined);
+
 const [command, ...argv] = process.argv.slice(2);
 if (command === 'token' && !argv.some((word) => word === '-h' || word === '--help')) {
   const { tokenMain } = await import('../dist/token-main.js');

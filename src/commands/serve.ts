@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core';
+import { url as inspectorUrl } from 'node:inspector';
 import { type Protocol, PROTOCOLS } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { Daemon } from '../lib/broker/daemon.ts';
@@ -52,9 +53,8 @@ export default class Serve extends BaseCommand {
   };
 
   async run(): Promise<void> {
-    // Before anything else: a signal from any user's tool must not open Node's debugger to everybody on this host.
-    process.on('SIGUSR1', () => undefined);
     const { flags } = await this.parse(Serve);
+    refuseInspector();
     const log = createLogger({
       format: flags['log-format'],
       level: flags['log-level'],
@@ -78,6 +78,14 @@ export default class Serve extends BaseCommand {
     log.info('ending');
     await daemon.stop();
   }
+}
+
+/** Whoever reaches an open debugger reads every token. */
+function refuseInspector(): void {
+  if (inspectorUrl() === undefined) return;
+  throw new CmsError('config_invalid', 'the broker does not run with a debugger open', {
+    suggestions: ['take --inspect out of NODE_OPTIONS and of the command line'],
+  });
 }
 
 interface SocketFlags {

@@ -1,4 +1,6 @@
+import { Flags } from '@oclif/core';
 import { accountView, grantView } from '../lib/accounts/view.ts';
+import { type AuditLine, readAudit } from '../lib/broker/audit.ts';
 import { ask, parseAnswer } from '../lib/broker/client.ts';
 import type { AccountStatus, BrokerStatus, SocketStatus } from '../lib/broker/status.ts';
 import { type Context, openContext } from '../lib/context.ts';
@@ -12,12 +14,26 @@ export default class Status extends BaseCommand {
   static override readonly summary = 'show the broker, its sockets and its accounts';
   static override readonly description =
     'Without a broker it shows what the vault says. Exits with 69 when no broker runs, with 77 when an account needs you.';
-  static override readonly examples = ['<%= config.bin %> status', '<%= config.bin %> status --json'];
-  static override readonly flags = { json: BaseCommand.jsonFlag };
+  static override readonly examples = [
+    '<%= config.bin %> status',
+    '<%= config.bin %> status --json',
+    '<%= config.bin %> status --log',
+  ];
+  static override readonly flags = {
+    log: Flags.boolean({ description: 'who got which token, and who was refused' }),
+    lines: Flags.integer({ min: 1, dependsOn: ['log'], description: 'how many lines of that (default 20)' }),
+    json: BaseCommand.jsonFlag,
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Status);
     const context = openContext(process.env);
+    if (flags.log) {
+      const lines = await readAudit(context.paths.auditFile, flags.lines ?? 20);
+      if (flags.json) this.printJson(lines);
+      else process.stdout.write(renderAudit(lines));
+      return;
+    }
     const view = (await fromBroker(context)) ?? (await fromVault(context));
     if (flags.json) this.printJson(view);
     else process.stdout.write(render(view, context.paths.privateSocket));
@@ -43,6 +59,21 @@ async function fromVault({ accounts, vault }: Context): Promise<StatusView> {
     }
   });
   return { version: 1, broker: null, sockets: [], accounts: await Promise.all(states) };
+}
+
+function renderAudit(lines: readonly AuditLine[]): string {
+  if (lines.length === 0) return 'nothing has been asked for yet\n';
+  return table(
+    ['WHEN', 'WHO', 'PROGRAM', 'ACCOUNT', 'FOR', 'RESULT'],
+    lines.map(({ time, user, uid, pid, command, account, protocol, form, result, reason }) => [
+      time.slice(0, 19).replace('T', ' '),
+      user ?? (uid === undefined ? '?' : String(uid)),
+      `${command ?? '?'}${pid === undefined ? '' : ` (${pid})`}`,
+      account ?? '-',
+      [protocol, form === 'xoauth2' ? undefined : form].filter(Boolean).join(',') || '-',
+      result === 'served' ? result : `${result}: ${reason ?? ''}`,
+    ]),
+  );
 }
 
 function exitStatus({ broker, accounts }: StatusView): number {

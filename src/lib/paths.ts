@@ -15,6 +15,8 @@ export interface Paths {
   stateDir: string;
   vaultDir: string;
   lockDir: string;
+  /** Who got which token: JSON lines. */
+  auditFile: string;
   /** The private socket of the broker. */
   privateSocket: string;
   systemConfigFile: string;
@@ -41,6 +43,7 @@ export function resolvePaths(env: Environment): Paths {
     stateDir,
     vaultDir: join(stateDir, 'vault'),
     lockDir: join(stateDir, 'lock'),
+    auditFile: join(stateDir, 'audit.jsonl'),
     privateSocket: privateSocket(env, stateDir),
     systemConfigFile: '/etc/cms/config.toml',
   };

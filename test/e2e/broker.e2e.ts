@@ -139,6 +139,30 @@ describe('cms serve', function () {
     assert.match(await talk(socket, `SMTP ${JANE}`), XOAUTH2);
   });
 
+  it('puts its socket back when somebody deletes it, and keeps off one that somebody else put there', async () => {
+    rmSync(socket);
+    await broker.waitFor(/gone or not ours any more[^]*listening/);
+    assert.match(await talk(socket, `SMTP ${JANE}`), XOAUTH2);
+    rmSync(socket);
+    const other = createServer((client) => client.on('error', () => undefined).end('other')).listen(socket);
+    await broker.waitFor(/cannot be had/);
+    await broker.stop();
+    assert.equal(await talk(socket, 'hello'), 'other', 'the socket of somebody else stays');
+    other.close();
+  });
+
+  it('writes refusals that come in masses as a few lines and a count', async () => {
+    await Promise.all(Array.from({ length: 200 }, () => talk(socket, 'SMTP nobody@example.org')));
+    await broker.stop();
+    const lines = JSON.parse((await world.cms('status', '--log', '--lines', '500', '--json')).stdout) as {
+      account?: string;
+      reason?: string;
+    }[];
+    const about = lines.filter(({ account }) => account === 'nobody@example.org');
+    assert.ok(about.length > 0 && about.length <= 15, String(about.length));
+    assert.ok(about.some(({ reason }) => /^\d+ more like this$/.test(reason ?? '')));
+  });
+
   it('does not replace a file that is no socket', async () => {
     const path = join(world.home.path, 'precious');
     writeFileSync(path, 'data');
@@ -349,7 +373,31 @@ describe('cms serve', function () {
     await run('sudo', ['-n', 'chmod', '0666', socket], {});
     await run('sudo', ['-n', 'chmod', '0755', world.home.runtimeDir], {});
     assert.equal((await asGames(socket)).stdout, '', 'not even with the modes of the private socket thrown open');
-    assert.match(broker.stderr, /connection refused/);
+    assert.match(broker.stderr, /not one of the users of this socket/);
+    const trail = await world.cms('status', '--log', '--json');
+    const lines = JSON.parse(trail.stdout) as Record<string, unknown>[];
+    const served = lines.find(({ user, result }) => user === 'games' && result === 'served');
+    assert.deepEqual(
+      { ...served, time: 0, pid: 0 },
+      {
+        time: 0,
+        pid: 0,
+        result: 'served',
+        socket: named,
+        account: JANE,
+        protocol: 'smtp',
+        form: 'xoauth2',
+        uid: 5,
+        user: 'games',
+        command: 'socat',
+      },
+    );
+    assert.ok(
+      lines.some(
+        ({ user, result, socket: where }) => user === 'games' && result === 'access_denied' && where === other,
+      ),
+    );
+    assert.equal(statSync(join(world.home.stateDir, 'audit.jsonl')).mode & 0o777, 0o600);
     chmodSync(world.home.path, 0o700);
     chmodSync(world.home.runtimeDir, 0o700);
     await world.home.writeConfig('config.toml', '');

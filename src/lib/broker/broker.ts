@@ -1,10 +1,11 @@
 /** The broker without its sockets: a request line in, the answer as text out. */
 import type { Account } from '../accounts/account.ts';
 import { saslUser } from '../accounts/account.ts';
-import { CmsError, toCmsError } from '../errors.ts';
+import { CmsError, type ErrorCode, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
 import type { AccessToken, TokenRequest, TokenService } from '../token/service.ts';
+import type { AuditTrail } from './audit.ts';
 import type { AccountDirectory } from './directory.ts';
 import { mayAdminister, requirePermission, type SocketPolicy } from './policy.ts';
 import { type AdminLine, parseRequest, renderFailure, renderPassword, renderToken, type TokenLine } from './wire.ts';
@@ -21,17 +22,12 @@ export interface BrokerOptions {
   directory: AccountDirectory;
   tokens: TokenService;
   log: Logger;
+  audit: AuditTrail;
   now: () => number;
   ownUid: number;
   /** Answers of the administration, as JSON values. */
   status: () => unknown;
   reload: () => Promise<void>;
-}
-
-export interface Answered {
-  text: string;
-  /** For the log. */
-  outcome: 'served' | 'empty' | 'failed';
 }
 
 export class Broker {
@@ -66,17 +62,14 @@ export class Broker {
     const request = parseRequest(line);
     this.requests++;
     if (request === undefined) {
-      this.#options.log.warn('a request that the grammar does not have', {
-        socket: peer.policy.path,
-        bytes: line.length,
-      });
+      if (line !== '') this.refuseRequest(peer, 'not in the grammar');
       return '';
     }
     return request.kind === 'token' ? this.#answerToken(request, peer) : this.#administer(request, peer);
   }
 
   /** What is answered when the time is up and the token is not there. */
-  late(line: string): string {
+  late(line: string, peer: Peer): string {
     const request = parseRequest(line);
     if (request?.kind !== 'token') return '';
     const failure = new CmsError(
@@ -86,8 +79,26 @@ export class Broker {
         suggestions: ['cms status'],
       },
     );
-    this.#options.log.warn('no answer in time', { account: request.address, protocol: request.protocol });
-    return renderFailure(request.form, failure);
+    return this.#fail(request, peer, failure);
+  }
+
+  /** A connection that was ended before it could ask. */
+  refuseConnection(peer: Peer, reason: string): void {
+    this.#refuse(peer, 'access_denied', reason);
+  }
+
+  /** A request that gets nothing because of its form. */
+  refuseRequest(peer: Peer, reason: string): void {
+    this.#refuse(peer, 'usage', reason);
+  }
+
+  #refuse({ policy, credentials }: Peer, result: ErrorCode, reason: string): void {
+    this.failures++;
+    this.#options.audit.refused({ peer: credentials, socket: policy.path, result, reason });
+  }
+
+  #noteServed(line: TokenLine, peer: Peer): void {
+    this.#options.audit.served({ ...fields(line, peer), form: line.form });
   }
 
   #answerToken(line: TokenLine, peer: Peer): string | Promise<string> {
@@ -112,7 +123,7 @@ export class Broker {
 
   #serve(line: TokenLine, peer: Peer, account: Account, token: AccessToken): string {
     const text = renderToken(line, { user: saslUser(account, line.protocol), ...token });
-    this.#options.log.debug('served', { ...fields(line, peer), form: line.form });
+    this.#noteServed(line, peer);
     return text;
   }
 
@@ -123,14 +134,14 @@ export class Broker {
     }
     const password = renderPassword(await this.#options.tokens.password(account));
     if (password === '') throw new CmsError('data_invalid', `the app password of ${account.address} cannot be sent`);
-    this.#options.log.debug('served', { ...fields(line, peer), form: line.form });
+    this.#noteServed(line, peer);
     return line.form === 'ready' ? '' : password;
   }
 
   #fail(line: TokenLine, peer: Peer, error: unknown): string {
     const failure = toCmsError(error);
     this.failures++;
-    this.#options.log.warn('not served', { ...fields(line, peer), code: failure.code, reason: failure.message });
+    this.#options.audit.refused({ ...fields(line, peer), result: failure.code, reason: failure.message });
     return renderFailure(line.form, failure);
   }
 
@@ -155,9 +166,9 @@ export class Broker {
   }
 
   async #administer(line: AdminLine, peer: Peer): Promise<string> {
-    const { ownUid, log, status, reload, directory, tokens } = this.#options;
+    const { ownUid, status, reload, directory, tokens } = this.#options;
     if (!mayAdminister(peer.policy, peer.credentials, ownUid)) {
-      log.warn('administration refused', { socket: peer.policy.path, uid: peer.credentials?.uid });
+      this.refuseRequest(peer, 'administration is for the private socket');
       return '';
     }
     try {
@@ -179,12 +190,6 @@ function requestOf({ minValiditySeconds }: TokenLine): TokenRequest {
   return minValiditySeconds === undefined ? {} : { minValiditySeconds };
 }
 
-function fields(line: TokenLine, { policy, credentials }: Peer) {
-  return {
-    account: line.address,
-    protocol: line.protocol,
-    socket: policy.path,
-    uid: credentials?.uid,
-    pid: credentials?.pid,
-  };
+function fields({ address, protocol }: TokenLine, { policy, credentials }: Peer) {
+  return { peer: credentials, socket: policy.path, account: address, protocol };
 }

@@ -1,6 +1,5 @@
 /** One connection: read a line within its bounds, answer it, close. A bad client costs its own connection, nothing else. */
 import type { Socket } from 'node:net';
-import type { Logger } from '../log.ts';
 import type { Broker, Peer } from './broker.ts';
 import { MAX_REQUEST_BYTES } from './wire.ts';
 
@@ -13,7 +12,8 @@ const LINGER_MS = 1000;
 const LF = 0x0a;
 const CR = 0x0d;
 
-export function serveConnection(socket: Socket, broker: Broker, peer: Peer, log: Logger): void {
+/** @param complete called when the request is there */
+export function serveConnection(socket: Socket, broker: Broker, peer: Peer, complete: () => void): void {
   let received: Buffer | undefined;
   let done = false;
   let timer = setTimeout(() => finish(''), REQUEST_TIMEOUT_MS);
@@ -29,10 +29,11 @@ export function serveConnection(socket: Socket, broker: Broker, peer: Peer, log:
 
   function answer(line: string): void {
     clearTimeout(timer);
+    complete();
     const given = broker.answer(line, peer);
     if (typeof given === 'string') return finish(given);
     const wait = broker.waitSeconds(line);
-    timer = setTimeout(() => finish(broker.late(line)), wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000);
+    timer = setTimeout(() => finish(broker.late(line, peer)), wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000);
     void given.then(finish);
   }
 
@@ -53,7 +54,7 @@ export function serveConnection(socket: Socket, broker: Broker, peer: Peer, log:
     received = received === undefined ? chunk : Buffer.concat([received, chunk]);
     const end = received.indexOf(LF);
     if (end >= MAX_REQUEST_BYTES || (end < 0 && received.length >= MAX_REQUEST_BYTES)) {
-      log.warn('a request of more than 512 bytes', { socket: peer.policy.path, uid: peer.credentials?.uid });
+      broker.refuseRequest(peer, 'more than 512 bytes');
       clearTimeout(timer);
       done = true;
       socket.destroy();

@@ -1,6 +1,6 @@
 /** The broker with everything around it: its lock, its sockets, its ticker, and its reading of changes. */
 import { type FSWatcher, statSync, watch } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { AccountStore } from '../accounts/store.ts';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -11,7 +11,9 @@ import type { TokenService, TokenServiceOptions } from '../token/service.ts';
 import type { Vault } from '../store/vault.ts';
 import type { Paths } from '../paths.ts';
 import { Broker } from './broker.ts';
+import { AuditTrail } from './audit.ts';
 import { AccountDirectory } from './directory.ts';
+import { Doorkeeper } from './doorkeeper.ts';
 import { type Listener, listenOn } from './listener.ts';
 import { resolvePolicy } from './names.ts';
 import type { SocketPolicy } from './policy.ts';
@@ -22,6 +24,8 @@ import { type BrokerStatus, brokerStatus } from './status.ts';
 const DEBOUNCE_MS = 50;
 /** After an exchange: until it is stored and its lock is free. */
 const SETTLE_MS = 100;
+/** After a tick that failed. */
+const TROUBLE_MS = 5000;
 const DRAIN_TIMEOUT_MS = 5000;
 
 export interface DaemonOptions {
@@ -42,14 +46,18 @@ export class Daemon {
   readonly #directory: AccountDirectory;
   readonly #broker: Broker;
   readonly #refresher: Refresher;
+  readonly #audit: AuditTrail;
+  readonly #doorkeeper: Doorkeeper;
   readonly #listeners = new Map<string, Listener>();
   readonly #missing = new Map<string, CmsError>();
   readonly #startedAt = Date.now();
   #wanted: SocketPolicy[] = [];
   #lock: Lock | undefined;
-  #watcher: FSWatcher | undefined;
+  readonly #watchers = new Map<string, FSWatcher>();
   #accountsStamp = '';
   #ticker: NodeJS.Timeout | undefined;
+  #working = false;
+  #again = false;
   #debounce: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -59,15 +67,18 @@ export class Daemon {
     // A new expiry moves the next tick.
     this.#tokens = options.openTokens({ resident: true, changed: () => this.#tickSoon() });
     this.#directory = new AccountDirectory(options.accounts);
+    this.#audit = new AuditTrail(options.paths.auditFile, options.log);
     this.#broker = new Broker({
       directory: this.#directory,
       tokens: this.#tokens,
       log: options.log,
+      audit: this.#audit,
       now: Date.now,
       ownUid: ownUid(),
       status: () => this.status(),
       reload: () => this.reload(),
     });
+    this.#doorkeeper = new Doorkeeper(this.#broker, ownUid(), options.log);
     this.#refresher = new Refresher({
       accounts: () => this.#directory.all,
       tokens: this.#tokens,
@@ -103,8 +114,8 @@ export class Daemon {
     this.#wanted = await this.#wantedSockets();
     const own = new Set(['', paths.privateSocket, ...this.#options.sockets.map(({ path }) => path)]);
     await this.#reconcile((path) => own.has(path));
-    this.#watchAccounts();
-    this.#tick();
+    this.#watch(paths.accountsFile, () => this.#accountsChangedSoon());
+    this.#tickSoon();
   }
 
   /** What `STATUS` answers. */
@@ -131,7 +142,7 @@ export class Daemon {
     await this.#readAccounts();
     this.#wanted = wanted;
     await this.#reconcile(() => false);
-    this.#tick();
+    this.#tickSoon();
     this.#log.info('reloaded', { accounts: this.#directory.all.length, sockets: this.#listeners.size });
   }
 
@@ -144,14 +155,13 @@ export class Daemon {
   async #stop(): Promise<void> {
     clearTimeout(this.#ticker);
     clearTimeout(this.#debounce);
-    this.#watcher?.close();
+    for (const file of [...this.#watchers.keys()]) this.#unwatch(file);
     const listeners = [...this.#listeners.values()];
-    const impatience = setTimeout(() => {
-      for (const listener of listeners) listener.destroyConnections();
-    }, DRAIN_TIMEOUT_MS);
+    const impatience = setTimeout(() => this.#doorkeeper.destroyAll(), DRAIN_TIMEOUT_MS);
     await Promise.all(listeners.map((listener) => listener.close()));
     clearTimeout(impatience);
     await this.#tokens.storeUnstored();
+    await this.#audit.flush();
     await this.#lock?.[Symbol.asyncDispose]();
   }
 
@@ -175,14 +185,14 @@ export class Daemon {
     const wanted = new Map(this.#wanted.map((policy) => [policy.path, policy]));
     for (const [path, listener] of this.#listeners) {
       if (JSON.stringify(wanted.get(path)) === JSON.stringify(listener.policy)) continue;
-      this.#listeners.delete(path);
-      // The open connections go on; the file is gone at once.
-      void listener.close();
+      this.#drop(path, listener);
     }
     for (const [path, policy] of wanted) {
       if (this.#listeners.has(path)) continue;
       try {
-        this.#listeners.set(path, await listenOn(policy, this.#broker, ownUid(), this.#log));
+        this.#listeners.set(path, await listenOn(policy, (socket) => this.#doorkeeper.accept(socket, policy)));
+        this.#log.info('listening', { socket: path, mode: policy.mode.toString(8), group: policy.group });
+        this.#watch(path, () => this.#tickSoon());
         this.#missing.delete(path);
       } catch (error) {
         if (required(path) || !(error instanceof CmsError)) throw error;
@@ -198,51 +208,74 @@ export class Daemon {
     for (const path of this.#missing.keys()) if (!wanted.has(path)) this.#missing.delete(path);
   }
 
-  #tickSoon(): void {
-    clearTimeout(this.#ticker);
-    if (this.#stopping === undefined) this.#ticker = setTimeout(() => this.#tick(), SETTLE_MS);
+  /** Stops listening; the open connections go on. */
+  #drop(path: string, listener: Listener): void {
+    this.#unwatch(path);
+    this.#listeners.delete(path);
+    void listener.close();
   }
 
-  #tick(): void {
+  /** Something changed: look soon, and once more if the ticker is at work right now. */
+  #tickSoon(): void {
+    if (this.#working) this.#again = true;
+    else this.#schedule(SETTLE_MS);
+  }
+
+  #schedule(milliseconds: number): void {
     clearTimeout(this.#ticker);
-    void this.#work()
-      .catch((error: unknown) => {
-        this.#log.error('the ticker failed', { reason: messageOf(error) });
-        return undefined;
-      })
-      .then((wait) => {
-        if (this.#stopping !== undefined) return;
-        clearTimeout(this.#ticker);
-        this.#ticker = setTimeout(() => this.#tick(), wait ?? 1000);
-      });
+    if (this.#stopping === undefined) this.#ticker = setTimeout(() => void this.#tick(), milliseconds);
+  }
+
+  async #tick(): Promise<void> {
+    this.#working = true;
+    let wait = SETTLE_MS;
+    try {
+      wait = await this.#work();
+    } catch (error) {
+      this.#log.error('the ticker failed', { reason: messageOf(error) });
+      wait = TROUBLE_MS;
+    }
+    this.#working = false;
+    this.#schedule(this.#again ? SETTLE_MS : wait);
+    this.#again = false;
   }
 
   /** @returns milliseconds until there may be something to do */
   async #work(): Promise<number> {
     if (this.#stamp() !== this.#accountsStamp) await this.#accountsChanged();
     await this.#tokens.storeUnstored();
+    this.#audit.tick();
     for (const [path, listener] of this.#listeners) {
       if (listener.isInPlace()) continue;
       this.#log.error('the socket file is gone or not ours any more', { socket: path });
-      this.#listeners.delete(path);
+      this.#drop(path, listener);
     }
     await this.#reconcile(() => false);
     return this.#refresher.tick();
   }
 
-  #watchAccounts(): void {
-    const { accountsFile, configDir } = this.#options.paths;
+  /** Runs `changed` when something happens to the file; the ticker looks as well, should watching not be possible. */
+  #watch(file: string, changed: () => void): void {
+    const folder = dirname(file);
     try {
-      this.#watcher = watch(configDir, (_event, name) => {
-        if (name !== basename(accountsFile)) return;
-        clearTimeout(this.#debounce);
-        this.#debounce = setTimeout(() => void this.#accountsChanged().then(() => this.#tick()), DEBOUNCE_MS);
+      const watcher = watch(folder, (_event, name) => {
+        if (name === basename(file)) changed();
       });
-      this.#watcher.on('error', () => this.#watcher?.close());
+      watcher.on('error', () => watcher.close());
+      this.#watchers.set(file, watcher);
     } catch (error) {
-      // The ticker looks as well.
-      this.#log.debug('cannot watch the folder', { folder: configDir, reason: messageOf(error) });
+      this.#log.debug('cannot watch the folder', { folder, reason: messageOf(error) });
     }
+  }
+
+  #unwatch(file: string): void {
+    this.#watchers.get(file)?.close();
+    this.#watchers.delete(file);
+  }
+
+  #accountsChangedSoon(): void {
+    clearTimeout(this.#debounce);
+    this.#debounce = setTimeout(() => void this.#accountsChanged().then(() => this.#tickSoon()), DEBOUNCE_MS);
   }
 
   async #accountsChanged(): Promise<void> {

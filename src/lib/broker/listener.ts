@@ -1,15 +1,15 @@
-/** The socket file: made with its final rights from the first moment, never in place of one that is alive. */
-import { chmodSync, chownSync, lstatSync, statSync, unlinkSync } from 'node:fs';
+/**
+ * The socket file: with its final rights from the first moment that it can be seen, never in place of one that is
+ * alive, and never removed by us once it is somebody else's.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
-import type { Logger } from '../log.ts';
-import { peerCredentials } from '../native.ts';
 import { checkSocketPath } from '../paths.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
-import type { Broker } from './broker.ts';
-import { serveConnection } from './connection.ts';
-import { mayConnect, type SocketPolicy } from './policy.ts';
+import type { SocketPolicy } from './policy.ts';
 
 /** More than the usual 511, for the moment when a thousand clients arrive at once. */
 const BACKLOG = 4096;
@@ -19,86 +19,81 @@ export interface Listener {
   readonly policy: SocketPolicy;
   /** Whether the socket file is still ours. */
   isInPlace(): boolean;
-  /** No new connections; resolves when the open ones have ended. */
+  /** No new connections, and no file; resolves when the open connections have ended. */
   close(): Promise<void>;
-  /** Ends the open connections. */
-  destroyConnections(): void;
 }
 
 /**
  * Listens on the policy's path.
  * @throws CmsError `cannot_create` (a live socket or another file is there), `config_invalid` (path, folder, group)
  */
-export async function listenOn(policy: SocketPolicy, broker: Broker, ownUid: number, log: Logger): Promise<Listener> {
-  checkSocketPath(policy.path);
-  if (policy.private) await ensurePrivateFolder(dirname(policy.path));
-  else requireFolder(dirname(policy.path));
-  await removeStale(policy.path);
-  const connections = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-    const credentials = peerCredentials(socket);
-    if (!mayConnect(policy, credentials, ownUid)) {
-      log.warn('connection refused', { socket: policy.path, uid: credentials?.uid, pid: credentials?.pid });
-      socket.destroy();
-      return;
-    }
-    serveConnection(socket, broker, { policy, credentials }, log);
-  });
-  await bind(server, policy);
-  server.on('error', (error) => log.error('cannot accept connections', { socket: policy.path, reason: error.message }));
-  const inode = lstatSync(policy.path).ino;
-  log.info('listening', { socket: policy.path, mode: policy.mode.toString(8), group: policy.group });
+export async function listenOn(policy: SocketPolicy, accept: (socket: Socket) => void): Promise<Listener> {
+  const { path } = policy;
+  checkSocketPath(path);
+  if (policy.private) await ensurePrivateFolder(dirname(path));
+  else requireFolder(dirname(path));
+  await requireFree(path);
+  const server = createServer({ allowHalfOpen: true }, accept);
+  const inode = await publish(server, policy);
+  const isInPlace = (): boolean => inodeOf(path) === inode;
   return {
     policy,
-    isInPlace: () => inodeOf(policy.path) === inode,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-      }),
-    destroyConnections: () => {
-      for (const socket of connections) socket.destroy();
+    isInPlace,
+    close: () => {
+      if (isInPlace()) unlinkSync(path);
+      return new Promise((resolve) => server.close(() => resolve()));
     },
   };
 }
 
 /**
- * The socket exists when listen() returns, so a umask around it gives it its rights from the first moment. Where a
- * group is wanted, it gets no rights but the owner's until the group is right.
+ * Binds under another name and renames: that takes the place of a stale file in one step, shows nobody a socket with
+ * the wrong rights, and leaves it to us to remove the file. (libuv would remove whatever is at the path it bound.)
+ * @returns the inode of the socket file
  */
-async function bind(server: Server, policy: SocketPolicy): Promise<void> {
-  const mode = policy.gid === undefined ? policy.mode : policy.mode & 0o700;
-  const umask = process.umask(0o777 & ~mode);
+async function publish(server: Server, policy: SocketPolicy): Promise<number> {
+  const { path } = policy;
+  const hidden = join(dirname(path), hiddenName(basename(path)));
+  const umask = process.umask(0o177);
   const listening = new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
-    server.once('error', (error) => reject(cannotListen(policy.path, error)));
-    server.listen({ path: policy.path, backlog: BACKLOG });
+    server.once('error', (error) => reject(cannotListen(path, error)));
+    // bind() happens before listen() returns, so the umask around it is the one that counts.
+    server.listen({ path: hidden, backlog: BACKLOG });
   });
   process.umask(umask);
   await listening;
-  if (policy.gid === undefined) return;
   try {
-    giveToGroup(policy, policy.gid);
+    if (policy.gid !== undefined) giveToGroup(policy, hidden, policy.gid);
+    chmodSync(hidden, policy.mode);
+    renameSync(hidden, path);
+    return lstatSync(path).ino;
   } catch (error) {
     await new Promise((resolve) => server.close(resolve));
-    throw error;
+    throw error instanceof CmsError ? error : cannotListen(path, error as Error);
   }
 }
 
-function giveToGroup({ path, group, mode }: SocketPolicy, gid: number): void {
+/** As long as the real name, so that a path which fits does so under both. */
+function hiddenName(name: string): string {
+  return `.${randomBytes(8)
+    .toString('hex')
+    .slice(0, Math.max(name.length - 1, 4))}`;
+}
+
+function giveToGroup({ path, group }: SocketPolicy, hidden: string, gid: number): void {
   try {
     // A setgid folder hands its group on; only otherwise has it to be changed, which takes membership.
-    if (statSync(path).gid !== gid) chownSync(path, -1, gid);
-    chmodSync(path, mode);
+    if (statSync(hidden).gid !== gid) chownSync(hidden, -1, gid);
   } catch (error) {
+    const name = group ?? String(gid);
     throw new CmsError(
       'config_invalid',
-      `cannot give ${path} to the group ${group ?? String(gid)}: ${systemErrorCode(error) ?? 'unknown'}`,
+      `cannot give ${path} to the group ${name}: ${systemErrorCode(error) ?? 'unknown'}`,
       {
         cause: error,
         suggestions: [
-          `sudo install -d -m 2750 -o ${String(process.getuid?.())} -g ${group ?? String(gid)} ${dirname(path)}   # a folder that hands its group on`,
+          `sudo install -d -m 2750 -o ${String(process.getuid?.())} -g ${name} ${dirname(path)}   # a folder that hands its group on`,
           'cms exim-config --install   # makes one for exim',
         ],
       },
@@ -117,7 +112,8 @@ function requireFolder(folder: string): void {
   });
 }
 
-async function removeStale(path: string): Promise<void> {
+/** A stale socket is replaced; anything else that is there stays. */
+async function requireFree(path: string): Promise<void> {
   let isSocket: boolean;
   try {
     isSocket = lstatSync(path).isSocket();
@@ -132,11 +128,6 @@ async function removeStale(path: string): Promise<void> {
     throw new CmsError('cannot_create', `another program listens on ${path}`, {
       suggestions: [`fuser -v ${path}`, 'cms status'],
     });
-  }
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    throw cannotListen(path, error as Error);
   }
 }
 

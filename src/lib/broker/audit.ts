@@ -1,0 +1,211 @@
+/**
+ * The audit trail: who got which account's token, for what, through which socket, when, with what result. JSON lines
+ * in a file of the owner's, rotated by size. No secret is in it, and refusals are counted where they are too many.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { appendFile, chmod, readFile, rename, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { PeerCredentials } from '../native.ts';
+
+const run = promisify(execFile);
+const MAX_BYTES = 1024 * 1024;
+/** Refusals of one user for one reason that are written out within an interval; the others are counted. */
+const MAX_REFUSALS = 10;
+const REFUSAL_INTERVAL_MS = 10_000;
+/** How long a process keeps its name, so that a busy client is looked up once. */
+const COMMAND_TTL_MS = 1000;
+
+export interface AuditEvent {
+  peer: PeerCredentials | undefined;
+  socket: string;
+  account?: string;
+  protocol?: string;
+  form?: string;
+  /** `served`, or the code of the error. */
+  result: string;
+  reason?: string;
+}
+
+/** One line of the file. */
+export interface AuditLine {
+  time: string;
+  result: string;
+  account?: string;
+  protocol?: string;
+  form?: string;
+  socket: string;
+  uid?: number;
+  user?: string;
+  pid?: number;
+  command?: string;
+  reason?: string;
+  /** Like this one, not written out. */
+  suppressed?: number;
+}
+
+export class AuditTrail {
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #users = new Map<number, Promise<string | undefined>>();
+  readonly #commands = new Map<number, { command: string | undefined; until: number }>();
+  readonly #refusals = new Map<string, { since: number; count: number; last: AuditEvent }>();
+  #waiting: (AuditEvent & { time: number; command?: string })[] = [];
+  #writing: Promise<void> | undefined;
+
+  constructor(path: string, log: Logger) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  served(event: Omit<AuditEvent, 'result'>): void {
+    const { peer, account, protocol, form, socket } = event;
+    this.#log.debug('served', { account, protocol, form, socket, uid: peer?.uid, pid: peer?.pid });
+    this.#note({ ...event, result: 'served' });
+  }
+
+  /** Notes a refusal, in the log too. One that comes too often is counted, and the count written at its end. */
+  refused(event: AuditEvent): void {
+    const key = `${event.peer?.uid ?? '-'} ${event.result} ${event.socket}`;
+    const now = Date.now();
+    const before = this.#refusals.get(key);
+    if (before !== undefined && now - before.since < REFUSAL_INTERVAL_MS) {
+      before.count++;
+      before.last = event;
+      if (before.count > MAX_REFUSALS) return;
+    } else {
+      this.#refusals.set(key, { since: now, count: 1, last: event });
+      if (before !== undefined) this.#noteSuppressed(before);
+    }
+    this.#warn(event);
+    this.#note(event);
+  }
+
+  /** Writes the counts of refusals that have ended; called by the ticker. */
+  tick(now = Date.now()): void {
+    for (const [key, refusal] of this.#refusals) {
+      if (now - refusal.since < REFUSAL_INTERVAL_MS) continue;
+      this.#refusals.delete(key);
+      this.#noteSuppressed(refusal);
+    }
+    for (const [pid, { until }] of this.#commands) if (until < now) this.#commands.delete(pid);
+  }
+
+  /** Resolves when everything noted so far is in the file. */
+  async flush(): Promise<void> {
+    this.tick(Infinity);
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  #noteSuppressed({ count, last }: { count: number; last: AuditEvent }): void {
+    if (count <= MAX_REFUSALS) return;
+    this.#warn(last, count - MAX_REFUSALS);
+    this.#note({ ...last, reason: `${count - MAX_REFUSALS} more like this` });
+  }
+
+  #warn({ peer, socket, account, protocol, result, reason }: AuditEvent, suppressed?: number): void {
+    this.#log.warn('not served', {
+      account,
+      protocol,
+      socket,
+      uid: peer?.uid,
+      pid: peer?.pid,
+      code: result,
+      reason,
+      suppressed,
+    });
+  }
+
+  #note(event: AuditEvent): void {
+    const now = Date.now();
+    const command = event.peer === undefined ? undefined : this.#commandOf(event.peer.pid, now);
+    this.#waiting.push({ ...event, time: now, ...(command !== undefined && { command }) });
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  /** Whatever arrives while one piece is being written goes out with the next. */
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        const lines = await Promise.all(batch.map((event) => this.#line(event)));
+        await this.#append(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+      } catch (error) {
+        this.#log.error('cannot write the audit trail', { path: this.#path, reason: messageOf(error) });
+      }
+    }
+  }
+
+  async #append(text: string): Promise<void> {
+    await appendFile(this.#path, text, { mode: 0o600 });
+    const { size, mode } = await stat(this.#path);
+    if ((mode & 0o077) !== 0) await chmod(this.#path, 0o600);
+    if (size >= MAX_BYTES) await rename(this.#path, `${this.#path}.1`);
+  }
+
+  async #line({ peer, time, result, ...rest }: AuditEvent & { time: number; command?: string }): Promise<AuditLine> {
+    const user = peer === undefined ? undefined : await this.#userOf(peer.uid);
+    return {
+      time: new Date(time).toISOString(),
+      result,
+      ...rest,
+      ...(peer && { uid: peer.uid, pid: peer.pid }),
+      ...(user !== undefined && { user }),
+    };
+  }
+
+  /** Read at once: a client can be gone a moment later. */
+  #commandOf(pid: number, now: number): string | undefined {
+    const known = this.#commands.get(pid);
+    if (known !== undefined && known.until > now) return known.command;
+    const command = readCommand(pid);
+    this.#commands.set(pid, { command, until: now + COMMAND_TTL_MS });
+    return command;
+  }
+
+  #userOf(uid: number): Promise<string | undefined> {
+    const known = this.#users.get(uid);
+    if (known !== undefined) return known;
+    const name = run('getent', ['passwd', String(uid)], { timeout: 2000 }).then(
+      ({ stdout }) => stdout.split(':')[0],
+      () => undefined,
+    );
+    this.#users.set(uid, name);
+    return name;
+  }
+}
+
+function readCommand(pid: number): string | undefined {
+  try {
+    return printable(readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  } catch {
+    return undefined;
+  }
+}
+
+/** Any program can name itself anything. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}
+
+/** The newest `count` lines, oldest first. @throws the file system's errors other than that there is none */
+export async function readAudit(path: string, count: number): Promise<AuditLine[]> {
+  const texts = await Promise.all([`${path}.1`, path].map((file) => readFile(file, 'utf8').catch(() => '')));
+  const lines = texts
+    .join('')
+    .split('\n')
+    .filter((line) => line !== '');
+  return lines.slice(-count).flatMap((line) => {
+    try {
+      return [JSON.parse(line) as AuditLine];
+    } catch {
+      // The last line of a machine that lost its power.
+      return [];
+    }
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * Who gets in, and how many at once. The kernel hands out a limited number of descriptors; when they run short, the
+ * connection that has been silent longest makes room, so that nobody can keep others out by doing nothing.
+ */
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import type { Logger } from '../log.ts';
+import { peerCredentials } from '../native.ts';
+import type { Broker } from './broker.ts';
+import { serveConnection } from './connection.ts';
+import { mayConnect, type SocketPolicy } from './policy.ts';
+
+/** Connections at once of one user who is neither the owner nor root. */
+const MAX_FOREIGN = 1024;
+/** Descriptors kept for files, the provider and the keyring. */
+const RESERVED_SHARE = 0.1;
+
+export class Doorkeeper {
+  readonly #broker: Broker;
+  readonly #ownUid: number;
+  readonly #log: Logger;
+  readonly #limit = connectionLimit();
+  readonly #open = new Set<Socket>();
+  /** Those whose request is not complete, the oldest first. */
+  readonly #silent = new Set<Socket>();
+  readonly #byUid = new Map<number, number>();
+
+  constructor(broker: Broker, ownUid: number, log: Logger) {
+    this.#broker = broker;
+    this.#ownUid = ownUid;
+    this.#log = log;
+  }
+
+  /** Takes a new connection, or ends it. */
+  accept(socket: Socket, policy: SocketPolicy): void {
+    const credentials = peerCredentials(socket);
+    const uid = credentials?.uid;
+    if (!mayConnect(policy, credentials, this.#ownUid)) {
+      this.#broker.refuseConnection({ policy, credentials }, 'not one of the users of this socket');
+      socket.destroy();
+      return;
+    }
+    const foreign = uid !== undefined && uid !== 0 && uid !== this.#ownUid;
+    if (foreign && (this.#byUid.get(uid) ?? 0) >= MAX_FOREIGN) {
+      this.#broker.refuseConnection({ policy, credentials }, `more than ${MAX_FOREIGN} connections at once`);
+      socket.destroy();
+      return;
+    }
+    if (this.#open.size >= this.#limit) this.#makeRoom();
+    this.#open.add(socket);
+    this.#silent.add(socket);
+    if (foreign) this.#count(uid, 1);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#silent.delete(socket);
+      if (foreign) this.#count(uid, -1);
+    });
+    serveConnection(socket, this.#broker, { policy, credentials }, () => this.#silent.delete(socket));
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  #makeRoom(): void {
+    const [oldest] = this.#silent;
+    if (oldest === undefined) return;
+    this.#log.warn('too many connections; the longest silent one was closed', { open: this.#open.size });
+    oldest.destroy();
+  }
+
+  #count(uid: number, change: 1 | -1): void {
+    const count = (this.#byUid.get(uid) ?? 0) + change;
+    if (count === 0) this.#byUid.delete(uid);
+    else this.#byUid.set(uid, count);
+  }
+}
+
+/** Nine tenths of RLIMIT_NOFILE. */
+function connectionLimit(): number {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    if (soft !== undefined) return Math.floor(Number(soft) * (1 - RESERVED_SHARE));
+  } catch {
+    // Not Linux: the kernel's own limit then closes connections.
+  }
+  return Infinity;
+}
