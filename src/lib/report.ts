@@ -8,6 +8,5 @@ export function reportFailure(failure: CmsError, json: boolean): void {
     process.stderr.write(`cms: error: ${failure.message}\n`);
     for (const line of failure.suggestions) process.stderr.write(`cms: try: ${line}\n`);
   }
-  if (process.env.CMS_DEBUG && failure.cause instanceof Error)
-    process.stderr.write(`${failure.cause.stack ?? ''}\n`);
+  if (process.env.CMS_DEBUG && failure.cause instanceof Error) process.stderr.write(`${failure.cause.stack ?? ''}\n`);
 }

@@ -8,7 +8,7 @@ const SEPARATOR = '\x01';
 // RFC 6750 section 2.1, b64token. exim would turn "^" into NUL; nothing outside this set is ever served.
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 // No controls, blanks or quotes. "=" and "," are legal in a user name; OAUTHBEARER escapes them.
- 
+
 const SASL_USER = /^[^\x00-\x20\x7f-\uffff"\\]{1,320}$/;
 
 export function isBearerToken(token: string): boolean {
