@@ -3,7 +3,9 @@
  * and against a submission server that asks the provider about every token.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { planExim } from '../../src/lib/exim/plan.ts';
 import { openContext } from '../../src/lib/context.ts';
@@ -31,6 +33,7 @@ describe('mail through exim', function () {
   let implicit: SubmissionServer;
   let stranger: SubmissionServer;
   let loginOnly: SubmissionServer;
+  let tokensOnly: SubmissionServer;
   const servers: SubmissionServer[] = [];
 
   async function server(options: Omit<SubmissionOptions, 'provider'> = {}): Promise<SubmissionServer> {
@@ -53,11 +56,12 @@ describe('mail through exim', function () {
     provider = await startProvider();
     cleanups.push(() => provider.stop());
     const foreign: ServerCertificate = await untrustedCertificate();
-    [submission, implicit, stranger, loginOnly] = await Promise.all([
+    [submission, implicit, stranger, loginOnly, tokensOnly] = await Promise.all([
       server(),
       server({ tls: 'implicit' }),
       server({ certificate: foreign }),
       server({ mechanisms: ['LOGIN'] }),
+      server({ mechanisms: ['XOAUTH2'] }),
     ]);
     home = await temporaryHome();
     cleanups.push(() => home.remove());
@@ -67,6 +71,7 @@ describe('mail through exim', function () {
     await enrolOauth(home.env, provider, 'office@example.org', at(submission), { smtp_user: 'jane@example.org' });
     await enrolRevoked(home.env, provider, 'gone@example.org', at(submission));
     await enrolOauth(home.env, provider, 'foreign@example.org', at(stranger));
+    await enrolOauth(home.env, provider, 'only@example.org', at(tokensOnly));
     await enrolPassword(home.env, 'pw@example.net', at(submission), PASSWORD);
     await enrolPassword(home.env, ODD, at(submission), '^odd');
     await installFiles({ defaultAddress: 'bob@example.org' });
@@ -220,6 +225,34 @@ describe('mail through exim', function () {
     assert.match(await exim.log(), /defer .*certificate verification failed/);
     assert.deepEqual([stranger.authentications.length, stranger.messages.length], [0, 0]);
     assert.equal(await exim.queueSize(), 1);
+  });
+
+  it('sends nothing to a server whose certificate is for another name', async () => {
+    // The same server under an address that its certificate does not have.
+    const alias = createServer((from) => {
+      const to = connect(submission.port, submission.host);
+      from.on('error', () => to.destroy()).pipe(to);
+      to.on('error', () => from.destroy()).pipe(from);
+    });
+    alias.listen(0, '127.0.0.2');
+    await once(alias, 'listening');
+    const { port } = alias.address() as AddressInfo;
+    await installFiles({}, `jane@example.org: host=127.0.0.2::${port} user=jane@example.org oauth=${exim.socket}\n`);
+    await send('jane@example.org');
+    alias.close();
+    assert.match(await exim.log(), /H=127\.0\.0\.2 .*certificate/);
+    assert.deepEqual([submission.authentications.length, submission.messages.length], [0, 0]);
+    await installFiles({ defaultAddress: 'bob@example.org' });
+  });
+
+  it('tells the broker of a refusal also where tokens are all that the server takes', async () => {
+    tokensOnly.refuse('only@example.org', '535 5.7.8 no');
+    await send('only@example.org');
+    await broker?.waitFor(/only@example\.org.*refused the token|refused the token.*only@example\.org/s);
+    assert.match(await exim.log(), /cms_xoauth2 authenticator failed .* 535 5\.7\.8 no/);
+    tokensOnly.refuse('only@example.org', undefined);
+    await exim.runQueue();
+    assert.deepEqual(summary(tokensOnly), ['only@example.org as only@example.org']);
   });
 
   it('waits while the broker is down, says so, and sends when it is back', async () => {
