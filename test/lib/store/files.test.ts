@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ensurePrivateFolder,
+  readFileIfAny,
+  sweepTemporaries,
+  writeFileDurable,
+} from '../../../src/lib/store/files.ts';
+import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
+import { run, start } from '../../support/processes.ts';
+import { requires } from '../../support/requirements.ts';
+
+const SOURCE = fileURLToPath(new URL('../../../src/lib/store/files.ts', import.meta.url));
+
+describe('a durable write', () => {
+  let home: TemporaryHome;
+  let folder: string;
+  let file: string;
+
+  beforeEach(async () => {
+    home = await temporaryHome();
+    folder = home.path;
+    file = join(folder, 'file');
+    await writeFile(file, 'old');
+  });
+
+  afterEach(() => home.remove());
+
+  const names = async (): Promise<string[]> => (await readdir(folder)).filter((name) => name.startsWith('file'));
+
+  /** A process that writes `file`, with `prelude` before it in a shell. */
+  const writeIn = (prelude: string, expression: string) =>
+    run('bash', [
+      '-c',
+      `${prelude}; exec "$0" "$@"`,
+      process.execPath,
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      script(expression),
+    ]);
+  const script = (expression: string): string =>
+    `const { writeFileDurable } = await import(${JSON.stringify(SOURCE)}); ${expression}`;
+
+  it('replaces the whole file, with exactly the mode that was asked for', async () => {
+    for (const umask of [0, 0o077, 0o777]) {
+      const before = process.umask(umask);
+      try {
+        await writeFileDurable(file, Buffer.from([0, 255, 10]), 0o640);
+      } finally {
+        process.umask(before);
+      }
+      assert.equal((await stat(file)).mode & 0o777, 0o640);
+    }
+    assert.deepEqual(await readFile(file), Buffer.from([0, 255, 10]));
+    assert.deepEqual(await names(), ['file']);
+  });
+
+  it('leaves the old file and no litter where the system takes no more bytes', async () => {
+    const expression = `await writeFileDurable(${JSON.stringify(file)}, 'x'.repeat(5000)).catch((e) => console.log(e.code, e.message))`;
+    const { stdout } = await writeIn(`trap '' XFSZ; ulimit -f 1`, expression);
+    assert.match(stdout, /^io_error cannot write .*file: EFBIG/);
+    assert.equal(await readFile(file, 'utf8'), 'old');
+    assert.deepEqual(await names(), ['file']);
+  });
+
+  it('leaves the old file and no litter on a full disk', async function () {
+    requires(this, 'unshare-mounts');
+    const program = script(`
+      await writeFileDurable('/mnt/file', 'old');
+      await writeFileDurable('/mnt/file', 'x'.repeat(200000)).catch((e) => console.log(e.code, e.message));
+      const fs = await import('node:fs');
+      console.log(fs.readFileSync('/mnt/file', 'utf8'), fs.readdirSync('/mnt').join());`);
+    const argv = ['--mount', 'bash', '-c', 'mount -t tmpfs -o size=64k none /mnt && exec "$0" "$@"'];
+    const { stdout, stderr } = await run('unshare', [
+      ...argv,
+      process.execPath,
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      program,
+    ]);
+    assert.match(stdout, /^io_error cannot write \/mnt\/file: ENOSPC\nold file\n$/, stderr);
+  });
+
+  it('is seen whole or not at all by readers, and by those who find it after a kill', async () => {
+    const bodies = ['a', 'b'].map((letter) => letter.repeat(30_000));
+    const expression = `for (let i = 0; ; i++) await writeFileDurable(${JSON.stringify(file)}, 'ab'[i % 2].repeat(30000)).then(() => i || console.log('go'))`;
+    const writer = start(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script(expression)]);
+    await writer.waitFor(/go/);
+    for (let round = 0; round < 100; round++) {
+      const text = await readFile(file, 'utf8');
+      assert.ok(bodies.includes(text), `${text.length} bytes`);
+      await sleep(1);
+    }
+    writer.kill('SIGKILL');
+    await writer.exited;
+    assert.ok(bodies.includes(await readFile(file, 'utf8')));
+    await sweepTemporaries(folder, file);
+    assert.deepEqual(await names(), ['file']);
+  });
+
+  it('does not write through a link or into somebody else’s file', async () => {
+    const link = join(folder, 'link');
+    await symlink(file, link);
+    await assert.rejects(writeFileDurable(link, 'new'), { code: 'io_error' });
+    assert.ok((await lstat(link)).isSymbolicLink());
+    await assert.rejects(writeFileDurable(folder, 'new'), { code: 'io_error' });
+    await assert.rejects(writeFileDurable(join(folder, 'no', 'file'), 'new'), { code: 'io_error' });
+    assert.equal(await readFile(file, 'utf8'), 'old');
+    if (process.getuid?.() !== 0) return;
+    const { chown } = await import('node:fs/promises');
+    await chown(file, 65_534, 65_534);
+    await assert.rejects(writeFileDurable(file, 'new'), /belongs to uid 65534/);
+  });
+});
+
+describe('reading and folders', () => {
+  let home: TemporaryHome;
+
+  beforeEach(async () => {
+    home = await temporaryHome();
+  });
+
+  afterEach(() => home.remove());
+
+  it('reads undefined where there is nothing, and follows no link', async () => {
+    assert.equal(await readFileIfAny(join(home.path, 'nothing')), undefined);
+    const link = join(home.path, 'link');
+    await symlink('/etc/passwd', link);
+    await assert.rejects(readFileIfAny(link), { code: 'io_error' });
+    await assert.rejects(readFileIfAny(home.path), { code: 'io_error' });
+  });
+
+  it('makes a folder for its owner alone and refuses one that is not', async () => {
+    const folder = join(home.path, 'a', 'b');
+    await ensurePrivateFolder(folder);
+    assert.equal((await stat(folder)).mode & 0o777, 0o700);
+    for (const mode of [0o720, 0o702, 0o777]) {
+      await chmod(folder, mode);
+      await assert.rejects(ensurePrivateFolder(folder), { code: 'config_invalid' });
+    }
+    await symlink(home.home, join(home.path, 'link'));
+    await assert.rejects(ensurePrivateFolder(join(home.path, 'link')), { code: 'config_invalid' });
+    await writeFile(join(home.path, 'file'), '');
+    await assert.rejects(ensurePrivateFolder(join(home.path, 'file')), { code: 'io_error' });
+  });
+
+  it('sweeps only temporary files, and only those of dead writers', async () => {
+    const folder = join(home.path, 'sweep');
+    await mkdir(folder);
+    const kept = ['file', 'file.tmp', `file.tmp-${process.pid}-0123456789ab`, 'file.tmp-999999999-short'];
+    for (const name of [...kept, 'file.tmp-999999999-0123456789ab']) await writeFile(join(folder, name), '');
+    assert.equal(await sweepTemporaries(folder), 1);
+    assert.deepEqual((await readdir(folder)).sort(), kept.sort());
+    assert.equal(await sweepTemporaries(join(folder, 'nowhere')), 0);
+  });
+});

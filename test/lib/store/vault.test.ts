@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { copyFile, readdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { CmsError } from '../../../src/lib/errors.ts';
+import { type Paths, resolvePaths } from '../../../src/lib/paths.ts';
+import type { GrantRecord } from '../../../src/lib/store/grant.ts';
+import { Vault } from '../../../src/lib/store/vault.ts';
+import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
+
+const KEY = { key: Buffer.alloc(32, 1), id: 'k' };
+const record = (address: string, token = 'token'): GrantRecord => ({
+  address,
+  grant_id: 'g',
+  state: 'active',
+  signed_in_at: 1,
+  secrets: { refresh_token: token },
+});
+
+describe('the vault', () => {
+  let home: TemporaryHome;
+  let paths: Paths;
+  let vault: Vault;
+
+  beforeEach(async () => {
+    home = await temporaryHome();
+    paths = resolvePaths(home.env);
+    vault = new Vault(paths, () => Promise.resolve(KEY));
+  });
+
+  afterEach(() => home.remove());
+
+  const files = async (): Promise<string[]> =>
+    (await readdir(paths.vaultDir)).map((name) => join(paths.vaultDir, name));
+
+  it('keeps one file for each account, for its owner only, its name a hash', async () => {
+    await vault.probe();
+    await vault.write(record('jane@example.org'));
+    await vault.write(record('bob@example.org'));
+    assert.deepEqual(await vault.read('jane@example.org'), record('jane@example.org'));
+    assert.equal(await vault.read('nobody@example.org'), undefined);
+    const names = await files();
+    assert.equal(names.length, 2);
+    for (const name of names) {
+      assert.match(name, /\/[0-9a-f]{64}\.sealed$/);
+      assert.equal((await stat(name)).mode & 0o777, 0o600);
+    }
+    assert.equal((await stat(paths.vaultDir)).mode & 0o777, 0o700);
+  });
+
+  it('stays in its folder, whatever an account is called', async () => {
+    await vault.probe();
+    const names = fc.sample(
+      fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('../../x', '/etc/passwd', '', 'a'.repeat(300))),
+      40,
+    );
+    for (const name of names) await vault.write(record(name));
+    for (const file of await readdir(home.path, { recursive: true, withFileTypes: true })) {
+      if (file.isFile()) assert.equal(file.parentPath, paths.vaultDir);
+    }
+  });
+
+  it('does not lend one account’s token to another whose file it was made to be', async () => {
+    await vault.probe();
+    await vault.write(record('jane@example.org', 'of jane'));
+    const [janes] = await files();
+    await vault.write(record('eve@example.org'));
+    const eves = (await files()).find((name) => name !== janes)!;
+    await copyFile(janes!, eves);
+    await assert.rejects(vault.read('eve@example.org'), { code: 'data_invalid' });
+    await assert.rejects(vault.readHeader('eve@example.org'), { code: 'data_invalid' });
+    await vault.write(record('eve@example.org'));
+    assert.equal((await vault.read('eve@example.org'))?.address, 'eve@example.org');
+  });
+
+  it('follows no link, neither to read nor to write', async () => {
+    await vault.probe();
+    await vault.write(record('jane@example.org'));
+    const [file] = await files();
+    const target = join(home.path, 'target');
+    await writeFile(target, 'precious');
+    await unlink(file!);
+    await symlink(target, file!);
+    await assert.rejects(vault.read('jane@example.org'), { code: 'io_error' });
+    await assert.rejects(vault.write(record('jane@example.org')), { code: 'io_error' });
+    assert.equal(await readFile(target, 'utf8'), 'precious');
+  });
+
+  it('asks for the key until it has it, and then never again', async () => {
+    let asked = 0;
+    const patient = new Vault(paths, () => {
+      if (++asked === 1) return Promise.reject(new CmsError('store_locked', 'locked'));
+      return Promise.resolve(KEY);
+    });
+    await assert.rejects(patient.probe(), { code: 'store_locked' });
+    await Promise.all([patient.probe(), patient.probe()]);
+    await patient.write(record('a@b.c'));
+    assert.equal(asked, 2);
+  });
+
+  it('shows the state of an account while the key cannot be had', async () => {
+    await vault.probe();
+    await vault.write(record('a@b.c'));
+    const locked = new Vault(paths, () => Promise.reject(new CmsError('store_locked', 'locked')));
+    assert.equal((await locked.readHeader('a@b.c'))?.state, 'active');
+    await assert.rejects(locked.read('a@b.c'), { code: 'store_locked' });
+  });
+
+  it('sweeps what killed writers left, and nothing of the living', async () => {
+    await vault.probe();
+    const litter = join(paths.vaultDir, `x.sealed.tmp-999999999-${'0'.repeat(12)}`);
+    const living = join(paths.vaultDir, `x.sealed.tmp-${process.pid}-${'0'.repeat(12)}`);
+    for (const file of [litter, living]) await writeFile(file, 'half');
+    await vault.sweep();
+    assert.deepEqual(await files(), [living]);
+  });
+});
