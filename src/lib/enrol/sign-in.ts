@@ -129,6 +129,7 @@ function identityMismatch({ address, login }: OAuthAccount, identity: string): C
 
 function pageOf(error: unknown): PageContent {
   const { message, suggestions } = toCmsError(error);
-  const command = suggestions.find((line) => line.startsWith('cms '));
+  // What stands behind the # is for the terminal, where all suggestions are shown.
+  const command = suggestions.find((line) => line.startsWith('cms '))?.replace(/\s+# .*$/, '');
   return failurePage(message, command);
 }

@@ -34,6 +34,7 @@ h1 { margin: 0 0 .8rem; font-size: 1.35rem; line-height: 1.3; }
 p { margin: 0 0 .7rem; } p:last-child { margin-bottom: 0; }
 code { display: block; padding: .6rem .8rem; background: var(--paper); border-radius: .4rem;
   font: .95rem/1.5 ui-monospace, monospace; }
+@media (max-width: 30rem) { body { padding: .75rem; } main { padding: 1.2rem; } h1 { font-size: 1.15rem; } }
 footer { margin-top: 1.4rem; color: var(--soft); font-size: .85rem; }
 `;
 
