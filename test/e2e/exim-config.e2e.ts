@@ -6,9 +6,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { oauthAccount, passwordAccount } from '../lib/exim/fixtures.ts';
-import { runCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
-import { PrivateExim, requireExim } from '../support/exim.ts';
+import { CMS_PROGRAM, runCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
+import { PERSON, PrivateExim, requireExim } from '../support/exim.ts';
 import { start } from '../support/processes.ts';
+import { runInTerminal } from '../support/pty.ts';
 import { requires } from '../support/requirements.ts';
 
 describe('cms exim-config', function () {
@@ -128,7 +129,7 @@ describe('cms exim-config', function () {
     });
   }
 
-  describe('the daemon', () => {
+  describe('on a host with exim', () => {
     let exim: PrivateExim;
     const cleanups: (() => Promise<void>)[] = [];
 
@@ -175,6 +176,20 @@ describe('cms exim-config', function () {
       const rows = tables.flatMap((table) => table.split('\n').map((row) => row.trim().split(/\s+/)));
       return rows.filter((row) => row[3] === '0A' && open.includes(row[9])).map((row) => row[1] ?? '');
     }
+
+    it('asks at a terminal before it runs the install script, and takes Enter for a no', async () => {
+      const variables = Object.entries({ ...home.env, TERM: 'xterm' }).map(([name, value]) => `${name}=${value ?? ''}`);
+      const cmsArgv = [process.execPath, CMS_PROGRAM, 'exim-config', '--install'];
+      const self = process.getuid?.() === 0 ? 'root' : PERSON;
+      const [file = '', ...args] = exim.commandLine(['env', '-i', ...variables, ...cmsArgv], self);
+      await using terminal = runInTerminal(file, args, { env: process.env, cols: 200 });
+      await terminal.waitFor(/Run this script as root\? \(y\/N\)/);
+      terminal.press('enter');
+      assert.equal((await terminal.wait()).status, 0);
+      assert.match(terminal.screen, /^#!\/bin\/sh$/m);
+      assert.doesNotMatch(terminal.screen, /^cms: exim is installed/m);
+      assert.equal((await exim.asRoot(['ls', '-A', '/etc/exim4'])).stdout, '');
+    });
 
     it('opens no port unless told to', async () => {
       await withDaemon([], async (pid) => assert.deepEqual(await listening(pid), []));
