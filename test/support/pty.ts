@@ -36,7 +36,9 @@ export interface TerminalExit {
 
 export function runInTerminal(file: string, args: readonly string[], options: TerminalOptions): Terminal {
   const { env, cwd = process.cwd(), cols = 80, rows = 24 } = options;
-  return new Terminal(spawn(file, [...args], { name: 'xterm-256color', env: { ...env }, cwd, cols, rows }));
+  // node-pty would hand undefined on as a word.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined));
+  return new Terminal(spawn(file, [...args], { name: 'xterm-256color', env: given, cwd, cols, rows }));
 }
 
 const POLL_MS = 20;

@@ -1,0 +1,177 @@
+/** `cms account add` with its questions, in a pseudo-terminal. */
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CMS_PROGRAM } from '../support/environment.ts';
+import { type Key, runInTerminal, type Terminal } from '../support/pty.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const JANE = 'jane@example.org';
+const EVE = 'eve@example.org';
+
+/** A question, and what is typed before Enter. */
+type Step = readonly [question: RegExp, answer: string];
+
+describe('the wizard of account add', function () {
+  this.timeout(60_000);
+  let world: World;
+  let terminal: Terminal | undefined;
+
+  beforeEach(async () => {
+    world = await startWorld();
+    // Nobody has chosen a place for the key, and no keyring answers here.
+    Object.assign(world.env, { CMS_STORE: undefined, CMS_TEST_LOGIN: JANE, TERM: 'xterm-256color' });
+  });
+
+  afterEach(async () => {
+    await terminal?.stop();
+    await world[Symbol.asyncDispose]();
+  });
+
+  function startAdd(argv: readonly string[] = [], cols = 80): Terminal {
+    terminal = runInTerminal(process.execPath, [CMS_PROGRAM, 'account', 'add', ...argv], { env: world.env, cols });
+    return terminal;
+  }
+
+  // The ports of the servers are the only thing that the wizard does not ask for.
+  const ports = (): string[] => [
+    ...['--smtp-port', String(world.submission.port), '--smtp-host', 'localhost'],
+    ...['--imap-port', String(world.imap.port), '--imap-host', 'localhost', '--imap-tls', 'implicit'],
+    ...['--scope', 'openid email offline_access mail.smtp mail.imap'],
+  ];
+
+  const steps = (): Step[] => [
+    [/Mail address:/, JANE],
+    [/Which provider has jane@example\.org\?[^]*navigate/, 'another'],
+    [/issuer[^:]*:/, world.provider.issuer],
+    [/Client id:/, world.provider.clientId],
+    [/Client secret[^:]*:/, ''],
+    [/key of the vault[^]*navigate/, ''],
+  ];
+
+  async function answer(to: Terminal, [question, text]: Step): Promise<void> {
+    await to.waitFor(question, 20_000);
+    to.type(text);
+    // The list jumps to what is typed; Enter belongs to the place where it has arrived.
+    if (text === 'another') await to.waitFor(/❯ another/);
+    to.press('enter');
+  }
+
+  async function interrupt(at: Terminal, key: Key = 'ctrl-c'): Promise<void> {
+    at.press(key);
+    const { status } = await at.wait();
+    assert.equal(status, 64, at.screen);
+    assert.match(at.screen, /cms: error: cancelled; nothing was changed\n$/);
+    assert.doesNotMatch(at.screen, /^\s+at /m);
+    // The cursor is shown again.
+    assert.ok(at.output.lastIndexOf('\x1b[?25h') >= at.output.lastIndexOf('\x1b[?25l'));
+  }
+
+  const accounts = async (): Promise<Record<string, { login: string; aliases: string[] }>> => {
+    const text = await readFile(join(world.home.configDir, 'accounts.json'), 'utf8').catch(() => '{"accounts":{}}');
+    return (JSON.parse(text) as { accounts: Record<string, { login: string; aliases: string[] }> }).accounts;
+  };
+
+  for (const cols of [80, 40]) {
+    it(`asks for what it needs and signs in, on ${cols} columns`, async () => {
+      const adding = startAdd(ports(), cols);
+      for (const step of steps()) await answer(adding, step);
+      const { status } = await adding.wait(20_000);
+      assert.equal(status, 0, adding.screen);
+      assert.match(adding.screen, /signed in as jane@example\.org/);
+      assert.match(adding.screen, /SMTP localhost:\d+: login as jane@example\.org accepted/);
+      assert.deepEqual(Object.keys(await accounts()), [JANE]);
+      assert.equal((await world.cms('token', JANE)).status, 0);
+    });
+  }
+
+  it('asks again for what cannot be used, and names why', async () => {
+    const adding = startAdd();
+    await answer(adding, [/Mail address:/, 'jane']);
+    await adding.waitFor(/not a usable mail address/);
+    adding.type('@example.org');
+    adding.press('enter');
+    await answer(adding, [/Which provider[^]*navigate/, 'another']);
+    await answer(adding, [/issuer[^:]*:/, 'http://login.example.org']);
+    await adding.waitFor(/plain http/);
+    await interrupt(adding);
+  });
+
+  it('ends with a sentence at Ctrl-C, at every question, and leaves nothing behind', async () => {
+    const all = steps();
+    for (let last = 0; last < all.length; last++) {
+      const adding = startAdd(ports());
+      for (const step of all.slice(0, last)) await answer(adding, step);
+      await adding.waitFor(all[last]![0], 20_000);
+      await interrupt(adding);
+      for (const folder of [world.home.configDir, join(world.home.stateDir, 'vault')]) {
+        assert.deepEqual(await readdir(folder).catch(() => []), [], `at question ${last + 1}`);
+      }
+    }
+  });
+
+  it('ends with a sentence at Ctrl-C while it waits for the browser', async () => {
+    world.env.BROWSER = 'true';
+    const adding = startAdd([JANE, ...world.serverFlags, '--store', 'file']);
+    await adding.waitFor(/waiting for the browser/);
+    await interrupt(adding);
+    assert.deepEqual(await accounts(), {});
+  });
+
+  it('shows no app password while it is typed', async () => {
+    const adding = startAdd(['jane@icloud.com', '--no-test', '--store', 'file']);
+    await answer(adding, [/App password:/, 'CANARY-password']);
+    assert.equal((await adding.wait()).status, 0, adding.screen);
+    assert.doesNotMatch(adding.output, /CANARY/);
+    assert.equal((await world.cms('token', 'jane@icloud.com', '-o', 'password')).stdout, 'CANARY-password\n');
+  });
+
+  describe('when somebody else signs in', () => {
+    const add = async (): Promise<Terminal> => {
+      world.env.CMS_TEST_LOGIN = EVE;
+      const adding = startAdd([JANE, ...world.serverFlags, '--store', 'file', '--no-test', '--yes']);
+      await adding.waitFor(/eve@example\.org signed in, not jane@example\.org/, 20_000);
+      await adding.waitFor(/Is eve@example\.org the login that may use the mailbox jane@example\.org\?/);
+      return adding;
+    };
+
+    it('asks although --yes was said, and stores nothing after a no', async () => {
+      const adding = await add();
+      adding.press('enter');
+      const { status } = await adding.wait();
+      assert.equal(status, 77, adding.screen);
+      assert.match(adding.screen, /eve@example\.org signed in, not jane@example\.org; nothing was stored/);
+      assert.match(adding.screen, /--login eve@example\.org/);
+      assert.deepEqual(await accounts(), {});
+    });
+
+    it('keeps the login after a yes', async () => {
+      const adding = await add();
+      adding.type('y');
+      adding.press('enter');
+      assert.equal((await adding.wait()).status, 0, adding.screen);
+      assert.equal((await accounts())[JANE]?.login, EVE);
+      assert.equal((await world.cms('token', JANE)).status, 0);
+    });
+
+    it('stores nothing at Ctrl-C', async () => {
+      await interrupt(await add());
+      assert.deepEqual(await accounts(), {});
+    });
+  });
+
+  it('asks before it removes, and no is the default', async () => {
+    world.env.CMS_STORE = 'file';
+    await world.add(JANE, '--no-test');
+    const remove = (): Terminal =>
+      (terminal = runInTerminal(process.execPath, [CMS_PROGRAM, 'account', 'remove', JANE], { env: world.env }));
+    const kept = remove();
+    await answer(kept, [/Remove jane@example\.org and revoke its grant\?/, '']);
+    assert.equal((await kept.wait()).status, 64);
+    assert.deepEqual(Object.keys(await accounts()), [JANE]);
+    const removed = remove();
+    await answer(removed, [/Remove jane@example\.org and revoke its grant\?/, 'y']);
+    assert.equal((await removed.wait()).status, 0);
+    assert.deepEqual(await accounts(), {});
+  });
+});
