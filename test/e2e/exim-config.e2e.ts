@@ -178,7 +178,7 @@ describe('cms exim-config', function () {
     }
 
     it('asks at a terminal before it runs the install script, and takes Enter for a no', async () => {
-      const variables = Object.entries({ ...home.env, TERM: 'xterm' }).map(([name, value]) => `${name}=${value ?? ''}`);
+      const variables = Object.entries({ ...home.env, TERM: 'xterm' }).map((pair) => pair.join('='));
       const cmsArgv = [process.execPath, CMS_PROGRAM, 'exim-config', '--install'];
       const self = process.getuid?.() === 0 ? 'root' : PERSON;
       const [file = '', ...args] = exim.commandLine(['env', '-i', ...variables, ...cmsArgv], self);
