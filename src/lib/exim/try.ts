@@ -4,7 +4,6 @@
  */
 import type { MailServer } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
-import { parseXoauth2 } from '../sasl/sasl.ts';
 import type { Run } from './exim4.ts';
 import { entryFor, fieldsOf, parseEntries } from './smart-hosts-file.ts';
 
@@ -128,10 +127,13 @@ async function ask({ oauth, account }: Line, options: string, { asMta, binary }:
   return answer;
 }
 
+// What exim itself demands of the answer.
+const XOAUTH2 = /^user=([^\x01]+)\x01auth=Bearer ([-A-Za-z0-9._~+/]+=*)\x01\x01$/;
+
 function tokenOf({ user, account }: Line, answer: string): Credentials {
-  const parsed = parseXoauth2(answer);
-  if (parsed === undefined) throw new FailedStep('credentials', NO_ANSWER);
-  return { user: user === '' || user === account ? parsed.user : user, accessToken: parsed.token };
+  const [, named = '', accessToken] = XOAUTH2.exec(answer) ?? [];
+  if (accessToken === undefined) throw new FailedStep('credentials', NO_ANSWER);
+  return { user: user === '' || user === account ? named : user, accessToken };
 }
 
 function passwordOf({ user }: Line, answer: string): Credentials {
