@@ -34,6 +34,7 @@ const ROOMS: Record<string, RegExp> = {
   pino: /^lib\/pretty-log/,
   'smol-toml': /^lib\/(settings|exim\/)/,
   open: /^lib\/browser/,
+  'wrap-ansi': /^commands\/base/,
 };
 
 interface Import {

@@ -1,5 +1,6 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
+import wrapAnsi from 'wrap-ansi';
 import { reportFailure } from '../lib/report.ts';
 import { fromOclif } from '../oclif-errors.ts';
 
@@ -16,9 +17,15 @@ export abstract class BaseCommand extends Command {
     return process.stdin.isTTY && process.stderr.isTTY && !this.wantsJson;
   }
 
-  /** Progress and remarks: for people, on stderr. */
+  /** Progress and remarks: for people, on stderr, wrapped between words. An address or token stays in one piece. */
   protected say(line: string): void {
-    process.stderr.write(`${line}\n`);
+    const { isTTY, columns } = process.stderr;
+    const indent = /^ */.exec(line)?.[0] ?? '';
+    const text =
+      isTTY && line.length > columns
+        ? wrapAnsi(line, columns - 1, { trim: false }).replaceAll('\n', `\n${indent}`)
+        : line;
+    process.stderr.write(`${text}\n`);
   }
 
   protected printJson(data: unknown): void {

@@ -1,6 +1,6 @@
 /** The person at the terminal, as `account add` sees one: what is shown, and the few questions. All of it on stderr. */
 import { createInterface } from 'node:readline/promises';
-import type { Account, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
+import type { Account, MailServer, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
 import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
@@ -13,6 +13,7 @@ import type { Environment } from '../lib/paths.ts';
 import { clientFor } from '../lib/providers/client.ts';
 import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
 import { PRESETS } from '../lib/providers/table.ts';
+import { parseTenant } from '../lib/providers/tenant.ts';
 import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
 
 /** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
@@ -149,11 +150,18 @@ function questions(say: (line: string) => void): Questions {
 async function askProvider(address: string): Promise<{ provider: Provider; issuer?: string }> {
   const provider = await askChoice(
     `Which provider has ${address}?`,
-    PRESETS.map((preset) => ({ name: preset.name, value: preset })),
+    likelyFirst(PRESETS).map((preset) => ({ name: preset.name, value: preset })),
   );
   if (provider.id !== 'custom') return { provider };
   const issuer = await askText('OpenID Connect issuer (https://…):', (text) => parseEndpoint(text, 'issuer'));
   return { provider, issuer };
+}
+
+/** The three that most people have, then whatever else there is, then the long list. */
+function likelyFirst(presets: readonly Provider[]): Provider[] {
+  const custom = presets.filter(({ id }) => id === 'custom');
+  const others = presets.filter(({ id }) => id !== 'custom');
+  return [...others.slice(0, 3), ...custom, ...others.slice(3)];
 }
 
 async function askClient(
@@ -162,13 +170,22 @@ async function askClient(
   protocols: readonly Protocol[],
   before: Partial<ClientWishes>,
 ): Promise<ClientWishes> {
-  explainClient(say, provider, protocols, before);
+  const tenant = await askTenant(provider, before.tenant);
+  explainClient(say, provider, protocols, { ...before, ...(tenant !== undefined && { tenant }) });
   const clientId = await askText('Client id:', notEmpty);
-  if (before.clientSecret !== undefined || provider.client.secret === 'none') return { clientId };
+  const scope = await askScope(provider, protocols, before);
+  const said = { clientId, ...(tenant !== undefined && { tenant }), ...(scope !== undefined && { scope }) };
+  if (before.clientSecret !== undefined || provider.client.secret === 'none') return said;
   const clientSecret = await askSecret(
     provider.client.secret === 'required' ? 'Client secret:' : 'Client secret (empty if it has none):',
   );
-  return clientSecret === '' ? { clientId } : { clientId, clientSecret };
+  return { ...said, ...(clientSecret !== '' && { clientSecret }) };
+}
+
+/** Where the preset has no usual tenant, it has to be named. */
+async function askTenant(provider: OAuthProvider, given: string | undefined): Promise<string | undefined> {
+  if (given !== undefined || provider.tenant === undefined || provider.tenant.default !== undefined) return given;
+  return askText('Tenant (its id, or a domain of it):', parseTenant);
 }
 
 function explainClient(
@@ -178,19 +195,29 @@ function explainClient(
   before: Partial<ClientWishes>,
 ): void {
   const { client } = provider;
-  say(`${provider.name} wants a client of your own; the consent page will show its name.`);
+  const name = provider.id === 'custom' ? 'This server' : provider.name;
+  say(`${name} wants a client of your own; the consent page will show its name.`);
   if (client.register_url !== undefined) say(`  register it at:  ${client.register_url}`);
   say(`  kind of client:  ${client.type}`);
   say(`  redirect URI:    ${client.redirect_to_register}`);
-  const { scope } = clientFor(provider, {
-    client_id: 'x',
-    protocols,
-    hasSecret: true,
-    tenant: before.tenant ?? (provider.tenant?.default === undefined ? 'organizations' : undefined),
-    endpoints: { token_endpoint: 'https://localhost/', ...before.endpoints },
-  });
-  say(`  scopes:          ${before.scope ?? scope}`);
+  say(`  scopes:          ${scopesOf(provider, protocols, before)}`);
   if (client.note !== undefined) say(`  ${client.note}`);
+}
+
+/** What a mail server of one's own wants is known to its administrator alone. */
+async function askScope(
+  provider: OAuthProvider,
+  protocols: readonly Protocol[],
+  before: Partial<ClientWishes>,
+): Promise<string | undefined> {
+  if (provider.id !== 'custom' || before.scope !== undefined) return undefined;
+  return askText('Scopes to ask for:', notEmpty, scopesOf(provider, protocols, before));
+}
+
+function scopesOf(provider: OAuthProvider, protocols: readonly Protocol[], before: Partial<ClientWishes>): string {
+  if (before.scope !== undefined) return before.scope;
+  const endpoints = { token_endpoint: 'https://localhost/', ...before.endpoints };
+  return clientFor(provider, { client_id: '-', protocols, hasSecret: true, tenant: before.tenant, endpoints }).scope;
 }
 
 async function askPassword(say: (line: string) => void, provider: Provider): Promise<string | undefined> {
@@ -204,12 +231,18 @@ async function askPassword(say: (line: string) => void, provider: Provider): Pro
   return password;
 }
 
-async function askServer(protocol: Protocol, address: string): Promise<string | undefined> {
-  const host = await askText(
-    `${protocol.toUpperCase()} server of ${address} (empty if none):`,
-    (text) => text === '' || parseDomain(text),
-  );
-  return host === '' ? undefined : host;
+async function askServer(protocol: Protocol, address: string): Promise<Partial<MailServer> | undefined> {
+  const question = `${protocol.toUpperCase()} server of ${address} (HOST or HOST:PORT, empty if none):`;
+  const text = await askText(question, (answer) => answer === '' || parseServer(answer));
+  return text === '' ? undefined : parseServer(text);
+}
+
+function parseServer(text: string): Partial<MailServer> {
+  const [host = '', port, ...more] = text.split(':');
+  if (more.length > 0 || (port !== undefined && !/^\d{1,5}$/.test(port))) {
+    throw new CmsError('data_invalid', 'write it as smtp.example.org or smtp.example.org:587');
+  }
+  return { host: parseDomain(host), ...(port !== undefined && { port: Number(port) }) };
 }
 
 /** The end of `account add`, for people. */

@@ -3,7 +3,7 @@
  * stored and tried. Whoever can be asked stands behind `EnrolDialogue`; where nobody can, a missing answer is an error
  * that names its flag.
  */
-import type { Account, Protocol } from '../accounts/account.ts';
+import type { Account, MailServer, Protocol } from '../accounts/account.ts';
 import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
 import { discover } from '../oauth/discover.ts';
@@ -50,7 +50,7 @@ export interface Questions {
   ) => Promise<ClientWishes>;
   /** For a provider that has no OAuth for everybody: the app password, or undefined to go on with OAuth. */
   password: (provider: Provider) => Promise<string | undefined>;
-  server: (protocol: Protocol, address: string) => Promise<string | undefined>;
+  server: (protocol: Protocol, address: string) => Promise<Partial<MailServer> | undefined>;
   store: () => Promise<KeyStore>;
 }
 
@@ -175,8 +175,8 @@ async function withServers(
   const servers = { ...request.account.servers };
   for (const protocol of protocols) {
     const known = servers[protocol]?.host ?? before?.servers[protocol]?.host ?? provider.servers[protocol]?.[0]?.host;
-    const host = known === undefined ? await questions?.server(protocol, request.address) : undefined;
-    if (host !== undefined) servers[protocol] = { ...servers[protocol], host };
+    const said = known === undefined ? await questions?.server(protocol, request.address) : undefined;
+    if (said !== undefined) servers[protocol] = { ...said, ...servers[protocol] };
   }
   return { ...request.account, servers };
 }
