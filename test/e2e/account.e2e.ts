@@ -161,6 +161,45 @@ describe('cms account', function () {
       await assertNothingStored();
     });
 
+    it('waits for a device although its code is said to live for centuries', async () => {
+      const longLived = faults.rewrite((answer) => ({ ...answer, expires_in: 1e10, interval: 1 }));
+      world.provider.setFault(longLived, ENDPOINT.deviceAuthorization);
+      const adding = startAdd('--flow', 'device', '--no-test');
+      const [, uri, code] = await adding.waitFor(/^(http\S+\/device)\n([A-Z0-9-]{6,})$/m, { stream: 'stderr' });
+      await approveDevice(uri!, code!, { login: JANE });
+      assert.equal((await adding.exited).status, 0, adding.stderr);
+    });
+
+    it('shows no code that would steer the terminal', async () => {
+      const hostile = faults.rewrite((answer) => ({ ...answer, user_code: '\x1b[2Jhello' }));
+      world.provider.setFault(hostile, ENDPOINT.deviceAuthorization);
+      const added = await world.add(JANE, '--flow', 'device');
+      assertFailure(added, 76, /cannot be shown/);
+      assert.ok(!added.stderr.includes('\x1b'));
+    });
+
+    for (const [what, change] of [
+      ['of another server', { iss: 'https://evil.example' }],
+      ['of nobody', { iss: undefined }],
+    ] as const) {
+      it(`sends the code of an answer ${what} nowhere`, async () => {
+        const adding = startAdd('--no-browser', '--no-test');
+        const url = await urlOf(adding);
+        const callback = new URL(await signInForCallbackUrl(url, { login: JANE }));
+        if (change.iss === undefined) callback.searchParams.delete('iss');
+        else callback.searchParams.set('iss', change.iss);
+        assert.equal((await fetch(callback)).status, 400);
+        const exit = await adding.exited;
+        assertFailure(
+          { ...exit, stdout: adding.stdout, stderr: adding.stderr },
+          76,
+          /the provider's answer was refused/,
+        );
+        assert.equal(world.provider.count(), 0);
+        await assertNothingStored();
+      });
+    }
+
     for (const [what, paste] of [
       ['the address', (url: string) => url],
       ['the code alone', (url: string) => new URL(url).searchParams.get('code')!],
@@ -350,9 +389,8 @@ describe('cms account', function () {
         ['{"version":1,"accounts":{"a@b.c":{}}}', /a@b\.c is broken/],
       ] as const) {
         await world.home.writeConfig('accounts.json', content);
-        assertFailure(await world.add(JANE), 78, says);
-        assertFailure(await world.cms('account', 'list'), 78, says);
-        assertFailure(await world.cms('token', JANE), 78, says);
+        const asked = [world.add(JANE), world.cms('account', 'list'), world.cms('token', JANE)];
+        for (const finished of await Promise.all(asked)) assertFailure(finished, 78, says);
         assert.equal(await accountsText(), content);
       }
     });

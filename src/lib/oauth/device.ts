@@ -35,7 +35,7 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   try {
     configured = configure(client, { clientSecret, signal, takeIdToken: hasTemplateIssuer(client) });
     const code = await initiateDeviceAuthorization(configured.config, { scope: client.scope });
-    show(code);
+    show(presentable(code));
     const tokens = await Promise.race([
       pollDeviceAuthorizationGrant(configured.config, code, undefined, {
         signal: AbortSignal.any([signal, polling.signal]),
@@ -51,9 +51,19 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   }
 }
 
+/** What goes to a terminal must not steer it. @throws CmsError `protocol_error` */
+function presentable<T extends DeviceCode>(code: T): T {
+  if (/^https?:\/\/[\x21-\x7e]+$/.test(code.verification_uri) && /^[\x20-\x7e]{1,100}$/.test(code.user_code))
+    return code;
+  throw new CmsError('protocol_error', 'the provider sent a code or an address for it that cannot be shown');
+}
+
+/** Nobody waits longer for a person, and timers overflow after 24 days. */
+const MAX_WAIT_SECONDS = 3600;
+
 /** The provider need not tell that the code has expired; this clock does. */
 async function expiry(seconds: number, signal: AbortSignal): Promise<never> {
-  await sleep(seconds * 1000, undefined, { signal });
+  await sleep(Math.min(seconds, MAX_WAIT_SECONDS) * 1000, undefined, { signal });
   throw new CmsError('access_denied', 'the code expired before it was entered', {
     suggestions: ['run the command again and enter the new code'],
   });

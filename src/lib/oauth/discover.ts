@@ -1,6 +1,7 @@
 /** The metadata of an authorization server, from its issuer alone. @see OpenID Connect Discovery, RFC 8414 */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
+import { describe } from './classify.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { request, unreachable } from './http.ts';
 
@@ -74,8 +75,10 @@ function readMetadata(metadata: Record<string, unknown>, issuerText: string): Di
   const { issuer } = metadata;
   // OpenID Connect Discovery section 4.3: it must be the one that was asked for; a final slash is the usual typing slip.
   if (typeof issuer !== 'string' || issuer.replace(/\/$/, '') !== issuerText.replace(/\/$/, '')) {
-    throw new CmsError('config_invalid', `the server at ${issuerText} says that its issuer is ${String(issuer)}`, {
-      suggestions: [`--issuer ${String(issuer)}`],
+    const said = describe(issuer, []) ?? 'nobody';
+    throw new CmsError('config_invalid', `the server at ${issuerText} says that its issuer is ${said}`, {
+      // Nothing to be pasted into a shell that the server could have chosen freely.
+      suggestions: /^https:\/\/[\w./:~-]+$/.test(said) ? [`--issuer ${said}`] : ['check the issuer'],
     });
   }
   const methods = metadata.code_challenge_methods_supported;
