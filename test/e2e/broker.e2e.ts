@@ -278,6 +278,14 @@ describe('cms serve', function () {
     await broker.waitFor(/refreshed account=jane/);
     assert.notEqual(await talk(socket, `SMTP,token ${JANE}`), before);
     assert.equal(world.provider.count('refresh_token'), 1);
+    assert.equal(await talk(socket, `SMTP,ready ${JANE}`), '');
+    await sleep(2100);
+    await talk(socket, `SMTP,refused ${JANE}`);
+    assert.equal(world.provider.count('refresh_token'), 1, 'a refused fresh token is no reason for another one');
+    assert.match(await talk(socket, `SMTP,ready ${JANE}`), /refuses even a fresh token/, 'the MTA is kept from trying');
+    assert.match((await world.cms('status')).stdout, /REFUSED/);
+    assert.equal((await world.add(JANE)).status, 0);
+    assert.equal(await talk(socket, `SMTP,ready ${JANE}`), '', 'until somebody signed in anew');
   });
 
   it('serves the token it has while the provider is down, and gives up in time when it has none', async () => {

@@ -83,6 +83,7 @@ export default class AccountAdd extends BaseCommand {
     '<%= config.bin %> account add jane@example.org --issuer https://login.example.org --client-id mail --smtp-host smtp.example.org',
     '<%= config.bin %> account add jane@example.org --password-file app-password --smtp-host smtp.example.org',
   ];
+  static override readonly usage = 'account add [ADDRESS] [FLAGS]';
   static override readonly args = { address: Args.string({ description: 'the mail address: the key of the account' }) };
   static override readonly flags = FLAGS;
 

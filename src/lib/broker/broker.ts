@@ -12,6 +12,10 @@ import { type AdminLine, parseRequest, renderFailure, renderPassword, renderToke
 
 /** One forced refresh per account in this time, however often servers refuse its token. */
 const REFUSAL_INTERVAL_MS = 60_000;
+/** How long an MTA is kept from trying the account again after a fresh token was refused, too. */
+const REFUSED_MS = 5 * 60_000;
+/** Longer than a login takes that took its token from us before the new one was there. */
+const UNDER_WAY_MS = 2000;
 
 export interface Peer {
   policy: SocketPolicy;
@@ -46,9 +50,11 @@ export class Broker {
     return this.#asked.get(address) ?? 0;
   }
 
-  /** Whether the mail server refused a token that had just been refreshed. */
+  /** Whether the mail server refused a token that had just been refreshed, within the last minutes. */
   isRefused(address: string): boolean {
-    return this.#refusals.get(address)?.again ?? false;
+    const refusal = this.#refusals.get(address);
+    if (refusal?.again !== true || this.#options.now() - refusal.at > REFUSED_MS) return false;
+    return (this.#options.tokens.known(address)?.signed_in_at ?? 0) < refusal.at;
   }
 
   /** Seconds that the answer to this line may take, if it says so. */
@@ -107,6 +113,7 @@ export class Broker {
       requirePermission(peer.policy, line, account);
       this.#asked.set(account.address, this.#options.now());
       if (line.form === 'refused') return this.#noteRefusal(account);
+      if (line.form === 'ready' && this.isRefused(account.address)) throw serverRefuses(account.address);
       if (line.form === 'password' || account.kind === 'password') {
         return this.#answerPassword(line, peer, account).catch((error: unknown) => this.#fail(line, peer, error));
       }
@@ -145,24 +152,33 @@ export class Broker {
     return renderFailure(line.form, failure);
   }
 
-  /** A server refused the token: one new one is fetched; if that is refused as well, a person has to look. */
+  /**
+   * A server refused the token: one new one is fetched. If a login with that is refused as well, a person has to look.
+   * Logins that were under way with the old token are no news.
+   */
   #noteRefusal(account: Account): string {
     const { log, now, tokens } = this.#options;
-    const before = this.#refusals.get(account.address);
+    const { address } = account;
+    const { issued_at: issued = 0 } = tokens.known(address) ?? {};
+    const before = this.#refusals.get(address);
     const recent = before !== undefined && now() - before.at < REFUSAL_INTERVAL_MS;
-    if (recent) {
-      if (!before.again) log.error('the mail server refuses a fresh token too', { account: account.address });
-      this.#refusals.set(account.address, { at: before.at, again: true });
-      return '';
-    }
-    this.#refusals.set(account.address, { at: now(), again: before?.again ?? false });
-    log.warn('the mail server refused the token', { account: account.address });
-    if (account.kind === 'oauth') {
-      tokens.accessToken(account, { forceRefresh: true }).catch((error: unknown) => {
-        log.warn('no new token after the refusal', { account: account.address, reason: toCmsError(error).message });
-      });
+    if (recent && issued >= before.at && now() - issued > UNDER_WAY_MS) {
+      log.error('the mail server refuses a fresh token too', { account: address });
+      this.#refusals.set(address, { at: now(), again: true });
+    } else if (!recent) {
+      log.warn('the mail server refused the token', { account: address });
+      this.#refusals.set(address, { at: now(), again: false });
+      this.#refreshAfterRefusal(account);
     }
     return '';
+  }
+
+  #refreshAfterRefusal(account: Account): void {
+    const { log, tokens } = this.#options;
+    if (account.kind === 'password') return;
+    tokens.accessToken(account, { forceRefresh: true }).catch((error: unknown) => {
+      log.warn('no new token after the refusal', { account: account.address, reason: toCmsError(error).message });
+    });
   }
 
   async #administer(line: AdminLine, peer: Peer): Promise<string> {
@@ -184,6 +200,12 @@ export class Broker {
       return JSON.stringify(toCmsError(error));
     }
   }
+}
+
+function serverRefuses(address: string): CmsError {
+  return new CmsError('access_denied', `the mail server refuses even a fresh token of ${address}`, {
+    suggestions: [`cms account add ${address}   # signs in anew and tries the login, with the server's own words`],
+  });
 }
 
 function requestOf({ minValiditySeconds }: TokenLine): TokenRequest {

@@ -88,7 +88,7 @@ export async function enrol(context: Context, request: EnrolRequest, dialogue: E
   const account = {
     ...plan,
     kind: 'oauth' as const,
-    client: planClient(provider, protocols, client, before, hadSecret),
+    client: planClient(provider, { address: request.address, protocols, wishes: client, before, hadSecret }),
   };
   const flow = chooseFlow(provider, {
     env: context.env,

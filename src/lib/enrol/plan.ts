@@ -123,22 +123,29 @@ function tlsFor(protocol: Protocol, port: number | undefined): MailServer['tls']
   return port === DEFAULT_PORT[protocol].starttls ? 'starttls' : undefined;
 }
 
+export interface ClientPlan {
+  address: string;
+  protocols: readonly Protocol[];
+  wishes: ClientWishes;
+  before: Account | undefined;
+  /** Whether a client secret is in the vault. */
+  hadSecret: boolean;
+}
+
 /**
  * The client of an account that signs in: what is given replaces what was there; another provider starts afresh.
  * @throws CmsError `client_invalid`, `config_invalid`, `protocol_not_granted`
  */
 export function planClient(
   provider: OAuthProvider,
-  protocols: readonly Protocol[],
-  wishes: ClientWishes,
-  before: Account | undefined,
-  hadSecret: boolean,
+  { address, protocols, wishes, before, hadSecret }: ClientPlan,
 ): OAuthClient {
   const old = before?.kind === 'oauth' && before.provider === provider.id ? before.client : undefined;
   const sameClient = (wishes.clientId ?? old?.client_id) === old?.client_id && staysAt(old, wishes.endpoints);
   const sameProtocols = before !== undefined && String(before.protocols) === String(protocols);
   const client = clientFor(provider, {
     client_id: wishes.clientId ?? old?.client_id ?? '',
+    address,
     protocols,
     hasSecret: wishes.clientSecret !== undefined || (sameClient && hadSecret),
     tenant: wishes.tenant,

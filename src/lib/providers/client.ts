@@ -6,6 +6,8 @@ import { resolveTenant } from './tenant.ts';
 
 export interface ClientChoice {
   client_id: string;
+  /** Whose account it is, for messages. */
+  address?: string | undefined;
   protocols: readonly Protocol[];
   /** Whether a client secret stands in the vault. */
   hasSecret: boolean;
@@ -52,14 +54,24 @@ export function serversFor(provider: Provider, protocols: readonly Protocol[]): 
 function requireCredentials(provider: OAuthProvider, choice: ClientChoice): void {
   if (choice.client_id.trim() === '') {
     throw new CmsError('client_invalid', `no client id for ${provider.name}`, {
-      suggestions: ['cms account add ADDRESS --client-id ID', ...registration(provider)],
+      suggestions: [
+        ...(provider.id === 'google'
+          ? [`${command(choice)} --client-file FILE   # the JSON file that Google offers`]
+          : []),
+        `${command(choice)} --client-id ID`,
+        ...registration(provider),
+      ],
     });
   }
   if (provider.client.secret === 'required' && !choice.hasSecret) {
     throw new CmsError('client_invalid', `${provider.name} wants a client secret`, {
-      suggestions: ['cms account add ADDRESS --client-secret-file FILE', ...registration(provider)],
+      suggestions: [`${command(choice)} --client-secret-file FILE`, ...registration(provider)],
     });
   }
+}
+
+function command({ address = 'ADDRESS' }: ClientChoice): string {
+  return `cms account add ${address}`;
 }
 
 function registration(provider: OAuthProvider): string[] {

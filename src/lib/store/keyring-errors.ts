@@ -72,5 +72,11 @@ export function keyringFailure(error: unknown): unknown {
 }
 
 function unreachable(message: string, cause: KeyringError): CmsError {
-  return new CmsError('store_unavailable', message, { suggestions: ['cms doctor'], cause });
+  return new CmsError('store_unavailable', message, {
+    suggestions: [
+      'run it in your desktop session, where DBUS_SESSION_BUS_ADDRESS is set',
+      'cms account add ADDRESS --store file   # the first account of a host without a keyring',
+    ],
+    cause,
+  });
 }

@@ -4,6 +4,7 @@ import {
   type AccountWishes,
   endpointsFromFlags,
   planAccount,
+  type ClientPlan,
   planClient,
   protocolsFor,
   refuseTakenAliases,
@@ -23,7 +24,18 @@ const endpoints = {
   authorization_endpoint: 'https://as.example/auth',
   token_endpoint: 'https://as.example/token',
 };
-const client = planClient(custom, ['smtp', 'imap'], { clientId: 'id', scope: 'mail', endpoints }, undefined, false);
+const nobody = {
+  address: JANE,
+  protocols: ['smtp'],
+  wishes: {},
+  before: undefined,
+  hadSecret: false,
+} satisfies ClientPlan;
+const client = planClient(custom, {
+  ...nobody,
+  protocols: ['smtp', 'imap'],
+  wishes: { clientId: 'id', scope: 'mail', endpoints },
+});
 const before: OAuthAccount = {
   kind: 'oauth',
   address: JANE,
@@ -92,12 +104,12 @@ describe('the plan of an account', () => {
 describe('the plan of a client', () => {
   it('keeps client, endpoints, scopes and port of before', () => {
     const fixed = { ...before, client: { ...client, redirect: { ...client.redirect, port: 4711 } } };
-    assert.deepEqual(planClient(custom, ['smtp'], {}, fixed, false), fixed.client);
+    assert.deepEqual(planClient(custom, { ...nobody, before: fixed }), fixed.client);
   });
 
   it('keeps a secret for its own client at its own server only', () => {
-    const method = (wishes: Parameters<typeof planClient>[2]): string =>
-      planClient(custom, ['smtp'], wishes, before, true).token_endpoint_auth_method;
+    const method = (wishes: ClientPlan['wishes']): string =>
+      planClient(custom, { ...nobody, wishes, before, hadSecret: true }).token_endpoint_auth_method;
     assert.equal(method({}), 'client_secret_post');
     assert.equal(method({ clientId: 'id' }), 'client_secret_post');
     assert.equal(method({ endpoints: { token_endpoint: 'https://as.example/v2/token' } }), 'client_secret_post');
@@ -107,8 +119,10 @@ describe('the plan of a client', () => {
   });
 
   it('starts afresh at another provider, and needs a client then', () => {
-    assert.throws(() => planClient(provider('google'), ['smtp'], {}, before, true), { code: 'client_invalid' });
-    assert.throws(() => planClient(custom, ['smtp'], { clientId: 'id' }, undefined, false), { code: 'config_invalid' });
+    assert.throws(() => planClient(provider('google'), { ...nobody, before, hadSecret: true }), {
+      code: 'client_invalid',
+    });
+    assert.throws(() => planClient(custom, { ...nobody, wishes: { clientId: 'id' } }), { code: 'config_invalid' });
   });
 
   it('checks every endpoint that is given by hand', () => {
