@@ -37,7 +37,7 @@ export interface BrokerOptions {
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #asked = new Map<string, number>();
-  readonly #refusals = new Map<string, { at: number; again: boolean }>();
+  readonly #refusals = new Map<string, { at: number; again: boolean; grant: string | undefined }>();
   requests = 0;
   failures = 0;
 
@@ -54,7 +54,8 @@ export class Broker {
   isRefused(address: string): boolean {
     const refusal = this.#refusals.get(address);
     if (refusal?.again !== true || this.#options.now() - refusal.at > REFUSED_MS) return false;
-    return (this.#options.tokens.known(address)?.signed_in_at ?? 0) < refusal.at;
+    const { grant_id: grant = refusal.grant } = this.#options.tokens.known(address) ?? {};
+    return grant === refusal.grant;
   }
 
   /** Seconds that the answer to this line may take, if it says so. */
@@ -113,7 +114,6 @@ export class Broker {
       requirePermission(peer.policy, line, account);
       this.#asked.set(account.address, this.#options.now());
       if (line.form === 'refused') return this.#noteRefusal(account);
-      if (line.form === 'ready' && this.isRefused(account.address)) throw serverRefuses(account.address);
       if (line.form === 'password' || account.kind === 'password') {
         return this.#answerPassword(line, peer, account).catch((error: unknown) => this.#fail(line, peer, error));
       }
@@ -129,6 +129,8 @@ export class Broker {
   }
 
   #serve(line: TokenLine, peer: Peer, account: Account, token: AccessToken): string {
+    if (line.form === 'ready' && this.isRefused(account.address))
+      return this.#fail(line, peer, serverRefuses(account.address));
     const text = renderToken(line, { user: saslUser(account, line.protocol), ...token });
     this.#noteServed(line, peer);
     return text;
@@ -159,15 +161,15 @@ export class Broker {
   #noteRefusal(account: Account): string {
     const { log, now, tokens } = this.#options;
     const { address } = account;
-    const { issued_at: issued = 0 } = tokens.known(address) ?? {};
+    const { issued_at: issued = 0, grant_id: grant } = tokens.known(address) ?? {};
     const before = this.#refusals.get(address);
     const recent = before !== undefined && now() - before.at < REFUSAL_INTERVAL_MS;
     if (recent && issued >= before.at && now() - issued > UNDER_WAY_MS) {
       log.error('the mail server refuses a fresh token too', { account: address });
-      this.#refusals.set(address, { at: now(), again: true });
+      this.#refusals.set(address, { at: now(), again: true, grant });
     } else if (!recent) {
       log.warn('the mail server refused the token', { account: address });
-      this.#refusals.set(address, { at: now(), again: false });
+      this.#refusals.set(address, { at: now(), again: false, grant });
       this.#refreshAfterRefusal(account);
     }
     return '';
