@@ -10,7 +10,10 @@ export default tseslint.config(
       // Numbers in messages are what they are for.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       // An async method may be async because its interface is.
       '@typescript-eslint/require-await': 'off',
       // `using` declarations release what they name; the name itself is never read.
