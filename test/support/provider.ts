@@ -46,6 +46,8 @@ export interface ProviderOptions {
    * one at every use, the old ones stay good. `keep`: always the same.
    */
   refreshTokens?: 'rotate' | 'rotate-keeping-old' | 'keep';
+  /** With `rotate`: seconds for which an old one can still be used. Default 0. */
+  reuseGrace?: number;
   /** Seconds between polls that the device authorization answer asks for. Default 1. */
   deviceInterval?: number;
   /** Seconds. Default 600. */
@@ -88,7 +90,10 @@ export class EmbeddedProvider {
     this.clientId = options.clientId ?? 'cms-test';
     this.accounts = new Map(Object.entries(options.accounts ?? {}));
     this.#state = { accessTokenTtl: options.accessTokenTtl ?? 3600, accounts: this.accounts };
-    this.#storage = new Storage({ consumeRefreshTokens: options.refreshTokens !== 'rotate-keeping-old' });
+    this.#storage = new Storage({
+      consumeRefreshTokens: options.refreshTokens !== 'rotate-keeping-old',
+      reuseGraceMs: (options.reuseGrace ?? 0) * 1000,
+    });
     this.#gateway = new Gateway(() => this.#upstreamPort);
   }
 
@@ -107,6 +112,11 @@ export class EmbeddedProvider {
 
   get accessTokenTtl(): number {
     return this.#state.accessTokenTtl;
+  }
+
+  /** Every access and refresh token that was ever issued. */
+  get issuedTokens(): string[] {
+    return this.#storage.issuedTokens;
   }
 
   /** Every request that arrived, in order, faults included. */

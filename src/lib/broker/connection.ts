@@ -47,7 +47,8 @@ export function serveConnection(socket: Socket, broker: Broker, peer: Peer, comp
     socket.resume();
     const line = end < 0 ? received : received.subarray(0, received[end - 1] === CR ? end - 1 : end);
     received = undefined;
-    answer(line.toString('latin1'));
+    // Domains may come in any script; bytes that are no UTF-8 become a character that no address has.
+    answer(line.toString('utf8'));
   }
 
   function onData(chunk: Buffer): void {

@@ -9,11 +9,14 @@ interface Entry {
 export interface StorageOptions {
   /** Whether a used refresh token is marked as used. Without that mark reuse is never noticed. */
   consumeRefreshTokens: boolean;
+  /** Milliseconds for which a used refresh token can be used again. Default 0. */
+  reuseGraceMs?: number;
 }
 
 export class Storage {
   readonly #entries = new Map<string, Entry>();
   readonly #options: StorageOptions;
+  readonly #issued = new Set<string>();
 
   constructor(options: StorageOptions) {
     this.#options = options;
@@ -22,7 +25,10 @@ export class Storage {
   adapter(model: string): Adapter {
     const key = (id: string) => `${model}:${id}`;
     return {
-      upsert: async (id, payload, expiresIn) => this.#set(key(id), payload, expiresIn),
+      upsert: async (id, payload, expiresIn) => {
+        if (model === 'AccessToken' || model === 'RefreshToken') this.#issued.add(id);
+        this.#set(key(id), payload, expiresIn);
+      },
       find: async (id) => this.#get(key(id)),
       findByUid: async (uid) => this.#search(model, (payload) => payload.uid === uid),
       findByUserCode: async (userCode) => this.#search(model, (payload) => payload.userCode === userCode),
@@ -30,6 +36,11 @@ export class Storage {
       destroy: async (id) => void this.#entries.delete(key(id)),
       revokeByGrantId: async (grantId) => this.#forget((payload) => payload.grantId === grantId),
     };
+  }
+
+  /** Every access and refresh token that was ever issued. */
+  get issuedTokens(): string[] {
+    return [...this.#issued];
   }
 
   /** Forgets every grant of `accountId` and all that was issued under it. The sessions of the browser stay. */
@@ -62,7 +73,10 @@ export class Storage {
     const payload = this.#get(key);
     if (payload === undefined) return;
     if (model === 'RefreshToken' && !this.#options.consumeRefreshTokens) return;
-    payload.consumed = Math.floor(Date.now() / 1000);
+    const consume = (): void => void (payload.consumed = Math.floor(Date.now() / 1000));
+    const { reuseGraceMs = 0 } = this.#options;
+    if (model === 'RefreshToken' && reuseGraceMs > 0) setTimeout(consume, reuseGraceMs).unref();
+    else consume();
   }
 
   #forget(matches: (payload: AdapterPayload) => boolean): void {
