@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Context } from 'mocha';
-import { requires } from './requirements.ts';
+import { asRoot, requires, requiresRoot } from './requirements.ts';
 
 export interface Finished {
   status: number | null;
@@ -28,12 +28,7 @@ export const PERSON = ROOT ? 'games' : spawnSync('id', ['-un']).stdout.toString(
 /** Leaves the suite out where exim is missing, or nobody may make a mount namespace: root, or sudo without a password. */
 export function requireExim(context: Context): void {
   requires(context, 'exim4');
-  if (ROOT) requires(context, 'unshare-mounts');
-  else requires(context, 'sudo');
-}
-
-function asRoot(argv: readonly string[]): string[] {
-  return ROOT ? [...argv] : ['sudo', '-n', ...argv];
+  requiresRoot(context);
 }
 
 export async function run(argv: readonly string[], input = ''): Promise<Finished> {

@@ -38,6 +38,18 @@ function need(packages: readonly string[], present: () => boolean, otherwise?: s
   return { packages, present, ...(otherwise === undefined ? {} : { otherwise }) };
 }
 
+const IS_ROOT = process.getuid?.() === 0;
+
+/** Leaves the test out where nobody may do what `asRoot` does. */
+export function requiresRoot(context: Context | Suite): void {
+  requires(context, IS_ROOT ? 'unshare-mounts' : 'sudo');
+}
+
+/** The command as root runs it: as it is, or by sudo. */
+export function asRoot(argv: readonly string[]): string[] {
+  return IS_ROOT ? [...argv] : ['sudo', '-n', ...argv];
+}
+
 /** Whether a missing thing is a failure. */
 export function isStrict(env: NodeJS.ProcessEnv = process.env): boolean {
   return env.CMS_E2E === 'required';

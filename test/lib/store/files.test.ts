@@ -11,7 +11,7 @@ import {
 } from '../../../src/lib/store/files.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
 import { run, start } from '../../support/processes.ts';
-import { requires } from '../../support/requirements.ts';
+import { asRoot, requiresRoot } from '../../support/requirements.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../src/lib/store/files.ts', import.meta.url));
 
@@ -69,15 +69,15 @@ describe('a durable write', () => {
   });
 
   it('leaves the old file and no litter on a full disk', async function () {
-    requires(this, 'unshare-mounts');
+    requiresRoot(this);
     const program = script(`
       await writeFileDurable('/mnt/file', 'old');
       await writeFileDurable('/mnt/file', 'x'.repeat(200000)).catch((e) => console.log(e.code, e.message));
       const fs = await import('node:fs');
       console.log(fs.readFileSync('/mnt/file', 'utf8'), fs.readdirSync('/mnt').join());`);
-    const argv = ['--mount', 'bash', '-c', 'mount -t tmpfs -o size=64k none /mnt && exec "$0" "$@"'];
-    const { stdout, stderr } = await run('unshare', [
-      ...argv,
+    const mounting = ['unshare', '--mount', 'bash', '-c', 'mount -t tmpfs -o size=64k none /mnt && exec "$0" "$@"'];
+    const [command = '', ...args] = asRoot([
+      ...mounting,
       process.execPath,
       '--import',
       'tsx',
@@ -85,6 +85,7 @@ describe('a durable write', () => {
       '-e',
       program,
     ]);
+    const { stdout, stderr } = await run(command, args);
     assert.match(stdout, /^io_error cannot write \/mnt\/file: ENOSPC\nold file\n$/, stderr);
   });
 
