@@ -63,8 +63,13 @@ export function openTokenService({ env = process.env, log }: OpenOptions = {}): 
     const { protocol = 'smtp', ...rest } = request;
     const account: Account = await context.accounts.resolve(parseAddress(address));
     if (account.kind === 'oauth') requireProtocol(account, protocol);
-    const { expires_at, ...given } = await service.accessToken(account, rest);
-    return { ...given, expires_at: Math.floor(expires_at / 1000), user: saslUser(account, protocol) };
+    const { access_token, token_type, expires_at } = await service.accessToken(account, rest);
+    return {
+      access_token: access_token.reveal(),
+      token_type,
+      expires_at: Math.floor(expires_at / 1000),
+      user: saslUser(account, protocol),
+    };
   };
   return { token, accessToken: async (address, request) => (await token(address, request)).access_token };
 }

@@ -11,6 +11,7 @@ import { MAX_WAIT_SECONDS, type TokenAnswer } from './lib/broker/wire.ts';
 import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
 import { type Environment, resolvePaths } from './lib/paths.ts';
 import { reportFailure } from './lib/report.ts';
+import { Secret } from './lib/secret.ts';
 import { base64, oauthbearer, xoauth2 } from './lib/sasl/sasl.ts';
 
 const OUTPUTS = ['token', 'xoauth2', 'xoauth2-b64', 'oauthbearer', 'oauthbearer-b64', 'json', 'password'] as const;
@@ -34,7 +35,9 @@ export async function tokenMain(argv: readonly string[], env: Environment): Prom
   try {
     const request = parseTokenArguments(argv);
     const text =
-      request.output === 'password' ? await password(request, env) : render(request, await token(request, env));
+      request.output === 'password'
+        ? (await password(request, env)).reveal()
+        : render(request, await token(request, env));
     process.stdout.write(request.newline ? `${text}\n` : text);
     return 0;
   } catch (error) {
@@ -103,7 +106,7 @@ async function token(request: TokenArguments, env: Environment): Promise<TokenAn
   return tokenWithoutBroker(env, request);
 }
 
-async function password({ address: text, protocol }: TokenArguments, env: Environment): Promise<string> {
+async function password({ address: text, protocol }: TokenArguments, env: Environment): Promise<Secret> {
   const { privateSocket } = resolvePaths(env);
   const address = parseAddress(text);
   const answered = await ask(privateSocket, {
@@ -113,13 +116,14 @@ async function password({ address: text, protocol }: TokenArguments, env: Enviro
     form: 'password',
     waitSeconds: MAX_WAIT_SECONDS,
   });
-  if (answered !== undefined && answered !== '') return answered;
+  if (answered !== undefined && answered !== '') return new Secret(answered);
   const { passwordWithoutBroker } = await import('./lib/direct.ts');
   return passwordWithoutBroker(env, address, protocol);
 }
 
 function render({ output, host, port }: TokenArguments, answer: TokenAnswer): string {
-  const { user, access_token } = answer;
+  const { user } = answer;
+  const access_token = answer.access_token.reveal();
   const target = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
   switch (output) {
     case 'token':

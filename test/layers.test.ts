@@ -7,8 +7,8 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** From the ground up: a layer may import from those before it, and its own files from each other. */
 const LAYERS = [
-  ['errors', 'log'],
-  ['paths', 'native', 'report', 'table', 'pretty-log'],
+  ['errors', 'log', 'redact'],
+  ['paths', 'native', 'report', 'table', 'pretty-log', 'secret'],
   ['store', 'sasl', 'browser'],
   ['accounts'],
   ['providers', 'mail', 'exim', 'settings'],

@@ -1,6 +1,7 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
+import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
 import { fromOclif } from '../oclif-errors.ts';
 
@@ -18,7 +19,8 @@ export abstract class BaseCommand extends Command {
   }
 
   /** Progress and remarks: for people, on stderr, wrapped between words. An address or token stays in one piece. */
-  protected say(line: string): void {
+  protected say(words: string): void {
+    const line = redact(words);
     const { isTTY, columns } = process.stderr;
     const indent = /^ */.exec(line)?.[0] ?? '';
     const text =

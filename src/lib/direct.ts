@@ -4,6 +4,7 @@ import { saslUser } from './accounts/account.ts';
 import type { TokenAnswer } from './broker/wire.ts';
 import { openContext, openTokens } from './context.ts';
 import type { Environment } from './paths.ts';
+import type { Secret } from './secret.ts';
 import { requireProtocol } from './token/errors.ts';
 import type { TokenRequest } from './token/service.ts';
 
@@ -20,7 +21,7 @@ export async function tokenWithoutBroker(
 }
 
 /** @throws CmsError `account_unknown`, `password_account`, and as `TokenService.password` */
-export async function passwordWithoutBroker(env: Environment, address: string, protocol: Protocol): Promise<string> {
+export async function passwordWithoutBroker(env: Environment, address: string, protocol: Protocol): Promise<Secret> {
   const context = openContext(env);
   const account = await context.accounts.resolve(address);
   if (account.kind === 'password') requireProtocol(account, protocol);

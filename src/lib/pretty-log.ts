@@ -1,6 +1,7 @@
 /** The log as lines for people or as JSON, through pino. Fields are codes, addresses, endpoints and counts. */
 import { pino } from 'pino';
 import type { LogFields, Logger, LogLevel } from './log.ts';
+import { redact } from './redact.ts';
 
 export interface LogOptions {
   format: 'pretty' | 'json';
@@ -9,7 +10,8 @@ export interface LogOptions {
 }
 
 export function createLogger({ format, level, write }: LogOptions): Logger {
-  const destination = { write: format === 'json' ? write : (line: string) => write(pretty(line)) };
+  const render = format === 'json' ? (line: string) => line : pretty;
+  const destination = { write: (line: string) => write(redact(render(line))) };
   const logger = pino(
     {
       level,

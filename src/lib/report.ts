@@ -1,12 +1,17 @@
 /** How a failure is told: one JSON line, or a sentence and the commands that mend it. On stderr, for people and scripts. */
 import type { CmsError } from './errors.ts';
+import { redact } from './redact.ts';
 
 export function reportFailure(failure: CmsError, json: boolean): void {
   if (json) {
-    process.stderr.write(`${JSON.stringify(failure)}\n`);
+    say(JSON.stringify(failure));
   } else {
-    process.stderr.write(`cms: error: ${failure.message}\n`);
-    for (const line of failure.suggestions) process.stderr.write(`cms: try: ${line}\n`);
+    say(`cms: error: ${failure.message}`);
+    for (const line of failure.suggestions) say(`cms: try: ${line}`);
   }
-  if (process.env.CMS_DEBUG && failure.cause instanceof Error) process.stderr.write(`${failure.cause.stack ?? ''}\n`);
+  if (process.env.CMS_DEBUG && failure.cause instanceof Error) say(failure.cause.stack ?? '');
+}
+
+function say(line: string): void {
+  process.stderr.write(`${redact(line)}\n`);
 }

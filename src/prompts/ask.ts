@@ -4,6 +4,7 @@
  */
 import { confirm, input, password, select } from '@inquirer/prompts';
 import { CmsError, messageOf } from '../lib/errors.ts';
+import { Secret } from '../lib/secret.ts';
 
 const context = { output: process.stderr, clearPromptOnDone: false };
 
@@ -14,9 +15,10 @@ export function askText(message: string, check: (text: string) => unknown, prese
   );
 }
 
-/** A secret, shown as stars; may be left empty. */
-export function askSecret(message: string): Promise<string> {
-  return password({ message, mask: '*' }, context);
+/** A secret, shown as stars; undefined when it was left empty. */
+export async function askSecret(message: string): Promise<Secret | undefined> {
+  const text = await password({ message, mask: '*' }, context);
+  return text === '' ? undefined : new Secret(text);
 }
 
 export function askYesNo(message: string, preset: boolean): Promise<boolean> {

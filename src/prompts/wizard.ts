@@ -14,6 +14,7 @@ import { clientFor } from '../lib/providers/client.ts';
 import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
 import { PRESETS } from '../lib/providers/table.ts';
 import { parseTenant } from '../lib/providers/tenant.ts';
+import type { Secret } from '../lib/secret.ts';
 import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
 
 /** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
@@ -179,7 +180,7 @@ async function askClient(
   const clientSecret = await askSecret(
     provider.client.secret === 'required' ? 'Client secret:' : 'Client secret (empty if it has none):',
   );
-  return { ...said, ...(clientSecret !== '' && { clientSecret }) };
+  return { ...said, ...(clientSecret !== undefined && { clientSecret }) };
 }
 
 /** Where the preset has no usual tenant, it has to be named. */
@@ -220,14 +221,14 @@ function scopesOf(provider: OAuthProvider, protocols: readonly Protocol[], befor
   return clientFor(provider, { client_id: '-', protocols, hasSecret: true, tenant: before.tenant, endpoints }).scope;
 }
 
-async function askPassword(say: (line: string) => void, provider: Provider): Promise<string | undefined> {
+async function askPassword(say: (line: string) => void, provider: Provider): Promise<Secret | undefined> {
   if (provider.oauth !== 'supported') say(`${provider.name}: ${provider.reason}`);
   const way = provider.app_password;
   if (way !== undefined && 'url' in way) say(`  app password: ${way.how} (${way.url})`);
   if (way !== undefined && 'unavailable' in way) say(`  ${way.unavailable}`);
   if (provider.oauth === 'restricted' && !(await askYesNo('Use an app password?', true))) return undefined;
   const password = await askSecret('App password:');
-  if (password === '') throw new CmsError('usage', 'no app password was given; nothing was changed');
+  if (password === undefined) throw new CmsError('usage', 'no app password was given; nothing was changed');
   return password;
 }
 

@@ -5,6 +5,7 @@ import { prepareVault, storePassword, storeSignIn } from '../../src/lib/enrol/st
 import type { Environment } from './processes.ts';
 import type { EmbeddedProvider } from './provider.ts';
 import { obtainTokens } from './tokens.ts';
+import { Secret } from '../../src/lib/secret.ts';
 
 type AccountChange = Partial<Pick<OAuthAccount, 'smtp_user' | 'aliases' | 'login'>>;
 
@@ -38,7 +39,7 @@ export async function enrolPassword(env: Environment, address: string, smtp: Mai
   const account: PasswordAccount = { ...common(address, smtp), kind: 'password' };
   const context = openContext(env);
   await prepareVault(context, { store: 'file', interactive: false });
-  await storePassword(context, account, password);
+  await storePassword(context, account, new Secret(password));
   return account;
 }
 
@@ -51,7 +52,13 @@ interface Tokens {
 async function storeTokens(env: Environment, account: OAuthAccount, tokens: Tokens): Promise<void> {
   const context = openContext(env);
   await prepareVault(context, { store: 'file', interactive: false });
-  await storeSignIn(context, account, { ...tokens, issued_at: Date.now(), identity: account.login });
+  await storeSignIn(context, account, {
+    access_token: new Secret(tokens.access_token),
+    refresh_token: new Secret(tokens.refresh_token),
+    expires_in: tokens.expires_in,
+    issued_at: Date.now(),
+    identity: account.login,
+  });
 }
 
 function oauthAccount(

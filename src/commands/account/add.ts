@@ -9,6 +9,7 @@ import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError } from '../../lib/errors.ts';
 import { staleRemark } from '../../lib/exim/installed.ts';
+import { Secret } from '../../lib/secret.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
 import { ioError } from '../../lib/store/files.ts';
 import { askAddress, sayResult, terminalDialogue } from '../../prompts/wizard.ts';
@@ -132,7 +133,7 @@ async function requestFrom(address: string, flags: AddFlags): Promise<EnrolReque
       servers: { smtp: serverFrom(flags, 'smtp'), imap: serverFrom(flags, 'imap') },
     },
     client: await clientFrom(flags),
-    password: flags['password-file'] === undefined ? undefined : await firstLine(flags['password-file']),
+    password: flags['password-file'] === undefined ? undefined : await secretIn(flags['password-file']),
     flow: flags.flow,
     noBrowser: flags['no-browser'],
     store: flags.store,
@@ -143,10 +144,10 @@ async function requestFrom(address: string, flags: AddFlags): Promise<EnrolReque
 async function clientFrom(flags: AddFlags): Promise<ClientWishes> {
   const file =
     flags['client-file'] === undefined ? undefined : parseGoogleClientFile(await readText(flags['client-file']));
-  const secret = flags['client-secret-file'] === undefined ? undefined : await firstLine(flags['client-secret-file']);
+  const secret = flags['client-secret-file'] === undefined ? undefined : await secretIn(flags['client-secret-file']);
   return {
     ...given('clientId', file?.client_id ?? flags['client-id']),
-    ...given('clientSecret', file?.client_secret ?? secret),
+    ...given('clientSecret', file === undefined ? secret : new Secret(file.client_secret)),
     ...given('tenant', flags.tenant),
     ...given('scope', flags.scope),
     ...given('redirectPort', flags['redirect-port']),
@@ -172,10 +173,10 @@ function given<K extends string, V>(name: K, value: V | undefined): Partial<Reco
   return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
 }
 
-/** @throws CmsError `data_invalid` for an empty file */
-async function firstLine(path: string): Promise<string> {
+/** The first line. @throws CmsError `data_invalid` for an empty file */
+async function secretIn(path: string): Promise<Secret> {
   const [line = ''] = (await readText(path)).split(/\r?\n/, 1);
-  if (line !== '') return line;
+  if (line !== '') return new Secret(line);
   throw new CmsError('data_invalid', `${path} is empty`, {
     suggestions: [`the secret belongs in the first line of ${path}`],
   });

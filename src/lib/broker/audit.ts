@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
+import { redact } from '../redact.ts';
 
 const run = promisify(execFile);
 const MAX_BYTES = 1024 * 1024;
@@ -148,12 +149,19 @@ export class AuditTrail {
     if (size >= MAX_BYTES) await rename(this.#path, `${this.#path}.1`);
   }
 
-  async #line({ peer, time, result, ...rest }: AuditEvent & { time: number; command?: string }): Promise<AuditLine> {
+  async #line({
+    peer,
+    time,
+    result,
+    reason,
+    ...rest
+  }: AuditEvent & { time: number; command?: string }): Promise<AuditLine> {
     const user = peer === undefined ? undefined : await this.#userOf(peer.uid);
     return {
       time: new Date(time).toISOString(),
       result,
       ...rest,
+      ...(reason !== undefined && { reason: redact(reason) }),
       ...(peer && { uid: peer.uid, pid: peer.pid }),
       ...(user !== undefined && { user }),
     };

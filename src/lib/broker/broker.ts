@@ -4,6 +4,7 @@ import { saslUser } from '../accounts/account.ts';
 import { CmsError, type ErrorCode, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
+import { redact } from '../redact.ts';
 import type { AccessToken, TokenRequest, TokenService } from '../token/service.ts';
 import type { AuditTrail } from './audit.ts';
 import type { AccountDirectory } from './directory.ts';
@@ -151,7 +152,7 @@ export class Broker {
     const failure = toCmsError(error);
     this.failures++;
     this.#options.audit.refused({ ...fields(line, peer), result: failure.code, reason: failure.message });
-    return renderFailure(line.form, failure);
+    return redact(renderFailure(line.form, failure));
   }
 
   /**
@@ -190,7 +191,7 @@ export class Broker {
       return '';
     }
     try {
-      if (line.kind === 'status') return JSON.stringify(status());
+      if (line.kind === 'status') return redact(JSON.stringify(status()));
       if (line.kind === 'reload') {
         await reload();
         return JSON.stringify({ reloaded: true });
@@ -199,7 +200,7 @@ export class Broker {
       const { expires_at } = await tokens.accessToken(account, { forceRefresh: true });
       return JSON.stringify({ address: account.address, expires_at: Math.floor(expires_at / 1000) });
     } catch (error) {
-      return JSON.stringify(toCmsError(error));
+      return redact(JSON.stringify(toCmsError(error)));
     }
   }
 }

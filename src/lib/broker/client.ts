@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
 import { checkSocketPath } from '../paths.ts';
+import { Secret } from '../secret.ts';
 import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, type TokenLine } from './wire.ts';
 
 /** The broker answers within `wait`; a little more for a busy machine. */
@@ -43,7 +44,7 @@ export async function askForToken(
   if (typeof access_token !== 'string' || typeof expires_at !== 'number' || typeof user !== 'string') {
     throw strangeAnswer(socketPath);
   }
-  return { access_token, expires_at: expires_at * 1000, user };
+  return { access_token: new Secret(access_token), expires_at: expires_at * 1000, user };
 }
 
 /** The JSON object in an answer. @throws CmsError the error that it holds, or `protocol_error` */

@@ -56,6 +56,8 @@ export class Refresher {
       this.unreadable.delete(account.address);
       if (record.state === 'authorization_required' || record.secrets.refresh_token === undefined) return undefined;
       if (record.failure !== undefined && mustWait(record.failure, now())) return record.failure.retry_at;
+      // An exchange was cut off between request and answer: only while it is young do providers repeat their answer.
+      if (record.secrets.attempt !== undefined) return now();
       const asked = Math.max(lastAskedAt(account.address), this.#startedAt);
       return refreshAt(record, asked, now(), this.#draw(account.address, record.issued_at));
     } catch (error) {

@@ -5,6 +5,7 @@
 import type { Protocol } from '../accounts/account.ts';
 import { type Address, tryParseAddress } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
+import type { Secret } from '../secret.ts';
 import { base64, isBearerToken, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
 
 /** Longest request in bytes, its line end included. */
@@ -84,7 +85,7 @@ export function formatRequest(line: RequestLine): string {
 export interface TokenAnswer {
   /** SASL's user name. */
   user: string;
-  access_token: string;
+  access_token: Secret;
   /** Milliseconds since the epoch. */
   expires_at: number;
 }
@@ -94,7 +95,8 @@ export interface TokenAnswer {
  * @throws CmsError `protocol_error` for a token that must not be sent
  */
 export function renderToken(line: TokenLine, answer: TokenAnswer): string {
-  const { user, access_token: token } = answer;
+  const { user } = answer;
+  const token = answer.access_token.reveal();
   requireSendable(token);
   switch (line.form) {
     case 'xoauth2':
@@ -130,7 +132,8 @@ function requireSendable(token: string): void {
 }
 
 /** An app password as it is sent, or nothing if it could end a line or a field. */
-export function renderPassword(password: string): string {
+export function renderPassword(secret: Secret): string {
+  const password = secret.reveal();
   return /^[\x20-\x7e\u00a0-\u{10ffff}]{1,256}$/u.test(password) ? password : '';
 }
 

@@ -12,6 +12,7 @@ import { resolveMx } from '../providers/mx.ts';
 import type { Endpoints, Flow, OAuthProvider, Provider } from '../providers/provider.ts';
 import { findProvider, providerIds } from '../providers/table.ts';
 import type { KeyStore } from '../store/key-source.ts';
+import type { Secret } from '../secret.ts';
 import { chooseFlow } from './flow.ts';
 import { type Credential, type LoginReport, testLogins, withWorkingUsers } from './login-test.ts';
 import {
@@ -32,7 +33,7 @@ export interface EnrolRequest {
   account: AccountWishes;
   client: ClientWishes;
   /** An app password: no OAuth. */
-  password?: string | undefined;
+  password?: Secret | undefined;
   flow?: Flow | undefined;
   noBrowser: boolean;
   store?: KeyStore | undefined;
@@ -49,7 +50,7 @@ export interface Questions {
     before: Partial<ClientWishes>,
   ) => Promise<ClientWishes>;
   /** For a provider that has no OAuth for everybody: the app password, or undefined to go on with OAuth. */
-  password: (provider: Provider) => Promise<string | undefined>;
+  password: (provider: Provider) => Promise<Secret | undefined>;
   server: (protocol: Protocol, address: string) => Promise<Partial<MailServer> | undefined>;
   store: () => Promise<KeyStore>;
 }
@@ -80,9 +81,10 @@ export async function enrol(context: Context, request: EnrolRequest, dialogue: E
   const plan = planAccount(request.address, wishes, before, provider, new Date().toISOString());
   // Again when it is stored; but nobody shall sign in for nothing.
   refuseTakenAliases(plan, (await context.accounts.read()).accounts);
-  if (password !== undefined || provider.oauth === 'none') {
-    return enrolPassword(context, request, plan, password ?? '', dialogue);
+  if (password !== undefined) {
+    return enrolPassword(context, request, plan, password, dialogue);
   }
+  if (provider.oauth === 'none') throw needsPassword(request.address, provider);
   const client = await clientWishes(request, provider, protocols, before, issuer, dialogue);
   const hadSecret = before?.kind === 'oauth' && before.client.token_endpoint_auth_method !== 'none';
   const account = {
@@ -143,7 +145,7 @@ async function passwordFor(
   provider: Provider,
   before: Account | undefined,
   dialogue: EnrolDialogue,
-): Promise<string | undefined> {
+): Promise<Secret | undefined> {
   if (request.password !== undefined) return request.password;
   const wantsOAuth = request.client.clientId !== undefined || before?.kind === 'oauth';
   if (provider.oauth !== 'none' && (wantsOAuth || provider.oauth === 'supported') && before?.kind !== 'password')
@@ -204,7 +206,7 @@ function keyWishes(request: EnrolRequest, { questions, interactive }: EnrolDialo
  * The client secret of the sign-in before.
  * @throws CmsError `client_invalid` when it cannot be read any more
  */
-async function keptSecret({ vault }: Context, address: string): Promise<string> {
+async function keptSecret({ vault }: Context, address: string): Promise<Secret> {
   const secret = await vault.read(address).then(
     (record) => record?.secrets.client_secret,
     (error: unknown) => {
@@ -225,7 +227,7 @@ async function enrolPassword(
   context: Context,
   request: EnrolRequest,
   account: Account,
-  password: string,
+  password: Secret,
   dialogue: EnrolDialogue,
 ): Promise<Enrolled> {
   await prepareVault(context, keyWishes(request, dialogue));

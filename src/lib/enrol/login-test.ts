@@ -4,8 +4,9 @@ import { imapLogin } from '../mail/imap.ts';
 import type { LoginOptions, LoginResult } from '../mail/login.ts';
 import { smtpLogin } from '../mail/smtp.ts';
 import { tryUsers } from '../mail/try-users.ts';
+import type { Secret } from '../secret.ts';
 
-export type Credential = { accessToken: string } | { password: string };
+export type Credential = { accessToken: Secret } | { password: Secret };
 
 export interface LoginReport {
   protocol: Protocol;
@@ -37,10 +38,16 @@ async function testLogin(
   const login = LOGINS[protocol];
   if (server === undefined || login === undefined) return undefined;
   const kept = protocol === 'smtp' ? account.smtp_user : account.imap_user;
-  const result = await tryUsers([kept, account.login], (user) => login({ server, user, ...credential }));
+  const result = await tryUsers([kept, account.login], (user) => login({ server, user, ...revealed(credential) }));
   const place = { protocol, server: `${server.host}:${server.port}` };
   if (result.ok) return { ...place, user: result.user };
   return { ...place, refused: result.failures.map(({ detail }) => detail).join('; ') };
+}
+
+function revealed(credential: Credential): { accessToken: string } | { password: string } {
+  return 'password' in credential
+    ? { password: credential.password.reveal() }
+    : { accessToken: credential.accessToken.reveal() };
 }
 
 /** The account with the user names that worked. */

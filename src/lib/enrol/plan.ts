@@ -10,6 +10,7 @@ import {
 import { parseAlias, parseDomain, parseLoginName } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
 import { parseEndpoint } from '../oauth/endpoint.ts';
+import type { Secret } from '../secret.ts';
 import { clientFor, serversFor } from '../providers/client.ts';
 import type { Endpoints, OAuthProvider, Provider } from '../providers/provider.ts';
 
@@ -26,7 +27,7 @@ export interface AccountWishes {
 export interface ClientWishes {
   clientId?: string;
   /** A new secret was given. */
-  clientSecret?: string;
+  clientSecret?: Secret;
   tenant?: string;
   scope?: string;
   endpoints?: Endpoints;

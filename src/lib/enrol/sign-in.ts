@@ -9,6 +9,7 @@ import { judgeIdentity, type Verdict } from '../oauth/identity.ts';
 import { failurePage, type PageContent, questionPage, signedInPage } from '../oauth/page.ts';
 import type { SignedIn } from '../oauth/sign-in.ts';
 import type { Flow } from '../providers/provider.ts';
+import type { Secret } from '../secret.ts';
 import { storeSignIn } from './store-account.ts';
 
 /** The person in front of it, as far as a sign-in needs one. */
@@ -24,7 +25,7 @@ export interface SignInDialogue {
 
 export interface SignInPlan {
   account: OAuthAccount;
-  clientSecret?: string | undefined;
+  clientSecret?: Secret | undefined;
   flow: Flow;
   signal: AbortSignal;
 }

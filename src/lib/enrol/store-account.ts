@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { CmsError } from '../errors.ts';
 import type { SignedIn } from '../oauth/sign-in.ts';
 import { revokeRefreshToken, type Revocation } from '../oauth/revoke.ts';
+import type { Secret } from '../secret.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
@@ -65,7 +66,7 @@ export async function storeSignIn(
   context: Context,
   account: OAuthAccount,
   signedIn: SignedIn,
-  clientSecret?: string,
+  clientSecret?: Secret,
 ): Promise<void> {
   const { access_token, refresh_token, scope, identity, issued_at, expires_in } = signedIn;
   await storeAccount(context, account, {
@@ -84,7 +85,7 @@ export async function storeSignIn(
 }
 
 /** Stores an account that logs in with an app password. @throws CmsError as `storeSignIn` */
-export function storePassword(context: Context, account: Account, password: string): Promise<void> {
+export function storePassword(context: Context, account: Account, password: Secret): Promise<void> {
   return storeAccount(context, account, { secrets: { password } });
 }
 

@@ -1,6 +1,7 @@
 /** Signing in with a browser: authorization code with PKCE (RFC 7636), `state`, `nonce` and `iss` (RFC 9207). */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
+import { Secret } from '../secret.ts';
 import { type ConfiguredClient, configure } from './client.ts';
 import { listenForRedirect } from './loopback.ts';
 import { type PageContent, renderPage, type Page } from './page.ts';
@@ -12,7 +13,7 @@ interface Challenge {
   redirectUri: string;
   state: string;
   nonce: string | undefined;
-  codeVerifier: string;
+  codeVerifier: Secret;
 }
 
 export interface BrowserSignInOptions<T> extends SignInOptions {
@@ -114,14 +115,14 @@ async function makeChallenge({ client, login }: SignInOptions, redirectUri: stri
       suggestions: ['give --authorization-endpoint URL, or --flow device'],
     });
   }
-  const codeVerifier = oidc.randomPKCECodeVerifier();
+  const codeVerifier = new Secret(oidc.randomPKCECodeVerifier());
   const state = oidc.randomState();
   const nonce = client.scope.split(' ').includes('openid') ? oidc.randomNonce() : undefined;
   const url = oidc.buildAuthorizationUrl(configure(client).config, {
     ...withLogin(client.authorization_params, login),
     redirect_uri: redirectUri,
     scope: client.scope,
-    code_challenge: await oidc.calculatePKCECodeChallenge(codeVerifier),
+    code_challenge: await oidc.calculatePKCECodeChallenge(codeVerifier.reveal()),
     code_challenge_method: 'S256',
     state,
     ...(nonce !== undefined && { nonce }),
@@ -143,12 +144,13 @@ async function redeem(
   const { authorizationCodeGrant } = await import('openid-client');
   const taken = hasTemplateIssuer(client);
   const { state, nonce, codeVerifier } = challenge;
-  const secrets = [clientSecret ?? '', codeVerifier, state, response.searchParams.get('code') ?? ''];
+  const sent = [state, response.searchParams.get('code') ?? ''].map((value) => new Secret(value));
+  const secrets = [codeVerifier, ...sent, ...(clientSecret === undefined ? [] : [clientSecret])];
   let configured: ConfiguredClient | undefined;
   try {
     configured = configure(client, { clientSecret, signal, takeIdToken: taken });
     const tokens = await authorizationCodeGrant(configured.config, comparable(response, client), {
-      pkceCodeVerifier: codeVerifier,
+      pkceCodeVerifier: codeVerifier.reveal(),
       expectedState: state,
       ...(nonce !== undefined && !taken && { expectedNonce: nonce }),
     });

@@ -3,6 +3,8 @@
  * grant; a page of a captive portal, a proxy's 502 or half a JSON object is weather.
  */
 import type { ExchangeOutcome } from './exchange.ts';
+import { redact, redactThese } from '../redact.ts';
+import { Secret } from '../secret.ts';
 import { lifetimeSeconds } from './lifetime.ts';
 
 export interface TokenEndpointAnswer {
@@ -34,7 +36,7 @@ const TEMPORARY_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
 const MAX_DESCRIPTION = 300;
 
 /** `secrets` are the values that were sent: a provider that echoes them must not get them into a log. */
-export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readonly string[]): ExchangeOutcome {
+export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readonly Secret[]): ExchangeOutcome {
   const { status, body } = answer;
   const json = parseObject(body);
   if (status === 200) return grantedOr(json, answer);
@@ -61,9 +63,9 @@ function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpo
   }
   return {
     kind: 'granted',
-    access_token,
+    access_token: new Secret(access_token),
     expires_in: lifetimeSeconds(expires_in),
-    ...(typeof refresh_token === 'string' && refresh_token !== '' && { refresh_token }),
+    ...(typeof refresh_token === 'string' && refresh_token !== '' && { refresh_token: new Secret(refresh_token) }),
     ...(typeof scope === 'string' && { scope }),
   };
 }
@@ -98,19 +100,13 @@ function isErrorValue(value: unknown): value is string {
   return typeof value === 'string' && /^[A-Za-z0-9_.:/-]{1,100}$/.test(value);
 }
 
-/** As a provider may echo it: as it was, as it stood in the form, or as it stood in an Authorization header. */
-function formsOf(secret: string): string[] {
-  if (secret === '') return [];
-  const inForm = new URLSearchParams([['', secret]]).toString().slice(1);
-  return [secret, inForm, encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
-}
-
-/** One printable line, without the secrets that were sent. */
-export function describe(value: unknown, secrets: readonly string[]): string | undefined {
+/** One printable line, without the secrets that were sent, however a provider may have echoed them. */
+export function describe(value: unknown, secrets: readonly Secret[]): string | undefined {
   if (typeof value !== 'string') return undefined;
-  let text = value;
-  for (const form of secrets.flatMap(formsOf)) text = text.replaceAll(form, '[secret]');
-  const line = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
+  const revealed = secrets.map((secret) => secret.reveal());
+  const line = redact(redactThese(value, revealed))
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim();
   if (line === '') return undefined;
   return line.length > MAX_DESCRIPTION ? `${line.slice(0, MAX_DESCRIPTION)}…` : line;
 }

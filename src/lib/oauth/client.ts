@@ -1,6 +1,7 @@
 /** The bridge to openid-client: our account in its words, our HTTP under it. The only place that builds its objects. */
 import * as oidc from 'openid-client';
 import type { OAuthClient } from '../accounts/account.ts';
+import type { Secret } from '../secret.ts';
 import { isLoopback } from './endpoint.ts';
 import { request } from './http.ts';
 
@@ -23,7 +24,7 @@ export interface ConfiguredClient {
 }
 
 interface Options {
-  clientSecret?: string | undefined;
+  clientSecret?: Secret | undefined;
   signal?: AbortSignal | undefined;
   /**
    * Keeps the id_token from openid-client: at refresh nothing depends on it, and where the issuer is a template
@@ -81,10 +82,10 @@ function serverMetadata(client: OAuthClient): oidc.ServerMetadata {
   };
 }
 
-function clientAuthentication(client: OAuthClient, secret: string | undefined): oidc.ClientAuth {
+function clientAuthentication(client: OAuthClient, secret: Secret | undefined): oidc.ClientAuth {
   if (secret === undefined || client.token_endpoint_auth_method === 'none') return oidc.None();
-  if (client.token_endpoint_auth_method === 'client_secret_basic') return oidc.ClientSecretBasic(secret);
-  return oidc.ClientSecretPost(secret);
+  if (client.token_endpoint_auth_method === 'client_secret_basic') return oidc.ClientSecretBasic(secret.reveal());
+  return oidc.ClientSecretPost(secret.reveal());
 }
 
 function splitIdToken(body: string): [string, string | undefined] {

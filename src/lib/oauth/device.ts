@@ -1,6 +1,7 @@
 /** Signing in on another device with a short code. @see RFC 8628 */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError } from '../errors.ts';
+import { Secret } from '../secret.ts';
 import { type ConfiguredClient, configure } from './client.ts';
 import { hasTemplateIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
 
@@ -32,9 +33,11 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   }
   let configured: ConfiguredClient | undefined;
   const polling = new AbortController();
+  const secrets = clientSecret === undefined ? [] : [clientSecret];
   try {
     configured = configure(client, { clientSecret, signal, takeIdToken: hasTemplateIssuer(client) });
     const code = await initiateDeviceAuthorization(configured.config, { scope: client.scope });
+    secrets.push(new Secret(code.device_code));
     show(presentable(code));
     const tokens = await Promise.race([
       pollDeviceAuthorizationGrant(configured.config, code, undefined, {
@@ -45,7 +48,7 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
     return await readSignIn(configured, client, tokens, undefined);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    throw signInFailure(error, configured, [clientSecret ?? '']);
+    throw signInFailure(error, configured, secrets);
   } finally {
     polling.abort();
   }

@@ -1,14 +1,15 @@
 /** The one thing that the token service asks of the OAuth layer: a refresh token in, an outcome as a value out. */
 import type { OAuthClient } from '../accounts/account.ts';
+import type { Secret } from '../secret.ts';
 
 /** A token response, read but not judged by the clock. @see RFC 6749 section 5.1 */
 export interface Granted {
   kind: 'granted';
-  access_token: string;
+  access_token: Secret;
   /** Seconds, clamped. */
   expires_in: number;
   /** Only where the provider rotates or issues one. */
-  refresh_token?: string;
+  refresh_token?: Secret;
   scope?: string;
 }
 
@@ -21,4 +22,4 @@ export type ExchangeOutcome =
   /** Everything else: network, time-outs, 5xx, 429, pages instead of JSON. */
   | { kind: 'temporary'; message: string; retry_after?: number };
 
-export type Exchange = (client: OAuthClient, refreshToken: string, clientSecret?: string) => Promise<ExchangeOutcome>;
+export type Exchange = (client: OAuthClient, refreshToken: Secret, clientSecret?: Secret) => Promise<ExchangeOutcome>;

@@ -14,7 +14,7 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
   const { config, observed } = configure(client, { clientSecret, takeIdToken: true });
   const parameters: Record<string, string> = client.refresh_scope === undefined ? {} : { scope: client.refresh_scope };
   try {
-    await refreshTokenGrant(config, refreshToken, parameters);
+    await refreshTokenGrant(config, refreshToken.reveal(), parameters);
   } catch (error) {
     // What openid-client makes of a bad answer loses status and body; the answer itself is judged below.
     if (observed() === undefined) return temporary(error);
@@ -24,7 +24,7 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
   const retry_after = retryAfterSeconds(answer.headers, Date.now());
   return classifyTokenAnswer(
     { status: answer.status, body: answer.body, ...(retry_after !== undefined && { retry_after }) },
-    [refreshToken, clientSecret ?? ''],
+    clientSecret === undefined ? [refreshToken] : [refreshToken, clientSecret],
   );
 };
 

@@ -1,6 +1,7 @@
 /** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, messageOf } from '../errors.ts';
+import { Secret } from '../secret.ts';
 import { lifetimeSeconds } from './lifetime.ts';
 import { classifyTokenAnswer, describe } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
@@ -9,8 +10,8 @@ import { type Claims, claimsOfIdToken, identityOf } from './identity.ts';
 
 /** A finished sign-in, not stored yet. */
 export interface SignedIn {
-  access_token: string;
-  refresh_token: string;
+  access_token: Secret;
+  refresh_token: Secret;
   /** Seconds. */
   expires_in: number;
   /** Milliseconds since the epoch. */
@@ -21,7 +22,7 @@ export interface SignedIn {
 
 export interface SignInOptions {
   client: OAuthClient;
-  clientSecret?: string;
+  clientSecret?: Secret;
   /** Who is expected; a hint to the provider, checked by the caller afterwards. */
   login: string;
   signal: AbortSignal;
@@ -57,8 +58,8 @@ export async function readSignIn(
     identityOf(claims, undefined) ??
     identityOf(claims, await readUserinfo(configured, client, access_token, claims?.sub));
   return {
-    access_token,
-    refresh_token,
+    access_token: new Secret(access_token),
+    refresh_token: new Secret(refresh_token),
     expires_in: lifetimeSeconds(tokens.expires_in),
     issued_at: Date.now(),
     ...(scope !== undefined && { scope }),
@@ -113,7 +114,7 @@ function noRefreshToken(): CmsError {
 export function signInFailure(
   error: unknown,
   configured: ConfiguredClient | undefined,
-  secrets: readonly string[],
+  secrets: readonly Secret[],
 ): unknown {
   const own = causeIn(error, CmsError);
   if (own !== undefined) return own;
@@ -129,11 +130,11 @@ export function signInFailure(
   }
   const answer = configured?.observed();
   if (answer !== undefined && (answer.status !== 200 || !isJson(answer.body))) return answerFailure(answer, secrets);
-  return new CmsError(
-    'protocol_error',
-    `the provider's answer was refused: ${describe(detailOf(error), secrets) ?? 'unknown'}`,
-    { cause: error },
-  );
+  const why = describe(detailOf(error), secrets) ?? 'unknown';
+  // openid-client hangs requests and answers on its errors, tokens included: only the place is kept.
+  const cause = new Error(why);
+  if (error instanceof Error) cause.stack = describe(error.stack?.replace(/^[^]*?(?=\n {4}at )/, ''), secrets) ?? '';
+  return new CmsError('protocol_error', `the provider's answer was refused: ${why}`, { cause });
 }
 
 /** A page with status 200 is a captive portal's or a proxy's, and will be gone. */
@@ -141,7 +142,7 @@ function isJson(body: string): boolean {
   return /^\s*[{[]/.test(body);
 }
 
-function answerFailure(answer: { status: number; body: string }, secrets: readonly string[]): CmsError {
+function answerFailure(answer: { status: number; body: string }, secrets: readonly Secret[]): CmsError {
   const outcome = classifyTokenAnswer(answer, secrets);
   if (outcome.kind === 'temporary') {
     return new CmsError('temporarily_unavailable', outcome.message, {

@@ -5,6 +5,7 @@
  * Times are milliseconds since the epoch.
  */
 import type { ErrorCode } from '../errors.ts';
+import type { Secret } from '../secret.ts';
 
 export interface GrantRecord {
   address: string;
@@ -38,16 +39,16 @@ export interface GrantFailure {
 }
 
 export interface GrantSecrets {
-  refresh_token?: string;
+  refresh_token?: Secret;
   /** The one before; kept until `refresh_token` has been accepted once. */
-  previous_refresh_token?: string;
+  previous_refresh_token?: Secret;
   /** Whether the provider has ever taken `refresh_token`. */
   refresh_token_accepted?: boolean;
-  access_token?: string;
+  access_token?: Secret;
   scope?: string;
-  client_secret?: string;
+  client_secret?: Secret;
   /** An app password, for accounts without OAuth. */
-  password?: string;
+  password?: Secret;
   /** Where the refresh token was issued: it is never sent anywhere else. */
   binding?: { issuer?: string; token_endpoint: string; client_id: string; revocation_endpoint?: string };
   /** An exchange was begun; still there after a crash between request and answer. */

@@ -70,7 +70,7 @@ const PLACES: Readonly<Record<KeyStore, Place>> = {
     read: readKeyring,
     put: async (vaultKey, options) => {
       const existing = await readKeyring(options);
-      if (existing === undefined) await writeKeyring(vaultKey.key, options);
+      if (existing === undefined) await writeKeyring(vaultKey.key.reveal(), options);
       refuseAnother(vaultKey, await readKeyring(options), 'keyring');
     },
     clear: removeFromKeyring,
@@ -78,14 +78,14 @@ const PLACES: Readonly<Record<KeyStore, Place>> = {
   file: {
     read: ({ paths }) => readKeyFile(paths.keyFile, 'own'),
     put: async (vaultKey, { paths }) => {
-      refuseAnother(vaultKey, await createKeyFile(paths.keyFile, 'own', vaultKey.key), 'file');
+      refuseAnother(vaultKey, await createKeyFile(paths.keyFile, 'own', vaultKey.key.reveal()), 'file');
     },
     clear: ({ paths }) => removeFile(paths.keyFile),
   },
 };
 
 function refuseAnother(wanted: VaultKey, found: Buffer | undefined, place: KeyStore): void {
-  if (found !== undefined && timingSafeEqual(found, wanted.key)) return;
+  if (found !== undefined && timingSafeEqual(found, wanted.key.reveal())) return;
   const has = found === undefined ? 'did not keep the key' : `holds another vault key (id ${keyId(found)})`;
   throw new CmsError('cannot_create', `${SOURCE_NAMES[place]} ${has}; nothing was moved`, {
     suggestions: [
@@ -105,7 +105,7 @@ async function clearOld(
   if (old !== 'keyring' && old !== 'file') return 'cms did not put it there and does not delete it';
   try {
     const found = await PLACES[old].read(options);
-    if (found !== undefined && timingSafeEqual(found, moved.key)) await PLACES[old].clear(options);
+    if (found !== undefined && timingSafeEqual(found, moved.key.reveal())) await PLACES[old].clear(options);
     return undefined;
   } catch (error) {
     // A keyring that was never part of it may well be out of reach.

@@ -1,6 +1,7 @@
 /** The form of a sealed file: one JSON object, the secrets in it encrypted, everything else as additional data. Pure. */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { CmsError } from '../errors.ts';
+import { Secret } from '../secret.ts';
 import type { GrantHeader, GrantRecord, GrantSecrets } from './grant.ts';
 
 const CIPHER = 'aes-256-gcm';
@@ -17,15 +18,15 @@ interface SealedFile {
 }
 
 export interface SealingKey {
-  key: Buffer;
+  key: Secret<Buffer>;
   id: string;
 }
 
 /** The text of the file. `nonce` must be random and never used again with this key (NIST SP 800-38D). */
 export function seal({ secrets, ...header }: GrantRecord, key: SealingKey, nonce: Buffer): string {
-  const cipher = createCipheriv(CIPHER, key.key, nonce, { authTagLength: TAG_BYTES });
+  const cipher = createCipheriv(CIPHER, key.key.reveal(), nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(additionalData(key.id, header));
-  const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  const sealed = Buffer.concat([cipher.update(plainText(secrets), 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return textOf({ key_id: key.id, header, nonce: nonce.toString('base64'), sealed: sealed.toString('base64') });
 }
 
@@ -48,14 +49,39 @@ export function unseal(text: string, key: SealingKey, name: string): GrantRecord
   if (!isCanonical(file, text)) throw damaged(name, 'it was written by something else');
   try {
     const sealed = Buffer.from(file.sealed, 'base64');
-    const decipher = createDecipheriv(CIPHER, key.key, Buffer.from(file.nonce, 'base64'), { authTagLength: TAG_BYTES });
+    const nonce = Buffer.from(file.nonce, 'base64');
+    const decipher = createDecipheriv(CIPHER, key.key.reveal(), nonce, { authTagLength: TAG_BYTES });
     decipher.setAAD(additionalData(file.key_id, file.header));
     decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
     const plain = Buffer.concat([decipher.update(sealed.subarray(0, -TAG_BYTES)), decipher.final()]);
-    return { ...file.header, secrets: JSON.parse(plain.toString('utf8')) as GrantSecrets };
-  } catch (error) {
-    throw damaged(name, 'it does not pass its check', error);
+    return { ...file.header, secrets: fromPlainText(plain.toString('utf8')) };
+  } catch {
+    // No cause: JSON.parse would quote what it was given.
+    throw damaged(name, 'it does not pass its check');
   }
+}
+
+/** The one place where a grant's secrets become text. */
+function plainText(secrets: GrantSecrets): string {
+  const entries: [string, unknown][] = Object.entries(secrets);
+  const plain = entries.map(
+    ([name, value]) => [name, value instanceof Secret ? (value as Secret).reveal() : value] as const,
+  );
+  return JSON.stringify(Object.fromEntries(plain));
+}
+
+const SECRETS: ReadonlySet<string> = new Set<keyof GrantSecrets>([
+  'refresh_token',
+  'previous_refresh_token',
+  'access_token',
+  'client_secret',
+  'password',
+]);
+
+function fromPlainText(text: string): GrantSecrets {
+  return JSON.parse(text, (name, value: unknown) =>
+    SECRETS.has(name) && typeof value === 'string' ? new Secret(value) : value,
+  ) as GrantSecrets;
 }
 
 /**

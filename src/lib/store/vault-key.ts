@@ -1,6 +1,7 @@
 /** The key that seals the vault: its form, its name, and how it is read from a file. Pure. */
 import { createHash } from 'node:crypto';
 import { CmsError } from '../errors.ts';
+import { Secret } from '../secret.ts';
 
 export const VAULT_KEY_BYTES = 32;
 /** The key's text form and some white space fit many times; anything larger is not a key. */
@@ -14,7 +15,7 @@ export interface VaultKeyRecord {
 
 export interface VaultKey {
   /** 32 bytes. */
-  key: Buffer;
+  key: Secret<Buffer>;
   id: string;
   /** Where it was found, which is not always where the record says. */
   source: VaultKeyRecord['source'];
@@ -28,7 +29,7 @@ export function keyId(key: Uint8Array): string {
 }
 
 export function vaultKey(key: Buffer, source: VaultKeyRecord['source']): VaultKey {
-  return { key, id: keyId(key), source };
+  return { key: new Secret(key), id: keyId(key), source };
 }
 
 /** The form in which a key is stored: base64 and a newline, so that it can be shown, pasted and kept as a backup. */

@@ -3,6 +3,7 @@ import type { OAuthClient } from '../accounts/account.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { GrantRecord, GrantSecrets } from '../store/grant.ts';
 import type { Granted } from '../oauth/exchange.ts';
+import type { Secret } from '../secret.ts';
 import { retryAfterClientError, retryAt } from './schedule.ts';
 
 /** Noted before the request goes out; writing it also proves that the answer can be stored. */
@@ -14,10 +15,10 @@ export function withAttempt(record: GrantRecord, now: number): GrantRecord {
  * After a successful exchange with `used`. A rotated token stands beside the one that brought it, until it has been
  * accepted itself; one that was not rotated has just been accepted.
  */
-export function withGranted(record: GrantRecord, used: string, granted: Granted, now: number): GrantRecord {
+export function withGranted(record: GrantRecord, used: Secret, granted: Granted, now: number): GrantRecord {
   const { reason: _reason, failure: _failure, secrets, ...kept } = record;
   const { attempt: _attempt, previous_refresh_token: _previous, scope, ...rest } = secrets;
-  const rotated = granted.refresh_token !== undefined && granted.refresh_token !== used;
+  const rotated = granted.refresh_token !== undefined && !granted.refresh_token.equals(used);
   const next: GrantSecrets = {
     ...rest,
     refresh_token: granted.refresh_token ?? used,
@@ -73,7 +74,7 @@ export function withFailure(record: GrantRecord, failure: Failure, now: number, 
 }
 
 /** The refresh tokens worth sending, in order: the one before only while the newest has never been accepted. */
-export function refreshTokensToTry(secrets: GrantSecrets): string[] {
+export function refreshTokensToTry(secrets: GrantSecrets): Secret[] {
   const { refresh_token: current, previous_refresh_token: previous, refresh_token_accepted: accepted } = secrets;
   return [current, accepted ? undefined : previous].filter((token) => token !== undefined);
 }

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account, OAuthAccount } from '../accounts/account.ts';
 import { CmsError, messageOf, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Secret } from '../secret.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import type { Lock } from '../store/lock.ts';
 import type { Vault } from '../store/vault.ts';
@@ -43,7 +44,7 @@ export interface TokenRequest {
 }
 
 export interface AccessToken {
-  access_token: string;
+  access_token: Secret;
   token_type: 'Bearer';
   /** Milliseconds since the epoch. */
   expires_at: number;
@@ -110,7 +111,7 @@ export class TokenService {
    * The app password of an account without OAuth.
    * @throws CmsError `password_account` for an OAuth account, `authorization_required`, `store_locked`, …
    */
-  async password(account: Account): Promise<string> {
+  async password(account: Account): Promise<Secret> {
     if (account.kind !== 'password') throw hasNoPassword(account.address);
     const { secrets } = await this.#load(account.address);
     if (secrets.password === undefined) throw neverSignedIn(account.address);

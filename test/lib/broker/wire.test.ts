@@ -11,6 +11,7 @@ import {
   type TokenLine,
 } from '../../../src/lib/broker/wire.ts';
 import { CmsError } from '../../../src/lib/errors.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 
 const JANE = 'jane@example.org' as Address;
 const line = (more: Partial<TokenLine> = {}): TokenLine => ({
@@ -111,7 +112,11 @@ describe('the request grammar', () => {
 });
 
 describe('the answer', () => {
-  const answer = { user: 'jane@example.org', access_token: 'ya29.a-b_c~d+e/f==', expires_at: 1_700_000_000_999 };
+  const answer = {
+    user: 'jane@example.org',
+    access_token: new Secret('ya29.a-b_c~d+e/f=='),
+    expires_at: 1_700_000_000_999,
+  };
   it('is the plain XOAUTH2 string without a newline by default', () => {
     assert.equal(renderToken(line(), answer), 'user=jane@example.org\x01auth=Bearer ya29.a-b_c~d+e/f==\x01\x01');
   });
@@ -129,7 +134,7 @@ describe('the answer', () => {
   });
   for (const token of ['a b', 'a\nb', 'a\x01b', 'a^b', '', 'tökén', '='.repeat(4), 'x'.repeat(3001)]) {
     it(`is refused for the token ${JSON.stringify(token.slice(0, 10))} of ${token.length} characters`, () => {
-      assert.throws(() => renderToken(line({ form: 'token' }), { ...answer, access_token: token }), {
+      assert.throws(() => renderToken(line({ form: 'token' }), { ...answer, access_token: new Secret(token) }), {
         code: 'protocol_error',
       });
     });
@@ -148,8 +153,8 @@ describe('the answer', () => {
     assert.match(reason, /^[\x20-\x7e]{1,300}$/);
   });
   it('does not send a password that would end a line', () => {
-    assert.equal(renderPassword('abcd efgh'), 'abcd efgh');
-    assert.equal(renderPassword('abcd\nefgh'), '');
-    assert.equal(renderPassword(''), '');
+    assert.equal(renderPassword(new Secret('abcd efgh')), 'abcd efgh');
+    assert.equal(renderPassword(new Secret('abcd\nefgh')), '');
+    assert.equal(renderPassword(new Secret('')), '');
   });
 });

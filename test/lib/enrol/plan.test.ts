@@ -11,6 +11,7 @@ import {
 } from '../../../src/lib/enrol/plan.ts';
 import type { OAuthProvider } from '../../../src/lib/providers/provider.ts';
 import { findProvider } from '../../../src/lib/providers/table.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 
 const JANE = 'jane@example.org';
 const provider = (id: string): OAuthProvider => {
@@ -115,7 +116,7 @@ describe('the plan of a client', () => {
     assert.equal(method({ endpoints: { token_endpoint: 'https://as.example/v2/token' } }), 'client_secret_post');
     assert.equal(method({ clientId: 'other' }), 'none');
     assert.equal(method({ endpoints: { token_endpoint: 'https://evil.example/token' } }), 'none');
-    assert.equal(method({ clientId: 'other', clientSecret: 'x' }), 'client_secret_post');
+    assert.equal(method({ clientId: 'other', clientSecret: new Secret('x') }), 'client_secret_post');
   });
 
   it('starts afresh at another provider, and needs a client then', () => {

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { classifyTokenAnswer, describe as describeText } from '../../../src/lib/oauth/classify.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { revealed } from '../../support/secrets.ts';
 
 const granted = { access_token: 'at', token_type: 'Bearer', expires_in: 60 };
 const classify = (status: number, body: unknown, secrets: string[] = []) =>
-  classifyTokenAnswer({ status, body: typeof body === 'string' ? body : JSON.stringify(body) }, secrets);
+  revealed(
+    classifyTokenAnswer(
+      { status, body: typeof body === 'string' ? body : JSON.stringify(body) },
+      secrets.map((secret) => new Secret(secret)),
+    ),
+  );
 
 describe('an answer of the token endpoint', () => {
   it('with a Bearer token, in whatever case, is a grant', () => {
@@ -92,7 +99,7 @@ describe('the provider’s own words', () => {
     const secret = '1//0gAbC+def=ghi';
     const base64 = Buffer.from(secret).toString('base64');
     const text = `a ${secret} b ${encodeURIComponent(secret)} c ${base64}`;
-    assert.equal(describeText(text, [secret, '']), 'a [secret] b [secret] c [secret]');
+    assert.equal(describeText(text, [new Secret(secret), new Secret('')]), 'a [secret] b [secret] c [secret]');
     const outcome = classify(400, { error: 'SECRETTOKEN' }, ['SECRETTOKEN']);
     assert.doesNotMatch(JSON.stringify(outcome), /SECRETTOKEN/);
   });

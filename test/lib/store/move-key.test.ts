@@ -50,7 +50,7 @@ describe('moving the vault key', function () {
   /** Where the key is, and that the record leads to it. */
   async function found(key: VaultKey): Promise<{ recorded: string; keyring: boolean; file: boolean }> {
     const { vault_key: record } = await accounts.read();
-    assert.deepEqual((await openVaultKey({ paths, env, record: record! })).key, key.key);
+    assert.deepEqual((await openVaultKey({ paths, env, record: record! })).key.reveal(), key.key.reveal());
     const keyring = (await openKeyring(env).read()) !== undefined;
     return { recorded: record!.source, keyring, file: existsSync(paths.keyFile) };
   }

@@ -7,14 +7,16 @@ import { type Paths, resolvePaths } from '../../../src/lib/paths.ts';
 import type { GrantRecord } from '../../../src/lib/store/grant.ts';
 import { Vault } from '../../../src/lib/store/vault.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { revealed } from '../../support/secrets.ts';
 
-const KEY = { key: Buffer.alloc(32, 1), id: 'k' };
+const KEY = { key: new Secret(Buffer.alloc(32, 1)), id: 'k' };
 const record = (address: string, token = 'token'): GrantRecord => ({
   address,
   grant_id: 'g',
   state: 'active',
   signed_in_at: 1,
-  secrets: { refresh_token: token },
+  secrets: { refresh_token: new Secret(token) },
 });
 
 describe('the vault', () => {
@@ -37,7 +39,7 @@ describe('the vault', () => {
     await vault.probe();
     await vault.write(record('jane@example.org'));
     await vault.write(record('bob@example.org'));
-    assert.deepEqual(await vault.read('jane@example.org'), record('jane@example.org'));
+    assert.deepEqual(revealed(await vault.read('jane@example.org')), revealed(record('jane@example.org')));
     assert.equal(await vault.read('nobody@example.org'), undefined);
     const names = await files();
     assert.equal(names.length, 2);

@@ -11,6 +11,8 @@ import {
   withGranted,
   withRefusal,
 } from '../../../src/lib/token/rotation.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { grantSecrets, revealed } from '../../support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const record: GrantRecord = {
@@ -20,20 +22,25 @@ const record: GrantRecord = {
   signed_in_at: NOW - 1000,
   issued_at: NOW - 1000,
   expires_at: NOW,
-  secrets: {
+  secrets: grantSecrets({
     refresh_token: 'one',
     refresh_token_accepted: false,
     access_token: 'old',
     client_secret: 'cs',
     scope: 'a',
-  },
+  }),
 };
-const granted = { kind: 'granted', access_token: 'new', expires_in: 60 } as const;
+const granted = { kind: 'granted', access_token: new Secret('new'), expires_in: 60 } as const;
 
 describe('a grant', () => {
   it('keeps the token that was used beside the one it brought', () => {
-    const next = withGranted(withAttempt(record, NOW), 'one', { ...granted, refresh_token: 'two' }, NOW);
-    assert.deepEqual(next.secrets, {
+    const next = withGranted(
+      withAttempt(record, NOW),
+      new Secret('one'),
+      { ...granted, refresh_token: new Secret('two') },
+      NOW,
+    );
+    assert.deepEqual(revealed(next.secrets), {
       refresh_token: 'two',
       refresh_token_accepted: false,
       previous_refresh_token: 'one',
@@ -45,8 +52,8 @@ describe('a grant', () => {
   });
 
   it('without a new refresh token, or with the same, shows that the one used is accepted', () => {
-    for (const answer of [granted, { ...granted, refresh_token: 'one' }]) {
-      const { secrets } = withGranted(record, 'one', answer, NOW);
+    for (const answer of [granted, { ...granted, refresh_token: new Secret('one') }]) {
+      const { secrets } = revealed(withGranted(record, new Secret('one'), answer, NOW));
       assert.deepEqual([secrets.refresh_token, secrets.refresh_token_accepted], ['one', true]);
       assert.equal('previous_refresh_token' in secrets, false);
     }
@@ -59,7 +66,7 @@ describe('a grant', () => {
       undefined,
       NOW,
     );
-    const next = withGranted(refused, 'one', granted, NOW);
+    const next = withGranted(refused, new Secret('one'), granted, NOW);
     assert.deepEqual([next.state, next.reason, next.failure], ['active', undefined, undefined]);
   });
 });
@@ -76,7 +83,7 @@ describe('an error', () => {
       fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
         const end = steps.reduce((each, take) => take(each), record);
         const { attempt: _attempt, ...secrets } = end.secrets;
-        assert.deepEqual(secrets, record.secrets);
+        assert.deepEqual(revealed(secrets), revealed(record.secrets));
       }),
     );
   });
@@ -89,17 +96,16 @@ describe('an error', () => {
 });
 
 describe('the tokens to try', () => {
+  const toTry = (secrets: Parameters<typeof grantSecrets>[0]) => revealed(refreshTokensToTry(grantSecrets(secrets)));
+
   it('include the one before only while the newest was never accepted', () => {
-    assert.deepEqual(
-      refreshTokensToTry({ refresh_token: 'b', previous_refresh_token: 'a', refresh_token_accepted: false }),
-      ['b', 'a'],
-    );
-    assert.deepEqual(
-      refreshTokensToTry({ refresh_token: 'b', previous_refresh_token: 'a', refresh_token_accepted: true }),
-      ['b'],
-    );
-    assert.deepEqual(refreshTokensToTry({ refresh_token: 'b' }), ['b']);
-    assert.deepEqual(refreshTokensToTry({}), []);
+    assert.deepEqual(toTry({ refresh_token: 'b', previous_refresh_token: 'a', refresh_token_accepted: false }), [
+      'b',
+      'a',
+    ]);
+    assert.deepEqual(toTry({ refresh_token: 'b', previous_refresh_token: 'a', refresh_token_accepted: true }), ['b']);
+    assert.deepEqual(toTry({ refresh_token: 'b' }), ['b']);
+    assert.deepEqual(toTry({}), []);
   });
 });
 

@@ -19,6 +19,8 @@ import { run, start } from '../../support/processes.ts';
 import { type EmbeddedProvider, faults, type ProviderOptions, startProvider } from '../../support/provider.ts';
 import { obtainTokens } from '../../support/tokens.ts';
 import { JANE, signInAccount } from './signed-in.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { type Revealed, revealed } from '../../support/secrets.ts';
 
 const HOUR = 3_600_000;
 const CRASH = fileURLToPath(new URL('crash.ts', import.meta.url));
@@ -54,10 +56,10 @@ describe('the token service with a real provider', function () {
       ...options,
     });
 
-  const onDisk = async (): Promise<GrantRecord> => {
+  const onDisk = async (): Promise<Revealed<GrantRecord>> => {
     const record = await context.vault.read(JANE);
     assert.ok(record);
-    return record;
+    return revealed(record);
   };
 
   const isActive = async (token: string): Promise<boolean> => (await provider.introspect(token)).active;
@@ -77,7 +79,7 @@ describe('the token service with a real provider', function () {
   describe('one exchange at a time', () => {
     it('serves a fresh token from the disk without asking anybody', async () => {
       await signIn();
-      assert.equal((await service().accessToken(account)).access_token, accessToken);
+      assert.equal((await service().accessToken(account)).access_token.reveal(), accessToken);
       assert.equal(provider.count(), 0);
     });
 
@@ -85,9 +87,9 @@ describe('the token service with a real provider', function () {
       await signIn({ age: HOUR });
       const tokens = service();
       const answers = await Promise.all(Array.from({ length: 200 }, () => tokens.accessToken(account)));
-      assert.equal(new Set(answers.map(({ access_token }) => access_token)).size, 1);
+      assert.equal(new Set(answers.map(({ access_token }) => access_token.reveal())).size, 1);
       assert.equal(provider.count('refresh_token'), 1);
-      assert.ok(await isActive(answers[0]!.access_token));
+      assert.ok(await isActive(answers[0]!.access_token.reveal()));
     });
 
     it('makes one exchange for 50 processes at once, and all of them print a token that is good', async () => {
@@ -104,10 +106,10 @@ describe('the token service with a real provider', function () {
       const tokens = service();
       const first = tokens.accessToken(account);
       const [old, forced] = await Promise.all([first, tokens.accessToken(account, { forceRefresh: true })]);
-      assert.equal(old.access_token, forced.access_token, 'both asked before the exchange');
+      assert.equal(old.access_token.reveal(), forced.access_token.reveal(), 'both asked before the exchange');
       await sleep(2);
       const again = await tokens.accessToken(account, { forceRefresh: true });
-      assert.notEqual(again.access_token, old.access_token);
+      assert.notEqual(again.access_token.reveal(), old.access_token.reveal());
       assert.equal(provider.count('refresh_token'), 2);
     });
 
@@ -126,7 +128,7 @@ describe('the token service with a real provider', function () {
   describe('rotation', () => {
     it('stores the new refresh token beside the one before, then serves', async () => {
       await signIn({ age: HOUR });
-      const { access_token } = await service().accessToken(account);
+      const { access_token } = revealed(await service().accessToken(account));
       const { secrets } = await onDisk();
       assert.equal(secrets.access_token, access_token);
       assert.notEqual(secrets.refresh_token, refreshToken);
@@ -219,7 +221,7 @@ describe('the token service with a real provider', function () {
     it('still serves an unexpired token of an account that has to sign in again', async () => {
       await signIn({ age: HOUR - 60_000 });
       provider.setFault(faults.tokenError('interaction_required', 'AADSTS50076'));
-      assert.equal((await service().accessToken(account)).access_token, accessToken);
+      assert.equal((await service().accessToken(account)).access_token.reveal(), accessToken);
       assert.equal((await onDisk()).reason?.error, 'interaction_required');
     });
 
@@ -229,8 +231,13 @@ describe('the token service with a real provider', function () {
       const resident = service({ resident: true });
       await fails(resident.accessToken(account), 'authorization_required', /invalid_grant/);
       const { access_token, refresh_token } = await obtainTokens(provider, JANE);
-      await storeSignIn(context, account, { access_token, refresh_token, expires_in: 3600, issued_at: Date.now() });
-      assert.equal((await resident.accessToken(account)).access_token, access_token);
+      await storeSignIn(context, account, {
+        access_token: new Secret(access_token),
+        refresh_token: new Secret(refresh_token),
+        expires_in: 3600,
+        issued_at: Date.now(),
+      });
+      assert.equal((await resident.accessToken(account)).access_token.reveal(), access_token);
     });
 
     it('calls a client that is refused by its name, and waits an hour before it tries again', async () => {
@@ -261,7 +268,9 @@ describe('the token service with a real provider', function () {
         const record = await onDisk();
         assert.deepEqual([record.state, record.secrets.refresh_token], ['active', refreshToken]);
         provider.setFault(undefined);
-        assert.ok(await isActive((await service({ now: () => Date.now() + 5000 }).accessToken(account)).access_token));
+        assert.ok(
+          await isActive((await service({ now: () => Date.now() + 5000 }).accessToken(account)).access_token.reveal()),
+        );
       });
     }
 
@@ -354,7 +363,10 @@ describe('the token service with a real provider', function () {
   describe('validity', () => {
     it('takes the smaller of what is asked for and half the lifetime', async () => {
       await signIn({ age: HOUR / 2 - 90_000 });
-      assert.equal((await service().accessToken(account, { minValiditySeconds: 99_999 })).access_token, accessToken);
+      assert.equal(
+        (await service().accessToken(account, { minValiditySeconds: 99_999 })).access_token.reveal(),
+        accessToken,
+      );
       const later = Date.now() + 100_000;
       await service({ now: () => later }).accessToken(account, { minValiditySeconds: 99_999 });
       assert.equal(provider.count(), 1);
@@ -391,7 +403,7 @@ describe('the token service with a real provider', function () {
 
     it('serves no token whose time of issue lies in the future: the clock was set back', async () => {
       await signIn({ age: -HOUR });
-      assert.notEqual((await service().accessToken(account)).access_token, accessToken);
+      assert.notEqual((await service().accessToken(account)).access_token.reveal(), accessToken);
     });
   });
 
@@ -402,7 +414,12 @@ describe('the token service with a real provider', function () {
       const refreshing = service().accessToken(account);
       await sleep(100);
       const fresh = await obtainTokens(provider, JANE);
-      await storeSignIn(context, account, { ...fresh, issued_at: Date.now() });
+      await storeSignIn(context, account, {
+        access_token: new Secret(fresh.access_token),
+        refresh_token: new Secret(fresh.refresh_token),
+        expires_in: fresh.expires_in,
+        issued_at: Date.now(),
+      });
       await refreshing;
       const { secrets } = await onDisk();
       assert.equal(secrets.refresh_token, fresh.refresh_token);
@@ -431,13 +448,13 @@ describe('the token service with a real provider', function () {
       await signIn({ age: HOUR });
       const vault = failingVault();
       const resident = service({ vault, resident: true });
-      const { access_token } = await resident.accessToken(account);
+      const { access_token } = revealed(await resident.accessToken(account));
       assert.ok(await isActive(access_token));
       assert.deepEqual(resident.unstored, [JANE]);
       assert.equal((await onDisk()).secrets.refresh_token, refreshToken);
-      assert.equal((await resident.accessToken(account, { forceRefresh: true })).access_token, access_token);
+      assert.equal((await resident.accessToken(account, { forceRefresh: true })).access_token.reveal(), access_token);
       resident.forget();
-      assert.equal((await resident.accessToken(account)).access_token, access_token);
+      assert.equal((await resident.accessToken(account)).access_token.reveal(), access_token);
       await resident.storeUnstored();
       assert.deepEqual(resident.unstored, [JANE], 'still full');
       assert.equal(provider.count(), 1);
@@ -455,7 +472,7 @@ describe('the token service with a real provider', function () {
       const vault = failingVault();
       const asked = service({ vault }).accessToken(account);
       setTimeout(() => (vault.broken = false), 700);
-      const { access_token } = await asked;
+      const { access_token } = revealed(await asked);
       assert.equal((await onDisk()).secrets.access_token, access_token);
     });
 

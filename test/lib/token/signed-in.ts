@@ -5,6 +5,7 @@ import { prepareVault, storeSignIn } from '../../../src/lib/enrol/store-account.
 import type { Environment } from '../../../src/lib/paths.ts';
 import { type EmbeddedProvider, ENDPOINT } from '../../support/provider.ts';
 import { obtainTokens } from '../../support/tokens.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 
 export const JANE = 'jane@example.org';
 
@@ -44,7 +45,13 @@ export async function signInAccount(
   const { access_token, refresh_token, expires_in } = await obtainTokens(provider, address);
   const account = accountAt(provider, address);
   const issued_at = Date.now() - age;
-  await storeSignIn(context, account, { access_token, refresh_token, expires_in, issued_at, identity: address });
+  await storeSignIn(context, account, {
+    access_token: new Secret(access_token),
+    refresh_token: new Secret(refresh_token),
+    expires_in,
+    issued_at,
+    identity: address,
+  });
   provider.clearRequests();
   return { context, account, refreshToken: refresh_token, accessToken: access_token };
 }
