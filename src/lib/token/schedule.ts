@@ -15,6 +15,8 @@ const MIN_EXCHANGE_INTERVAL = MINUTE;
 const CLOCK_TOLERANCE = MINUTE;
 /** Refreshes of accounts that nobody asks for: often enough for any idle limit that providers are known to have. */
 const KEEP_ALIVE_INTERVAL = 3 * DAY;
+/** A token that lives shorter is fetched when it is asked for: ahead of that, each one would be due at once. */
+const SHORTEST_REFRESHED_AHEAD = 2 * SECOND;
 const FIRST_BACKOFF = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const CLIENT_ERROR_BACKOFF = 60 * MINUTE;
@@ -64,7 +66,8 @@ function effectiveMinimum(
  */
 export function refreshAt(record: GrantRecord, lastAskedAt: number, now: number, random: number): number {
   const { issued_at: issued = record.signed_in_at, expires_at: expires = 0 } = record;
-  if (now - lastAskedAt > DAY) return issued + KEEP_ALIVE_INTERVAL * (1 - random / 10);
+  const livesTooShort = expires - issued < SHORTEST_REFRESHED_AHEAD;
+  if (livesTooShort || now - lastAskedAt > DAY) return issued + KEEP_ALIVE_INTERVAL * (1 - random / 10);
   const minimum = effectiveMinimum(record, DEFAULT_MIN_VALIDITY_SECONDS);
   return expires - minimum * (1.1 + random / 2);
 }

@@ -64,6 +64,13 @@ describe('a refresh ahead of time', () => {
     const at = refreshAt(record, NOW - DAY - 1, NOW, 0);
     assert.equal(at, NOW + 3 * DAY);
   });
+
+  it('is left to demand where the provider says that tokens live for no time at all', () => {
+    for (const life of [0, 1000]) {
+      const short = { ...record, issued_at: NOW, expires_at: NOW + life };
+      assert.ok(refreshAt(short, NOW, NOW, 0) > NOW + DAY, String(life));
+    }
+  });
 });
 
 describe('the next attempt', () => {
