@@ -4,14 +4,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { OAuthAccount } from '../../src/lib/accounts/account.ts';
 import { openContext } from '../../src/lib/context.ts';
 import { prepareVault, storeSignIn } from '../../src/lib/enrol/store-account.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import type { KeyStore } from '../../src/lib/store/key-source.ts';
+import type { GrantRecord } from '../../src/lib/store/grant.ts';
 import { accountAt } from '../lib/token/signed-in.ts';
 import { CMS_PROGRAM, type TemporaryHome, temporaryHome } from '../support/environment.ts';
 import { type Environment, type Finished, run, type RunningProcess, start } from '../support/processes.ts';
 import { type EmbeddedProvider, type ProviderOptions, startProvider } from '../support/provider.ts';
 import type { Requirement } from '../support/requirements.ts';
+import { type Revealed, revealed } from '../support/secrets.ts';
 import { obtainTokens } from '../support/tokens.ts';
 import { type RawRequest, talk } from '../support/wire.ts';
 
@@ -113,14 +117,21 @@ export class Site implements AsyncDisposable {
     return this.#processes.flatMap(({ stdout, stderr }) => [stdout, stderr]);
   }
 
-  /** `age` in milliseconds lets the access token look older than it is. */
-  async signIn(address: string, { age = 0 }: { age?: number } = {}): Promise<void> {
+  /** `age` in milliseconds lets the access token look older than it is; `client` leads to another server. */
+  async signIn(address: string, { age = 0, client = {} }: SignInOptions = {}): Promise<void> {
     const context = openContext(this.env);
     await prepareVault(context, { store: this.#store, interactive: false });
     const { access_token, refresh_token, expires_in } = await obtainTokens(this.provider, address);
-    const account = accountAt(this.provider, address);
+    const plain = accountAt(this.provider, address);
+    const account = { ...plain, client: { ...plain.client, ...client } };
     const issued_at = Date.now() - age;
-    await storeSignIn(context, account, { access_token, refresh_token, expires_in, issued_at, identity: address });
+    await storeSignIn(context, account, {
+      access_token: new Secret(access_token),
+      refresh_token: new Secret(refresh_token),
+      expires_in,
+      issued_at,
+      identity: address,
+    });
   }
 
   /** Starts a broker and waits until it listens. */
@@ -156,6 +167,19 @@ export class Site implements AsyncDisposable {
     return JSON.parse(await this.ask('STATUS')) as BrokerStatus;
   }
 
+  /** What stands on the disk for one account. */
+  async onDisk(address: string = JANE): Promise<Revealed<GrantRecord>> {
+    const record = await openContext(this.env).vault.read(address);
+    if (record === undefined) throw new Error(`nothing is stored for ${address}`);
+    return revealed(record);
+  }
+
+  /** Has a token exchanged now. @returns the error's code, or undefined when it worked */
+  async refresh(address: string = JANE): Promise<string | undefined> {
+    const answer = JSON.parse((await this.ask(`REFRESH ${address}`)) || '{"error":"nothing"}') as { error?: string };
+    return answer.error;
+  }
+
   /** The state of one account, as the broker sees it. */
   async stateOf(address: string = JANE): Promise<string> {
     const { accounts } = await this.status();
@@ -167,6 +191,11 @@ export class Site implements AsyncDisposable {
     await this.provider.stop();
     await this.home.remove();
   }
+}
+
+export interface SignInOptions {
+  age?: number;
+  client?: Partial<OAuthAccount['client']>;
 }
 
 export interface BrokerStatus {

@@ -3,7 +3,7 @@
  * command that installs it; with CMS_E2E=required it fails instead.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Context, Suite } from 'mocha';
 
@@ -15,6 +15,11 @@ interface Need {
   present: () => boolean;
   otherwise?: string;
 }
+
+/** Debian keeps it in the folder of the architecture. */
+export const FAKETIME_LIBRARY = ['x86_64', 'aarch64']
+  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
+  .find((path) => existsSync(path));
 
 const REQUIREMENTS = {
   exim4: need(['exim4-daemon-light'], () => hasPrograms('exim4')),
@@ -30,6 +35,8 @@ const REQUIREMENTS = {
     'root with CAP_SYS_ADMIN',
   ),
   socat: need(['socat'], () => hasPrograms('socat')),
+  faketime: need(['faketime'], () => FAKETIME_LIBRARY !== undefined),
+  mount: need(['util-linux', 'sudo'], mayMount, 'root, or sudo without a password, with CAP_SYS_ADMIN'),
   tmux: need(['tmux'], () => hasPrograms('tmux')),
   'second-user': need([], () => process.getuid?.() === 0 && succeeds('getent', 'passwd', 'nobody'), 'root'),
 };
@@ -150,6 +157,12 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+function mayMount(): boolean {
+  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
+  const [file = '', ...args] = [...asRoot, 'unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'];
+  return succeeds(file, ...args);
 }
 
 function succeeds(file: string, ...args: string[]): boolean {

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { faults } from '../../support/provider.ts';
+import { JANE, type Row, Checks, Site, expire, timed } from '../harness.ts';
+import { nothingLost } from '../lost.ts';
+import { LoadProcess } from '../load.ts';
+
+const CLIENTS = 500;
+
+export const drain: Row = {
+  number: 23,
+  title: 'SIGTERM with 500 requests under way',
+  target: 'all answered or closed within 5 s, socket gone, status 0; a second SIGTERM ends at once',
+  async run() {
+    const checks = new Checks();
+    await using site = await Site.open();
+    await expire(site);
+    await using load = new LoadProcess();
+    site.provider.setFault(faults.delay(1500));
+    const slow = await ending(site, load);
+    checks.that(slow.answered === CLIENTS, `${slow.answered} of ${CLIENTS} were answered`);
+    checks.that(slow.status === 0, `status ${slow.status}`);
+    checks.that(!existsSync(site.socket), 'the socket is still there');
+    site.provider.setFault(undefined);
+    await expire(site);
+    site.provider.setFault(faults.hang);
+    const hung = await ending(site, load);
+    checks.that(hung.answered === 0 && hung.status === 0, `hanging provider: ${hung.answered}, status ${hung.status}`);
+    checks.that(Math.max(slow.ms, hung.ms) < 5500, `ended after ${slow.ms.toFixed(0)} and ${hung.ms.toFixed(0)} ms`);
+    const twice = await ending(site, load, 2);
+    checks.that(twice.ms < 500, `the second SIGTERM took ${twice.ms.toFixed(0)} ms`);
+    site.provider.setFault(undefined);
+    checks.all((await nothingLost(site)).problems);
+    return checks.measured(
+      `${slow.answered} answered, ended after ${(slow.ms / 1000).toFixed(1)} s; ` +
+        `${(hung.ms / 1000).toFixed(1)} s with a provider that hangs, ${twice.ms.toFixed(0)} ms at the second SIGTERM`,
+    );
+  },
+};
+
+/** Starts a broker, has the crowd ask, and ends it. */
+async function ending(site: Site, load: LoadProcess, signals = 1) {
+  const broker = await site.serve({ logLevel: 'info' });
+  await load.do('open', { path: site.socket, connections: CLIENTS });
+  const fired = load.do('fire', { request: `SMTP ${JANE}\n`, expected: '' });
+  await sleep(600);
+  const { value, ms } = await timed(async () => {
+    broker.kill('SIGTERM');
+    if (signals > 1) await sleep(100).then(() => broker.kill('SIGTERM'));
+    return broker.exited;
+  });
+  // Answers that are not empty.
+  const { wrong: answered } = await fired;
+  return { answered, ms, status: value.status };
+}
