@@ -3,8 +3,8 @@
  * in a file of the owner's, rotated by size. No secret is in it, and refusals are counted where they are too many.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { appendFile, chmod, readFile, rename, stat } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { open, readFile, rename } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -143,9 +143,7 @@ export class AuditTrail {
   }
 
   async #append(text: string): Promise<void> {
-    await appendFile(this.#path, text, { mode: 0o600 });
-    const { size, mode } = await stat(this.#path);
-    if ((mode & 0o077) !== 0) await chmod(this.#path, 0o600);
+    const size = await appendPrivately(this.#path, text);
     if (size >= MAX_BYTES) await rename(this.#path, `${this.#path}.1`);
   }
 
@@ -186,6 +184,16 @@ export class AuditTrail {
     this.#users.set(uid, name);
     return name;
   }
+}
+
+/** Neither a planted link nor the umask decides where the lines go and who reads them. @returns the size of the file */
+async function appendPrivately(path: string, text: string): Promise<number> {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  await using file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  const { mode } = await file.stat();
+  if ((mode & 0o777) !== 0o600) await file.chmod(0o600);
+  await file.appendFile(text);
+  return (await file.stat()).size;
 }
 
 function readCommand(pid: number): string | undefined {

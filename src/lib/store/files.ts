@@ -95,7 +95,14 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
   } catch (error) {
     throw ioError('create the folder', path, error);
   }
-  const stat = await lstat(path);
+  await requirePrivateFolder(path);
+}
+
+/** Refuses a folder in which somebody else could exchange files. @throws CmsError `config_invalid`, `io_error` */
+export async function requirePrivateFolder(path: string): Promise<void> {
+  const stat = await lstat(path).catch((error: unknown) => {
+    throw ioError('look at', path, error);
+  });
   const foreign = process.getuid !== undefined && stat.uid !== process.getuid();
   if (!stat.isDirectory() || foreign || (stat.mode & 0o022) !== 0) {
     throw new CmsError('config_invalid', `${path} must be a folder of your own that nobody else can write to`, {

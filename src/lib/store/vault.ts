@@ -7,7 +7,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CmsError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
-import { ensurePrivateFolder, readFileIfAny, removeFile, sweepTemporaries, writeFileDurable } from './files.ts';
+import {
+  ensurePrivateFolder,
+  readFileIfAny,
+  removeFile,
+  requirePrivateFolder,
+  sweepTemporaries,
+  writeFileDurable,
+} from './files.ts';
 import type { GrantHeader, GrantRecord } from './grant.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { NONCE_BYTES, seal, type SealingKey, unseal, unsealedHeader } from './seal.ts';
@@ -38,12 +45,14 @@ export class Vault {
 
   /**
    * What is kept for `address`, or undefined.
-   * @throws CmsError `data_invalid` when the file is damaged, `store_locked`, `store_unavailable`, `io_error`
+   * @throws CmsError `data_invalid` when the file is damaged, `config_invalid` when others can write to its folder,
+   * `store_locked`, `store_unavailable`, `io_error`
    */
   async read(address: string): Promise<GrantRecord | undefined> {
     const path = this.#file(address);
     const bytes = await readFileIfAny(path);
     if (bytes === undefined) return undefined;
+    for (const folder of [this.#paths.stateDir, this.#paths.vaultDir]) await requirePrivateFolder(folder);
     return ofAddress(address, unseal(bytes.toString('utf8'), await this.key(), path), path);
   }
 
@@ -77,7 +86,7 @@ export class Vault {
    */
   async lock(address: string, timeoutMs: number): Promise<Lock> {
     await this.#ensureFolders();
-    return acquireLock(join(this.#paths.lockDir, `${fileName(address)}.lock`), timeoutMs);
+    return acquireLock(join(this.#paths.lockDir, `${sealedName(address)}.lock`), timeoutMs);
   }
 
   /** Proves, before anybody signs in, that there is a key and that the folder can be written to. */
@@ -102,7 +111,7 @@ export class Vault {
   }
 
   #file(address: string): string {
-    return join(this.#paths.vaultDir, `${fileName(address)}.sealed`);
+    return join(this.#paths.vaultDir, `${sealedName(address)}.sealed`);
   }
 }
 
@@ -115,6 +124,6 @@ function ofAddress<T extends GrantHeader>(address: string, record: T, path: stri
 }
 
 /** A hash, so that no address can name a path, collide with another or tell a backup reader who has accounts. */
-function fileName(address: string): string {
+export function sealedName(address: string): string {
   return createHash('sha256').update(address).digest('hex');
 }
