@@ -27,6 +27,8 @@ const SETTLE_MS = 100;
 /** After a tick that failed. */
 const TROUBLE_MS = 5000;
 const DRAIN_TIMEOUT_MS = 5000;
+/** How soon a socket that cannot be had is tried again. */
+const MISSING_MS = 2000;
 
 export interface DaemonOptions {
   paths: Paths;
@@ -251,7 +253,8 @@ export class Daemon {
       this.#drop(path, listener);
     }
     await this.#reconcile(() => false);
-    return this.#refresher.tick();
+    const next = await this.#refresher.tick();
+    return this.#missing.size > 0 ? Math.min(next, MISSING_MS) : next;
   }
 
   /** Runs `changed` when something happens to the file; the ticker looks as well, should watching not be possible. */

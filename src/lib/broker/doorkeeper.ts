@@ -12,8 +12,10 @@ import { mayConnect, type SocketPolicy } from './policy.ts';
 
 /** Connections at once of one user who is neither the owner nor root. */
 const MAX_FOREIGN = 1024;
-/** Descriptors kept for files, the provider and the keyring. */
+/** Descriptors kept for files, the provider and the keyring: a share, but never fewer than a refresh needs. */
 const RESERVED_SHARE = 0.1;
+const RESERVED_LEAST = 44;
+const FEWEST_CONNECTIONS = 8;
 
 export class Doorkeeper {
   readonly #broker: Broker;
@@ -76,13 +78,19 @@ export class Doorkeeper {
   }
 }
 
-/** Nine tenths of RLIMIT_NOFILE. */
+/** What RLIMIT_NOFILE leaves. */
 function connectionLimit(): number {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-    if (soft !== undefined) return Math.floor(Number(soft) * (1 - RESERVED_SHARE));
+    if (soft !== undefined) return limitFor(Number(soft));
   } catch {
     // Not Linux: the kernel's own limit then closes connections.
   }
   return Infinity;
+}
+
+/** How many connections may be open where a process may have `descriptors`. */
+export function limitFor(descriptors: number): number {
+  const reserved = Math.max(RESERVED_LEAST, Math.ceil(descriptors * RESERVED_SHARE));
+  return Math.max(FEWEST_CONNECTIONS, descriptors - reserved);
 }

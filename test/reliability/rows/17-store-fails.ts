@@ -32,7 +32,7 @@ export const storeFails: Row = {
     checks.all((await nothingLost(site)).problems);
     const killed = await killedWhileDegraded(checks);
     broker = await site.serve();
-    checks.that((await site.stateOf()) === 'ok', 'not well again');
+    checks.that((await site.ask(`SMTP ${JANE}`)) !== '' && (await site.stateOf()) === 'ok', 'not well again');
     return checks.measured(
       `degraded, stored ${((relief ?? NaN) / 1000).toFixed(1)} s after relief and at SIGTERM; ${killed}`,
       'kill -9 while degraded costs the grant at a provider with strict reuse detection',
