@@ -1,10 +1,10 @@
 import { Flags } from '@oclif/core';
-import { accountView, grantView } from '../lib/accounts/view.ts';
+import { readGrantView } from '../lib/accounts/view.ts';
 import { type AuditLine, readAudit } from '../lib/broker/audit.ts';
 import { ask, parseAnswer } from '../lib/broker/client.ts';
 import type { AccountStatus, BrokerStatus, SocketStatus } from '../lib/broker/status.ts';
 import { type Context, openContext } from '../lib/context.ts';
-import { CmsError } from '../lib/errors.ts';
+import { EXIT_STATUS } from '../lib/errors.ts';
 import { table } from '../lib/table.ts';
 import { BaseCommand } from './base.ts';
 
@@ -13,7 +13,7 @@ type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'
 export default class Status extends BaseCommand {
   static override readonly summary = 'show the broker, its sockets and its accounts';
   static override readonly description =
-    'Without a broker it shows what the vault says. Exits with 69 when no broker runs, with 77 when an account needs you.';
+    'Without a broker it shows what the vault says. The exit status says the worst of it: 77 an account needs you, 78 a client is wrong, 69 the keyring is locked or no broker runs, 74 a grant cannot be stored, 75 a provider does not answer.';
   static override readonly examples = [
     '<%= config.bin %> status',
     '<%= config.bin %> status --json',
@@ -49,14 +49,8 @@ async function fromBroker({ paths }: Context): Promise<StatusView | undefined> {
 async function fromVault({ accounts, vault }: Context): Promise<StatusView> {
   const all = await accounts.list();
   const states = all.map(async (account): Promise<AccountStatus> => {
-    const { address, kind } = accountView(account);
-    try {
-      const { state, ...rest } = grantView(await vault.readHeader(address));
-      return { address, kind, state: state === 'not_signed_in' ? 'authorization_required' : state, ...rest };
-    } catch (error) {
-      if (error instanceof CmsError) return { address, kind, state: 'unreadable', reason: error.message };
-      throw error;
-    }
+    const { address, kind } = account;
+    return { address, kind, ...(await readGrantView(vault, address)) };
   });
   return { version: 1, broker: null, sockets: [], accounts: await Promise.all(states) };
 }
@@ -76,9 +70,13 @@ function renderAudit(lines: readonly AuditLine[]): string {
   );
 }
 
+/** The worst first: what only a person can mend, then the store, then what may pass by itself. */
+const GRAVITY = [77, 78, 69, 74, 75];
+
 function exitStatus({ broker, accounts }: StatusView): number {
-  if (accounts.some(({ state }) => state === 'authorization_required' || state === 'refused')) return 77;
-  return broker === null ? 69 : 0;
+  const statuses = accounts.flatMap(({ code }) => (code === undefined ? [] : [EXIT_STATUS[code]]));
+  const worst = GRAVITY.find((status) => statuses.some((each) => each === status)) ?? statuses[0];
+  return worst ?? (broker === null ? EXIT_STATUS.broker_unavailable : 0);
 }
 
 function render({ broker, sockets, accounts }: StatusView, privateSocket: string): string {
@@ -96,12 +94,17 @@ function render({ broker, sockets, accounts }: StatusView, privateSocket: string
           ['ACCOUNT', 'STATE', 'TOKEN', 'REFRESHED'],
           accounts.map((each) => accountRow(each, now)),
         )}`;
-  const remarks = accounts.flatMap(({ address, state, reason }) =>
-    reason === undefined || state === 'ok'
-      ? []
-      : [`${address}: ${reason}${state === 'authorization_required' ? `\n  cms account add ${address}` : ''}\n`],
-  );
+  const remarks = accounts.flatMap((account) => remark(account, now));
   return head + socketTable + accountTable + (remarks.length === 0 ? '' : `\n${remarks.join('')}`);
+}
+
+/** What is wrong, since when, and what to do about it. */
+function remark({ address, state, reason, since, remedy }: AccountStatus, now: number): string[] {
+  if (state === 'ok' || state === 'unknown') return [];
+  const when = since === undefined ? '' : ` for ${ago(since, now)}`;
+  const lines = [`${address}: ${state.replaceAll('_', ' ').toUpperCase()}${when}: ${reason ?? 'no reason known'}`];
+  if (remedy !== undefined) lines.push(`  ${remedy}`);
+  return [`${lines.join('\n')}\n`];
 }
 
 function socketRow(socket: SocketStatus): string[] {

@@ -88,7 +88,9 @@ describe('the vault key in a real keyring', function () {
       const socket = join(world.home.runtimeDir, 'cms.sock');
       assert.equal(await talk(socket, `SMTP ${JANE}`), '');
       assert.match(await talk(socket, `SMTP,ready ${JANE}`), /locked.*run cms unlock/);
-      assert.match((await cms('status')).stdout, /LOCKED/);
+      const status = await cms('status');
+      assert.equal(status.status, 69);
+      assert.match(status.stdout, /LOCKED for \d+ s: [^\n]*the keyring is locked[^]*cms unlock/);
       await keyring.unlock();
       assert.match((await cms('unlock')).stderr, /broker has been told/);
       assert.match(await talk(socket, `SMTP ${JANE}`), /^user=/);

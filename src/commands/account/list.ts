@@ -1,6 +1,5 @@
-import { accountView, grantView } from '../../lib/accounts/view.ts';
+import { accountView, readGrantView } from '../../lib/accounts/view.ts';
 import { openContext } from '../../lib/context.ts';
-import { CmsError } from '../../lib/errors.ts';
 import { BaseCommand } from '../base.ts';
 import { table } from '../../lib/table.ts';
 
@@ -16,7 +15,7 @@ export default class AccountList extends BaseCommand {
     const rows = await Promise.all(
       (await accounts.list()).map(async (account) => ({
         ...accountView(account),
-        ...(await state(() => vault.readHeader(account.address))),
+        ...(await readGrantView(vault, account.address)),
       })),
     );
     if (flags.json) {
@@ -38,14 +37,5 @@ export default class AccountList extends BaseCommand {
         ]),
       ),
     );
-  }
-}
-
-async function state(read: () => Promise<Parameters<typeof grantView>[0]>): Promise<ReturnType<typeof grantView>> {
-  try {
-    return grantView(await read());
-  } catch (error) {
-    if (error instanceof CmsError) return { state: 'unreadable', reason: error.message };
-    throw error;
   }
 }

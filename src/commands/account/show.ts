@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { parseAddress } from '../../lib/accounts/address.ts';
-import { accountView, grantView } from '../../lib/accounts/view.ts';
+import { accountView, readGrantView } from '../../lib/accounts/view.ts';
 import { openContext } from '../../lib/context.ts';
 import { BaseCommand } from '../base.ts';
 
@@ -16,7 +16,7 @@ export default class AccountShow extends BaseCommand {
     const { args, flags } = await this.parse(AccountShow);
     const { accounts, vault } = openContext(process.env);
     const account = await accounts.resolve(parseAddress(args.address));
-    const view = { ...accountView(account), ...grantView(await vault.readHeader(account.address)) };
+    const view = { ...accountView(account), ...(await readGrantView(vault, account.address)) };
     if (flags.json) {
       this.printJson(view);
       return;

@@ -1,5 +1,7 @@
 /** An account as it is shown and printed as JSON: never a secret. */
+import { CmsError, type ErrorCode } from '../errors.ts';
 import type { GrantHeader } from '../store/grant.ts';
+import type { Vault } from '../store/vault.ts';
 import type { Account } from './account.ts';
 
 export interface AccountView {
@@ -27,10 +29,22 @@ export function accountView(account: Account): AccountView {
   return { ...common, ...(issuer !== undefined && { issuer }), token_endpoint, client_id, scope };
 }
 
-export interface GrantView {
-  state: 'ok' | 'authorization_required' | 'failing' | 'not_signed_in' | 'unreadable';
-  /** Why, where the state is not ok. */
+export type AccountState =
+  'ok' | 'unknown' | 'failing' | 'refused' | 'degraded' | 'locked' | 'unreadable' | 'authorization_required';
+
+/** How an account is doing, and what it takes where that is not well. */
+export interface StateView {
+  state: AccountState;
+  /** The error that stands for the state; its exit status is that of `cms status`. */
+  code?: ErrorCode;
   reason?: string;
+  /** ISO 8601: since when. */
+  since?: string;
+  /** What to do: a command, or what to wait for. */
+  remedy?: string;
+}
+
+export interface GrantView extends StateView {
   /** ISO 8601. */
   signed_in_at?: string;
   identity?: string;
@@ -39,25 +53,79 @@ export interface GrantView {
 }
 
 /** What the vault says about an account, as far as it can be read without the key. */
-export function grantView(header: GrantHeader | undefined): GrantView {
-  if (header === undefined) return { state: 'not_signed_in', reason: 'no sign-in is stored' };
-  const { state, reason, failure, identity, issued_at, expires_at } = header;
-  const dates = {
+export function grantView(address: string, header: GrantHeader | undefined): GrantView {
+  if (header === undefined) return neverSignedIn(address);
+  const { identity, issued_at, expires_at } = header;
+  return {
+    ...stateOfGrant(header),
     signed_in_at: iso(header.signed_in_at),
     ...(identity !== undefined && { identity }),
     ...(issued_at !== undefined && { last_refresh_at: iso(issued_at) }),
     ...(expires_at !== undefined && { access_token_expires_at: iso(expires_at) }),
   };
+}
+
+/** `grantView` of what is on the disk; a file that cannot be read is a state, not an error. */
+export async function readGrantView(vault: Vault, address: string): Promise<GrantView> {
+  try {
+    return grantView(address, await vault.readHeader(address));
+  } catch (error) {
+    if (error instanceof CmsError) return stateOfTrouble(address, error);
+    throw error;
+  }
+}
+
+export function stateOfGrant({ address, state, reason, failure }: GrantHeader): StateView {
   if (state === 'authorization_required') {
     return {
       state,
-      ...(reason && { reason: [reason.error, reason.description].filter(Boolean).join(': ') }),
-      ...dates,
+      code: 'authorization_required',
+      remedy: signIn(address),
+      ...(reason && {
+        reason: [reason.error, reason.description].filter(Boolean).join(': '),
+        since: iso(reason.at),
+      }),
     };
   }
-  return failure === undefined ? { state: 'ok', ...dates } : { state: 'failing', reason: failure.message, ...dates };
+  if (failure === undefined) return { state: 'ok' };
+  return {
+    state: 'failing',
+    code: failure.code,
+    reason: failure.message,
+    since: iso(failure.since),
+    remedy:
+      failure.code === 'client_invalid'
+        ? `${signIn(address)} --client-id ID, or mend the client at the provider`
+        : `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: cms token ${address} --force-refresh`,
+  };
 }
 
-function iso(milliseconds: number): string {
+/** A grant that cannot be read. */
+export function stateOfTrouble(address: string, error: CmsError, since?: number): StateView {
+  if (error.code === 'authorization_required') return neverSignedIn(address);
+  const remedy = error.suggestions[0];
+  return {
+    state: error.code === 'store_locked' ? 'locked' : 'unreadable',
+    code: error.code,
+    reason: error.message,
+    ...(since !== undefined && { since: iso(since) }),
+    ...(remedy !== undefined && { remedy }),
+  };
+}
+
+function neverSignedIn(address: string): StateView {
+  return {
+    state: 'authorization_required',
+    code: 'authorization_required',
+    reason: 'no sign-in is stored',
+    remedy: signIn(address),
+  };
+}
+
+function signIn(address: string): string {
+  return `cms account add ${address}`;
+}
+
+export function iso(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }

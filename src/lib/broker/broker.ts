@@ -53,10 +53,15 @@ export class Broker {
 
   /** Whether the mail server refused a token that had just been refreshed, within the last minutes. */
   isRefused(address: string): boolean {
+    return this.refusedSince(address) !== undefined;
+  }
+
+  /** Since when that is so. */
+  refusedSince(address: string): number | undefined {
     const refusal = this.#refusals.get(address);
-    if (refusal?.again !== true || this.#options.now() - refusal.at > REFUSED_MS) return false;
+    if (refusal?.again !== true || this.#options.now() - refusal.at > REFUSED_MS) return undefined;
     const { grant_id: grant = refusal.grant } = this.#options.tokens.known(address) ?? {};
-    return grant === refusal.grant;
+    return grant === refusal.grant ? refusal.at : undefined;
   }
 
   /** Seconds that the answer to this line may take, if it says so. */

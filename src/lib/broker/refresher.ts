@@ -27,7 +27,7 @@ export class Refresher {
   readonly #draws = new Map<string, { issuedAt: number | undefined; value: number }>();
   readonly #underWay = new Set<string>();
   /** Accounts whose grant cannot be read now, with the reason. */
-  readonly unreadable = new Map<string, CmsError>();
+  readonly unreadable = new Map<string, { error: CmsError; since: number }>();
 
   constructor(options: RefresherOptions) {
     this.#options = options;
@@ -75,10 +75,11 @@ export class Refresher {
   }
 
   #noteUnreadable(address: string, error: CmsError): void {
-    if (this.unreadable.get(address)?.code !== error.code) {
+    const before = this.unreadable.get(address);
+    if (before?.error.code !== error.code) {
       this.#options.log.warn('cannot read the grant', { account: address, code: error.code, reason: error.message });
     }
-    this.unreadable.set(address, error);
+    this.unreadable.set(address, { error, since: before?.since ?? this.#options.now() });
   }
 
   #begin(account: OAuthAccount): void {

@@ -1,5 +1,6 @@
 /** What the broker says about itself. Pure; no secret in it. */
 import type { Account } from '../accounts/account.ts';
+import { iso, stateOfGrant, stateOfTrouble, type StateView } from '../accounts/view.ts';
 import type { CmsError } from '../errors.ts';
 import type { TokenService } from '../token/service.ts';
 import { isUnexpired } from '../token/schedule.ts';
@@ -7,14 +8,9 @@ import type { Broker } from './broker.ts';
 import type { AccountDirectory } from './directory.ts';
 import type { SocketPolicy } from './policy.ts';
 
-export type AccountState =
-  'ok' | 'unknown' | 'failing' | 'refused' | 'degraded' | 'locked' | 'unreadable' | 'authorization_required';
-
-export interface AccountStatus {
+export interface AccountStatus extends StateView {
   address: string;
   kind: Account['kind'];
-  state: AccountState;
-  reason?: string;
   /** ISO 8601. */
   access_token_expires_at?: string;
   last_refresh_at?: string;
@@ -49,7 +45,7 @@ export interface StatusParts {
   directory: AccountDirectory;
   broker: Broker;
   tokens: TokenService;
-  unreadable: ReadonlyMap<string, CmsError>;
+  unreadable: ReadonlyMap<string, { error: CmsError; since: number }>;
   sockets: readonly SocketPolicy[];
   missing: ReadonlyMap<string, CmsError>;
 }
@@ -107,33 +103,36 @@ function accountStatus(account: Account, parts: StatusParts): AccountStatus {
   };
 }
 
-function stateOf(
-  { address, kind }: Account,
-  { tokens, broker, unreadable, now }: StatusParts,
-): Pick<AccountStatus, 'state' | 'reason'> {
+function stateOf({ address, kind }: Account, { tokens, broker, unreadable, now }: StatusParts): StateView {
   const record = tokens.known(address);
   const trouble = unreadable.get(address);
-  if (record === undefined && trouble !== undefined) {
-    const state =
-      trouble.code === 'store_locked'
-        ? 'locked'
-        : trouble.code === 'authorization_required'
-          ? 'authorization_required'
-          : 'unreadable';
-    return { state, reason: trouble.message };
-  }
-  if (tokens.unstored.includes(address))
-    return { state: 'degraded', reason: 'the newest grant is in memory only: it cannot be stored' };
-  if (record?.state === 'authorization_required') {
-    return {
-      state: 'authorization_required',
-      reason: [record.reason?.error, record.reason?.description].filter(Boolean).join(': '),
-    };
-  }
-  if (broker.isRefused(address)) return { state: 'refused', reason: 'the mail server refuses a fresh token' };
-  if (record?.failure !== undefined) return { state: 'failing', reason: record.failure.message };
+  if (record === undefined && trouble !== undefined) return stateOfTrouble(address, trouble.error, trouble.since);
+  const degradedSince = tokens.unstored.get(address);
+  if (degradedSince !== undefined) return degraded(degradedSince);
   if (record === undefined) return { state: kind === 'password' ? 'ok' : 'unknown' };
-  return kind === 'password' || isUnexpired(record, now)
-    ? { state: 'ok' }
-    : { state: 'ok', reason: 'refreshed when asked for' };
+  const refusedSince = broker.refusedSince(address);
+  const view = stateOfGrant(record);
+  if (view.state === 'ok' && refusedSince !== undefined) return refused(address, refusedSince);
+  if (view.state !== 'ok' || kind === 'password' || isUnexpired(record, now)) return view;
+  return { state: 'ok', reason: 'refreshed when asked for' };
+}
+
+function degraded(since: number): StateView {
+  return {
+    state: 'degraded',
+    code: 'io_error',
+    reason: 'the newest grant is in memory only: it cannot be stored',
+    since: iso(since),
+    remedy: 'make room in the state folder, or let it be written to (df -h, ls -ld); it is then stored by itself',
+  };
+}
+
+function refused(address: string, since: number): StateView {
+  return {
+    state: 'refused',
+    code: 'access_denied',
+    reason: 'the mail server refuses even a fresh token',
+    since: iso(since),
+    remedy: `cms account add ${address}   # tries the login and shows the server's own words`,
+  };
 }

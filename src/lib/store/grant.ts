@@ -32,6 +32,8 @@ export interface GrantFailure {
   code: ErrorCode;
   message: string;
   at: number;
+  /** When the first one in the row was. */
+  since: number;
   /** No exchange before this, unless somebody insists. */
   retry_at: number;
   /** Failures in a row. */

@@ -68,7 +68,14 @@ export function withFailure(record: GrantRecord, failure: Failure, now: number, 
       : retryAt(now, count, random, failure.retryAfterSeconds);
   return {
     ...record,
-    failure: { code: failure.code, message: failure.message, at: now, retry_at, count },
+    failure: {
+      code: failure.code,
+      message: failure.message,
+      at: now,
+      since: record.failure?.since ?? now,
+      retry_at,
+      count,
+    },
     secrets: withoutAttempt(record.secrets),
   };
 }

@@ -67,6 +67,7 @@ export interface TokenServiceOptions {
 interface Unstored {
   record: GrantRecord;
   lock: Lock;
+  since: number;
 }
 
 export class TokenService {
@@ -128,9 +129,9 @@ export class TokenService {
     return this.#load(account.address);
   }
 
-  /** Accounts whose newest grant is in memory only: DEGRADED. */
-  get unstored(): string[] {
-    return [...this.#unstored.keys()];
+  /** Accounts whose newest grant is in memory only, and since when: DEGRADED. */
+  get unstored(): ReadonlyMap<string, number> {
+    return new Map([...this.#unstored].map(([address, { since }]) => [address, since]));
   }
 
   /** Forgets what was read, so that the next request reads the disk: after a sign-in or removal elsewhere. */
@@ -320,7 +321,7 @@ export class TokenService {
   #keepUnstored(record: GrantRecord, lock: Lock, error: unknown): void {
     const failure = toCmsError(error);
     if (!this.#options.resident) throw grantLost(record.address, failure);
-    this.#unstored.set(record.address, { record, lock });
+    this.#unstored.set(record.address, { record, lock, since: this.#options.now() });
     this.#options.log.error('cannot store a new grant; it is kept in memory', {
       account: record.address,
       reason: failure.message,

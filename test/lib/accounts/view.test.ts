@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { OAuthAccount } from '../../../src/lib/accounts/account.ts';
-import { accountView, grantView } from '../../../src/lib/accounts/view.ts';
+import { accountView, grantView, stateOfGrant, stateOfTrouble } from '../../../src/lib/accounts/view.ts';
+import { CmsError } from '../../../src/lib/errors.ts';
 
 const account: OAuthAccount = {
   kind: 'oauth',
@@ -33,15 +34,38 @@ describe('what is shown of an account', () => {
   });
 
   it('is its state in one word, with the reason', () => {
-    assert.deepEqual(grantView(undefined), { state: 'not_signed_in', reason: 'no sign-in is stored' });
-    assert.deepEqual(grantView(header), { state: 'ok', signed_in_at: '1970-01-01T00:00:00.000Z' });
-    const failure = { code: 'temporarily_unavailable', message: 'down', at: 0, retry_at: 1, count: 1 } as const;
-    assert.deepEqual(
-      [grantView({ ...header, failure }).state, grantView({ ...header, failure }).reason],
-      ['failing', 'down'],
-    );
+    const mend = 'cms account add a@b.c';
+    const required = { state: 'authorization_required', code: 'authorization_required', remedy: mend };
+    assert.deepEqual(grantView('a@b.c', undefined), { ...required, reason: 'no sign-in is stored' });
+    assert.deepEqual(grantView('a@b.c', header), { state: 'ok', signed_in_at: '1970-01-01T00:00:00.000Z' });
+    const failure = {
+      code: 'temporarily_unavailable',
+      message: 'down',
+      at: 5000,
+      since: 1000,
+      retry_at: 9000,
+      count: 2,
+    } as const;
+    const failing = stateOfGrant({ ...header, failure });
+    assert.deepEqual([failing.state, failing.reason, failing.since], ['failing', 'down', '1970-01-01T00:00:01.000Z']);
+    assert.match(failing.remedy ?? '', /by itself at 00:00:09 UTC; at once: cms token a@b\.c --force-refresh/);
     const reason = { error: 'invalid_grant', description: 'expired', at: 0 };
-    const refused = grantView({ ...header, state: 'authorization_required', reason, failure });
-    assert.deepEqual([refused.state, refused.reason], ['authorization_required', 'invalid_grant: expired']);
+    assert.deepEqual(stateOfGrant({ ...header, state: 'authorization_required', reason, failure }), {
+      ...required,
+      reason: 'invalid_grant: expired',
+      since: '1970-01-01T00:00:00.000Z',
+    });
+  });
+
+  it('is locked, or unreadable, where the grant cannot be read', () => {
+    const locked = new CmsError('store_locked', 'the keyring is locked', { suggestions: ['cms unlock'] });
+    assert.deepEqual(stateOfTrouble('a@b.c', locked, 0), {
+      state: 'locked',
+      code: 'store_locked',
+      reason: 'the keyring is locked',
+      since: '1970-01-01T00:00:00.000Z',
+      remedy: 'cms unlock',
+    });
+    assert.equal(stateOfTrouble('a@b.c', new CmsError('data_invalid', 'damaged')).state, 'unreadable');
   });
 });
