@@ -4,7 +4,7 @@ import { type Protocol, PROTOCOLS } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { Daemon } from '../lib/broker/daemon.ts';
 import { openContext, openTokens } from '../lib/context.ts';
-import { CmsError } from '../lib/errors.ts';
+import { CmsError, messageOf } from '../lib/errors.ts';
 import { LOG_LEVELS } from '../lib/log.ts';
 import { forbidDumps } from '../lib/native.ts';
 import { checkSocketPath } from '../lib/paths.ts';
@@ -63,18 +63,22 @@ export default class Serve extends BaseCommand {
     forbidDumps();
     const context = openContext(process.env, { log });
     const sockets = flags.socket === undefined ? [] : [socketFrom({ ...flags, socket: flags.socket })];
+    // Before anybody can know that the broker is there: a SIGHUP without a listener would end it.
+    const asked = ended();
+    let reload = (): Promise<void> => Promise.resolve();
+    process.on('SIGHUP', () => {
+      reload().catch((error: unknown) => {
+        log.error('not reloaded; everything stays as it was', { reason: messageOf(error) });
+      });
+    });
     const daemon = await Daemon.start({
       ...context,
       openTokens: (options) => openTokens(context, options),
       sockets,
       version: this.config.version,
     });
-    process.on('SIGHUP', () => {
-      daemon
-        .reload()
-        .catch((error: unknown) => log.error('not reloaded; everything stays as it was', { reason: String(error) }));
-    });
-    await ended();
+    reload = () => daemon.reload();
+    await asked;
     log.info('ending');
     await daemon.stop();
   }
