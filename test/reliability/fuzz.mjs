@@ -2,7 +2,17 @@
 import { Buffer } from 'node:buffer';
 
 const FORMS = ['token', 'xoauth2-b64', 'oauthbearer', 'password', 'json', 'ready'];
-const OPTIONS = ['minvalid=60', 'minvalid=-1', 'wait=3', 'wait=x', 'host=mail.example', 'port=587', 'port=99999', 'x', ''];
+const OPTIONS = [
+  'minvalid=60',
+  'minvalid=-1',
+  'wait=3',
+  'wait=x',
+  'host=mail.example',
+  'port=587',
+  'port=99999',
+  'x',
+  '',
+];
 const LINE_ENDS = ['', '\n', '\r\n', '\n\n', '\r', '\nSMTP x@y.z\n'];
 
 /** A generator of its own for each case, so that one case can be made again. */
@@ -61,7 +71,10 @@ export function judge(request, answer, { known, token }) {
   const line = /^[^\n]*/.exec(request)[0].replace(/\r$/, request.includes('\n') ? '' : '\r');
   const parts = /^(SMTP|IMAP)((?:,[^ ]*)?) ([^ ]+)$/i.exec(line);
   // The bytes as text, and letters that IDNA takes for ASCII ones as those.
-  const address = Buffer.from(parts?.[3] ?? '', 'latin1').toString('utf8').normalize('NFKC').toLowerCase();
+  const address = Buffer.from(parts?.[3] ?? '', 'latin1')
+    .toString('utf8')
+    .normalize('NFKC')
+    .toLowerCase();
   if (answer === '') {
     const plain = /^(SMTP|IMAP) /.test(line) && known.includes(parts?.[3] ?? '') && line.length < 100;
     return plain ? `nothing for the good request ${JSON.stringify(request)}` : undefined;

@@ -24,6 +24,8 @@ export interface Scale {
   soakMinutes: number;
   /** The size for this run. */
   pick<T>(quick: T, full: T): T;
+  /** A bound in milliseconds; wide in a quick run, which shares the machine with everything else. */
+  within(milliseconds: number): number;
 }
 
 /** What a row found. It holds if nothing is in `failures`. */
@@ -39,6 +41,8 @@ export interface Row {
   title: string;
   target: string;
   needs?: readonly Requirement[];
+  /** Its figure is a time: nothing runs beside it. `full`: in a full run, that is; a quick one has wider bounds. */
+  alone?: 'always' | 'full';
   run(scale: Scale): Promise<Measured>;
 }
 

@@ -61,7 +61,9 @@ async function fire({ request, expected, timeoutMs }) {
   held.clear();
   const tally = { right: 0, wrong: 0, latencies: [] };
   const began = performance.now();
-  await Promise.all(sockets.map((socket) => exchange(socket, request, timeoutMs).then((got) => count(tally, got, expected))));
+  await Promise.all(
+    sockets.map((socket) => exchange(socket, request, timeoutMs).then((got) => count(tally, got, expected))),
+  );
   return { ...tally, totalMs: performance.now() - began };
 }
 

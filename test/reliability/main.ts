@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isStrict } from '../support/requirements.ts';
-import { type Result, lineOf, writeTable } from './report.ts';
+import { lineOf, writeTable } from './report.ts';
 import { ROWS } from './rows/index.ts';
-import { runRow, scaleOf } from './run.ts';
+import { runAll, scaleOf } from './run.ts';
 
 const DEFAULT_SOAK_MINUTES = 60;
 const SOAK_IN_A_FULL_RUN = 3;
@@ -32,12 +32,7 @@ function withSoakDefault(argv: string[]): string[] {
 
 const chosen = ROWS.filter(({ number }) => values.row.length === 0 || values.row.includes(String(number)));
 const scale = scaleOf(values.quick, Number(values.soak ?? SOAK_IN_A_FULL_RUN));
-const results: Result[] = [];
-for (const row of chosen) {
-  const result = await runRow(row, scale);
-  results.push(result);
-  process.stdout.write(`${lineOf(result)}\n`);
-}
+const results = await runAll(chosen, scale, (result) => process.stdout.write(`${lineOf(result)}\n`));
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
 if (values.markdown) await writeTable(results);
 const bad = results.some(({ verdict }) => verdict === 'fell short' || (verdict === 'left out' && isStrict()));

@@ -47,7 +47,8 @@ export function tableOf(results: readonly Result[]): string {
     ]),
   ];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => width(row[column]))));
-  const line = (row: string[]): string => `| ${row.map((text, column) => pad(text, widths[column] ?? 0)).join(' | ')} |`;
+  const line = (row: string[]): string =>
+    `| ${row.map((text, column) => pad(text, widths[column] ?? 0)).join(' | ')} |`;
   const [head = [], ...body] = rows;
   const rule = `| ${widths.map((each) => '-'.repeat(each)).join(' | ')} |`;
   return `${machine()}\n\n${[line(head), rule, ...body.map(line)].join('\n')}\n`;
@@ -63,7 +64,7 @@ function cell(text: string): string {
 }
 
 function width(text = ''): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 function pad(text: string, to: number): string {

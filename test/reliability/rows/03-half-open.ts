@@ -20,7 +20,8 @@ export const halfOpen: Row = {
   number: 3,
   title: 'every way to end a request, exim’s readsocket included',
   target: 'one exact answer each; without any end nothing, after 4 s',
-  async run() {
+  alone: 'full',
+  async run(scale) {
     const checks = new Checks();
     await using site = await Site.open();
     await site.serve();
@@ -36,10 +37,14 @@ export const halfOpen: Row = {
     }
     forms++;
     const { value, ms } = await timed(() => site.ask(`SMTP ${JANE}`, { halfClose: false }));
-    checks.that(value === '' && ms > 3800 && ms < 5000, `no end at all: ${JSON.stringify(value)} after ${ms} ms`);
+    checks.that(
+      value === '' && ms > 3800 && ms < 4000 + scale.within(1000),
+      `no end at all: ${JSON.stringify(value)} after ${ms} ms`,
+    );
     const exim = isPresent('exim4');
-    if (exim) for (const [options, request, answered] of READSOCKET) await readsocket(options, request, answered);
-    const figure = `${forms} forms, ${exim ? READSOCKET.length : 'no'} of exim, nothing after ${(ms / 1000).toFixed(1)} s`;
+    const wanted = scale.quick ? READSOCKET.filter(([options]) => !options.includes('6s')) : READSOCKET;
+    if (exim) for (const [options, request, answered] of wanted) await readsocket(options, request, answered);
+    const figure = `${forms} forms, ${exim ? wanted.length : 'no'} of exim, nothing after ${(ms / 1000).toFixed(1)} s`;
     return checks.measured(figure, exim ? undefined : 'exim4 is not installed');
 
     async function readsocket(options: string, request: string, answered: boolean): Promise<void> {

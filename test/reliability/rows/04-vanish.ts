@@ -6,6 +6,7 @@ export const vanish: Row = {
   number: 4,
   title: '5,000 clients that go away at every moment',
   target: 'no crash, descriptors back to where they were',
+  alone: 'full',
   async run(scale) {
     const checks = new Checks();
     const total = scale.pick(1000, 5000);

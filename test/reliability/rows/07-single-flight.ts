@@ -11,6 +11,7 @@ export const singleFlight: Row = {
   number: 7,
   title: '1,000 requests at once on an expired token',
   target: 'exactly 1 exchange, 1,000 equal answers; a failure is shared too: 1 exchange, 1,000 empty',
+  alone: 'full',
   async run() {
     const checks = new Checks();
     await using site = await Site.open();
@@ -40,7 +41,9 @@ export const singleFlight: Row = {
     const again = await load.do('fire', { request, expected });
     checks.that(again.right === CLIENTS, `${again.wrong} answers were wrong`);
     checks.all((await nothingLost(site, { restarted: true })).problems);
-    return checks.measured(`1 exchange for ${CLIENTS} answers in ${ms.toFixed(0)} ms, ${failures} for as many failures`);
+    return checks.measured(
+      `1 exchange for ${CLIENTS} answers in ${ms.toFixed(0)} ms, ${failures} for as many failures`,
+    );
   },
 };
 

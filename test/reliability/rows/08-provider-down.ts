@@ -14,6 +14,7 @@ export const providerDown: Row = {
   number: 8,
   title: 'provider down, name not found, certificate wrong',
   target: 'a live token is served; else nothing within 4.5 s; full jitter; nothing lost',
+  alone: 'full',
   async run(scale) {
     const checks = new Checks();
     const { caFile } = await trustedCertificate();
@@ -29,16 +30,22 @@ export const providerDown: Row = {
       checks.that((await site.ask(`SMTP ${address}`)).startsWith('user='), `${address}: a live token is not served`);
     }
     checks.that(/no such host|DNS/.test(broker.stderr), 'the log does not say that the name was not found');
-    checks.that(/certificate/.test(broker.stderr), 'the log does not say that the certificate is wrong');
+    checks.that(/certificate|CERT_/.test(broker.stderr), 'the log does not say that the certificate is wrong');
     await site.provider.resume();
     await expire(site);
     await site.provider.pause();
     await site.ask('RELOAD');
     const { value, ms } = await timed(() => site.ask(`SMTP ${JANE}`));
-    checks.that(value === '' && ms < 4500, `expired: ${JSON.stringify(value)} after ${ms.toFixed(0)} ms`);
+    checks.that(
+      value === '' && ms < 4000 + scale.within(500),
+      `expired: ${JSON.stringify(value)} after ${ms.toFixed(0)} ms`,
+    );
     const seconds = scale.pick(2, 20);
     const before = attempts(broker.stderr);
-    for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(20)) await site.ask(`SMTP ${JANE}`);
+    for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
+      await site.ask(`SMTP ${JANE}`);
+      await sleep(20);
+    }
     const made = attempts(broker.stderr) - before;
     checks.that(made <= 12, `${made} attempts in ${seconds} s`);
     await site.provider.resume();
@@ -48,7 +55,10 @@ export const providerDown: Row = {
     const back = await until(async () => (await site.refresh()) === undefined, 3000);
     checks.that(back !== undefined, 'no token once the provider is back');
     await broker.stop();
-    checks.that((await site.onDisk(DNS)).secrets.refresh_token !== undefined, 'the grant behind the missing name is gone');
+    checks.that(
+      (await site.onDisk(DNS)).secrets.refresh_token !== undefined,
+      'the grant behind the missing name is gone',
+    );
     checks.all((await nothingLost(site)).problems);
     right.closeAllConnections();
     right.close();

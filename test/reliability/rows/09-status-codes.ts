@@ -39,7 +39,10 @@ export const statusCodes: Row = {
       );
       const { state, failure } = await site.onDisk();
       const due = failure === undefined ? NaN : (failure.retry_at - failure.at) / 1000;
-      checks.that(state === 'active' && failure?.code === 'temporarily_unavailable', `${name}: ${state} ${failure?.code}`);
+      checks.that(
+        state === 'active' && failure?.code === 'temporarily_unavailable',
+        `${name}: ${state} ${failure?.code}`,
+      );
       checks.that(due >= from && due <= to, `${name}: the next attempt is due after ${due} s`);
       // Without a header the first attempts may follow one another within the second.
       if (header !== undefined && from > 0) most = Math.max(most, site.provider.count());

@@ -83,7 +83,7 @@ export const hostileBodies: Row = {
       const fault: Fault = () => reply;
       site.provider.setFault(fault);
       const error = await site.refresh();
-      const name = `answer ${index} (${reply.status} ${String(reply.body).slice(0, 30)})`;
+      const name = `answer ${index} (${reply.status} ${startOf(reply.body)})`;
       checks.that(error === 'temporarily_unavailable', `${name}: ${error}`);
       checks.that((await site.ask(`SMTP,token ${JANE}`)) === token, `${name}: the live token is not served any more`);
       const { state, secrets } = await site.onDisk();
@@ -94,6 +94,12 @@ export const hostileBodies: Row = {
     site.provider.setFault(undefined);
     await broker.stop();
     checks.all((await nothingLost(site)).problems);
-    return checks.measured(`${all.length} answers, grant kept ${all.length} times, at most ${(peak - before).toFixed(0)} MiB more`);
+    return checks.measured(
+      `${all.length} answers, grant kept ${all.length} times, at most ${(peak - before).toFixed(0)} MiB more`,
+    );
   },
 };
+
+function startOf(body: Reply['body']): string {
+  return typeof body === 'string' || Buffer.isBuffer(body) ? body.toString().slice(0, 30) : 'a stream';
+}

@@ -4,7 +4,8 @@ import { nothingLost } from '../lost.ts';
 export const invalidGrant: Row = {
   number: 12,
   title: 'the provider revokes the grant',
-  target: 'previous token tried only if the new one was never accepted; 1 notice; refresh token kept; nothing asked again',
+  target:
+    'previous token tried only if the new one was never accepted; 1 notice; refresh token kept; nothing asked again',
   async run() {
     const checks = new Checks();
     await using site = await Site.open();
@@ -34,7 +35,9 @@ export const invalidGrant: Row = {
     checks.all((await nothingLost(site)).problems);
     const alone = await acceptedAlone();
     checks.that(alone === 1, `${alone} tried although the newest had been accepted`);
-    return checks.measured(`${tried} tried after a rotation, ${alone} without; 0 requests for 50 that asked afterwards`);
+    return checks.measured(
+      `${tried} tried after a rotation, ${alone} without; 0 requests for 50 that asked afterwards`,
+    );
   },
 };
 

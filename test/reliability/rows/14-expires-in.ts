@@ -34,7 +34,10 @@ export const expiresIn: Row = {
       const began = Date.now();
       const { expires_at } = JSON.parse(await site.ask(`REFRESH ${JANE}`)) as { expires_at: number };
       const lives = expires_at - began / 1000;
-      checks.that(Math.abs(lives - seconds) <= 2, `${JSON.stringify(value) ?? 'none'} is taken for ${lives.toFixed(1)} s`);
+      checks.that(
+        Math.abs(lives - seconds) <= 2,
+        `${value === undefined ? 'none' : JSON.stringify(value)} is taken for ${lives.toFixed(1)} s`,
+      );
     }
     site.provider.setFault(faults.rewrite((answer) => ({ ...answer, expires_in: 0 })));
     await site.refresh();

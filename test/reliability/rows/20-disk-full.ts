@@ -71,7 +71,9 @@ async function mount(kind: 'tmpfs' | 'ext4', site: Site): Promise<boolean> {
   const owner = `uid=${process.getuid?.() ?? 0},gid=${process.getgid?.() ?? 0},mode=0700`;
   if (kind === 'tmpfs') return (await root('mount', '-t', 'tmpfs', '-o', `size=256k,${owner}`, 'none', stateDir)) === 0;
   const image = join(site.home.path, 'image');
-  const made = await run('/sbin/mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image, `${EXT4_KIB}`]).catch(() => undefined);
+  const made = await run('/sbin/mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image, `${EXT4_KIB}`]).catch(
+    () => undefined,
+  );
   if (made?.status !== 0 || (await root('mount', '-o', 'loop', image, stateDir)) !== 0) return false;
   await root('chown', `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`, stateDir);
   await root('rmdir', join(stateDir, 'lost+found'));

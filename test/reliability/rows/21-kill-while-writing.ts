@@ -25,7 +25,10 @@ export const killWhileWriting: Row = {
         const acknowledged = Number(/(\d+)\n[^\n]*$/.exec(writer.stdout)?.[1]);
         const [, before, after] = /^(\d+):x{3000}:(\d+)$/.exec(await readFile(join(folder, 'file'), 'utf8')) ?? [];
         checks.that(before !== undefined && before === after, `round ${round}: the file is torn`);
-        checks.that(Number(before) >= acknowledged, `round ${round}: ${acknowledged} was acknowledged, ${before} is there`);
+        checks.that(
+          Number(before) >= acknowledged,
+          `round ${round}: ${acknowledged} was acknowledged, ${before} is there`,
+        );
         const left = (await readdir(folder)).filter((name) => name !== 'file').length;
         // One write is under way at a time: what an earlier round left would make it two.
         checks.that(left <= 1, `round ${round}: ${left} temporary files`);

@@ -6,6 +6,7 @@ export const reload: Row = {
   number: 24,
   title: 'SIGHUP under 1,000 requests a second',
   target: '50 reloads, not one request fails; a broken config.toml changes nothing',
+  alone: 'always',
   async run(scale) {
     const checks = new Checks();
     const reloads = scale.pick(8, 50);

@@ -11,7 +11,8 @@ const SAMPLE_MS = 2000;
 export const soak: Row = {
   number: 28,
   title: '200 requests a second, tokens of 20 s, 5 % provider faults, a reload a minute',
-  target: '0 wrong or empty answers, descriptors constant, memory slope < 1 MiB/h (judged from 30 min on; else < 12 MiB growth)',
+  target:
+    '0 wrong or empty answers, descriptors constant, memory slope < 1 MiB/h (judged from 30 min on; else < 12 MiB growth)',
   async run(scale) {
     const checks = new Checks();
     const seconds = scale.quick ? 6 : scale.soakMinutes * 60;
@@ -25,7 +26,8 @@ export const soak: Row = {
     const running = load.do('rate', job);
     const samples: { at: number; rssMiB: number; descriptors: number }[] = [];
     const began = Date.now();
-    for (let next = began + 60_000; Date.now() - began < seconds * 1000; await sleep(SAMPLE_MS)) {
+    for (let next = began + 60_000; Date.now() - began < seconds * 1000;) {
+      await sleep(SAMPLE_MS);
       samples.push({ at: (Date.now() - began) / 3_600_000, ...figuresOf(broker.pid) });
       if (Date.now() < next) continue;
       next += 60_000;
@@ -37,9 +39,15 @@ export const soak: Row = {
     const steady = samples.slice(Math.floor(samples.length / 3));
     const slope = slopeOf(steady);
     const growth = (steady.at(-1)?.rssMiB ?? 0) - (steady[0]?.rssMiB ?? 0);
-    checks.that(tally.wrong === 0, `${tally.wrong} of ${tally.right + tally.wrong} wrong: ${tally.examples.join('; ')}`);
+    checks.that(
+      tally.wrong === 0,
+      `${tally.wrong} of ${tally.right + tally.wrong} wrong: ${tally.examples.join('; ')}`,
+    );
     const opened = steady.map((sample) => sample.descriptors);
-    checks.that(quantile(opened, 0.9) - quantile(opened, 0.1) <= 8, `descriptors ${Math.min(...opened)} … ${Math.max(...opened)}`);
+    checks.that(
+      quantile(opened, 0.9) - quantile(opened, 0.1) <= 8,
+      `descriptors ${Math.min(...opened)} … ${Math.max(...opened)}`,
+    );
     if (scale.soakMinutes >= 30 && !scale.quick) checks.that(slope < 1, `${slope.toFixed(1)} MiB/h`);
     else checks.that(growth < 12, `${growth.toFixed(1)} MiB more`);
     const exchanges = site.provider.count();
