@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { CmsError } from '../../../src/lib/errors.ts';
 import { type Paths, resolvePaths } from '../../../src/lib/paths.ts';
 import type { GrantRecord } from '../../../src/lib/store/grant.ts';
-import { Vault } from '../../../src/lib/store/vault.ts';
+import { sealedName, Vault } from '../../../src/lib/store/vault.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { revealed } from '../../support/secrets.ts';
@@ -48,6 +48,38 @@ describe('the vault', () => {
       assert.equal((await stat(name)).mode & 0o777, 0o600);
     }
     assert.equal((await stat(paths.vaultDir)).mode & 0o777, 0o700);
+  });
+
+  it('gives a hundred thousand hostile names a file each, and none of them a path', () => {
+    const parts = [
+      '..',
+      '/',
+      '\\',
+      '\0',
+      'a',
+      'A',
+      'é',
+      'e\u0301',
+      '\u202e',
+      '%2e',
+      '~',
+      ' ',
+      '.sealed',
+      'x'.repeat(300),
+      '@',
+      '\n',
+    ];
+    const [names, files] = [new Set<string>(), new Set<string>()];
+    for (let index = 0; index < 100_000; index++) {
+      let [name, rest] = ['', index];
+      for (; rest > 0; rest = Math.floor(rest / parts.length)) name += parts[rest % parts.length] ?? '';
+      const file = sealedName(name);
+      assert.match(file, /^[0-9a-f]{64}$/);
+      names.add(name);
+      files.add(file);
+    }
+    assert.equal(files.size, names.size);
+    assert.ok(names.size > 99_000, String(names.size));
   });
 
   it('stays in its folder, whatever an account is called', async () => {
