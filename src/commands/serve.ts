@@ -63,21 +63,22 @@ export default class Serve extends BaseCommand {
     forbidDumps();
     const context = openContext(process.env, { log });
     const sockets = flags.socket === undefined ? [] : [socketFrom({ ...flags, socket: flags.socket })];
-    // Before anybody can know that the broker is there: a SIGHUP without a listener would end it.
     const asked = ended();
-    let reload = (): Promise<void> => Promise.resolve();
-    process.on('SIGHUP', () => {
-      reload().catch((error: unknown) => {
-        log.error('not reloaded; everything stays as it was', { reason: messageOf(error) });
-      });
-    });
-    const daemon = await Daemon.start({
+    const starting = Daemon.start({
       ...context,
       openTokens: (options) => openTokens(context, options),
       sockets,
       version: this.config.version,
     });
-    reload = () => daemon.reload();
+    // Before anybody can know that the broker is there: a SIGHUP without a listener would end it.
+    process.on('SIGHUP', () => {
+      starting
+        .then((daemon) => daemon.reload())
+        .catch((error: unknown) => {
+          log.error('not reloaded; everything stays as it was', { reason: messageOf(error) });
+        });
+    });
+    const daemon = await starting;
     await asked;
     log.info('ending');
     await daemon.stop();
