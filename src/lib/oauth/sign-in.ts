@@ -1,6 +1,7 @@
 /** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, messageOf } from '../errors.ts';
+import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
 import { lifetimeSeconds } from './lifetime.ts';
 import { classifyTokenAnswer, describe } from './classify.ts';
@@ -133,7 +134,9 @@ export function signInFailure(
   const why = describe(detailOf(error), secrets) ?? 'unknown';
   // openid-client hangs requests and answers on its errors, tokens included: only the place is kept.
   const cause = new Error(why);
-  if (error instanceof Error) cause.stack = describe(error.stack?.replace(/^[^]*?(?=\n {4}at )/, ''), secrets) ?? '';
+  const frames = error instanceof Error ? error.stack?.replace(/^[^]*?(?=\n {4}at )/, '') : undefined;
+  const sent = secrets.map((secret) => secret.reveal());
+  if (frames !== undefined) cause.stack = redact(redactThese(`Error: ${why}${frames}`, sent));
   return new CmsError('protocol_error', `the provider's answer was refused: ${why}`, { cause });
 }
 
