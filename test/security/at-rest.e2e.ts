@@ -126,9 +126,20 @@ describe('what lies on the disk', function () {
       assert.equal(statSync(victim).mode & 0o777, 0o644, file);
       assert.ok(lstatSync(file).isSymbolicLink(), `${file} was replaced`);
       rmSync(file);
+      if (/\.(?:sealed|key|json)$/.test(file)) await refusesCopy(file);
       cpSync(join(pristine, file), file);
     }
   });
+
+  /** Whole and good as it is, it lies where somebody else could exchange it. */
+  async function refusesCopy(file: string): Promise<void> {
+    symlinkSync(join(pristine, file), file);
+    assert.ok(
+      (await useAll()).some((error) => error instanceof CmsError),
+      `${file} is read`,
+    );
+    rmSync(file);
+  }
 
   /** Everything that commands do with the files, in this process. @returns what each of them threw */
   async function useAll(): Promise<unknown[]> {
