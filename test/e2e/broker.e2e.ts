@@ -264,7 +264,10 @@ describe('cms serve', function () {
     assert.equal(refreshed.error, 'authorization_required');
     const status = await world.cms('status');
     assert.equal(status.status, 77);
-    assert.match(status.stdout, /carol@example\.org +AUTHORIZATION REQUIRED[^]*AUTHORIZATION REQUIRED for \d+ s: invalid_grant[^]*cms account add carol@example\.org/);
+    assert.match(
+      status.stdout,
+      /carol@example\.org +AUTHORIZATION REQUIRED[^]*AUTHORIZATION REQUIRED for \d+ s: invalid_grant[^]*cms account add carol@example\.org/,
+    );
     assert.match(await talk(socket, `SMTP ${JANE}`), XOAUTH2);
     assert.equal((await world.add(carol)).status, 0);
     assert.match(await talk(socket, `SMTP ${carol}`), /^user=carol@/);

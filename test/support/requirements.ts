@@ -160,8 +160,7 @@ function isExecutable(path: string): boolean {
 }
 
 function mayMount(): boolean {
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-  const [file = '', ...args] = [...asRoot, 'unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'];
+  const [file = '', ...args] = asRoot(['unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
   return succeeds(file, ...args);
 }
 
