@@ -1,6 +1,7 @@
 /** What a row of the reliability matrix is, and the place where it runs: a provider, a home, a broker, all real. */
 import { randomInt } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +15,7 @@ import { accountAt } from '../lib/token/signed-in.ts';
 import { CMS_PROGRAM, type TemporaryHome, temporaryHome } from '../support/environment.ts';
 import { type Environment, type Finished, run, type RunningProcess, start } from '../support/processes.ts';
 import { type EmbeddedProvider, type ProviderOptions, startProvider } from '../support/provider.ts';
-import type { Requirement } from '../support/requirements.ts';
+import { asRoot, type Requirement } from '../support/requirements.ts';
 import { type Revealed, revealed } from '../support/secrets.ts';
 import { obtainTokens } from '../support/tokens.ts';
 import { type RawRequest, talk } from '../support/wire.ts';
@@ -230,11 +231,14 @@ export interface ProcessFigures {
   descriptors: number;
 }
 
-/** Memory and open descriptors of a process, from /proc. */
+/** Memory and open descriptors of a process, from /proc. The broker hides its descriptors from all but root. */
 export function figuresOf(pid: number): ProcessFigures {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const kib = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-  return { rssMiB: kib / 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length };
+  const [command = '', ...args] = asRoot(['ls', `/proc/${pid}/fd`]);
+  const { status: failed, stdout } = spawnSync(command, args, { encoding: 'utf8' });
+  if (failed !== 0) throw new Error(`the descriptors of ${pid} cannot be counted: root, or sudo without a password`);
+  return { rssMiB: kib / 1024, descriptors: stdout.trim().split('\n').length };
 }
 
 /** Waits until `reached`, at most `timeoutMs`. @returns milliseconds waited, or undefined when the time was up */

@@ -160,7 +160,14 @@ describe('what lies on the disk', function () {
 
   // Row 25.
   for (const [what, spoil] of [
-    ['belongs to another user', (folder: string) => run(...argvOf(asRoot(['chown', OTHER_USER, folder])))],
+    [
+      'belongs to another user',
+      async (folder: string) => {
+        // Open enough to be read: it has to be refused for its owner.
+        await run('chmod', ['0755', folder]);
+        await run(...argvOf(asRoot(['chown', OTHER_USER, folder])));
+      },
+    ],
     ['can be written to by a group', (folder: string) => run('chmod', ['0770', folder])],
     [
       'is a link',

@@ -101,8 +101,15 @@ describe('the process of the broker', function () {
       assert.equal((await victim.exited).signal, 'SIGSEGV');
       return readdirSync(cwd);
     };
-    // Where the system puts core files elsewhere there is nothing to be seen.
-    if ((await dump(['sleep', '60'], 'control')).length === 0) this.skip();
+    if ((await dump(['sleep', '60'], 'control')).length === 0) {
+      // No core files can be had here. That the kernel would write none shows in who owns the process's files.
+      if (process.getuid?.() === 0) this.skip();
+      const broker = start(process.execPath, [CMS_PROGRAM, 'serve'], { env: home.env });
+      await broker.waitFor(/listening/);
+      assert.equal(statSync(`/proc/${broker.pid}/environ`).uid, 0);
+      await broker.stop();
+      return;
+    }
     assert.deepEqual(await dump([process.execPath, CMS_PROGRAM, 'serve'], 'broker', /listening/), []);
   });
 

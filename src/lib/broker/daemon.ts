@@ -172,6 +172,7 @@ export class Daemon {
     await this.#directory.reload();
     this.#accountsStamp = stamp;
     this.#tokens.forget();
+    this.#options.vault.forgetFailure();
   }
 
   async #wantedSockets(): Promise<SocketPolicy[]> {

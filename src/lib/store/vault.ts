@@ -19,10 +19,14 @@ import type { GrantHeader, GrantRecord } from './grant.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { NONCE_BYTES, seal, type SealingKey, unseal, unsealedHeader } from './seal.ts';
 
+/** For how long a key that could not be had is not asked for again. */
+const FAILURE_HOLDS_MS = 5000;
+
 export class Vault {
   readonly #paths: Paths;
   readonly #openKey: () => Promise<SealingKey>;
   #key: Promise<SealingKey> | undefined;
+  #failedAt = -Infinity;
 
   constructor(paths: Paths, openKey: () => Promise<SealingKey>) {
     this.#paths = paths;
@@ -30,15 +34,26 @@ export class Vault {
   }
 
   /**
-   * The key, asked from its source until that has once succeeded.
+   * The key, asked from its source until that has once succeeded. A failure holds for some seconds, because each
+   * question starts a process and a mail queue asks often.
    * @throws CmsError `store_locked`, `store_unavailable`
    */
   async key(): Promise<SealingKey> {
-    this.#key ??= this.#openKey();
+    if (this.#key === undefined || performance.now() - this.#failedAt > FAILURE_HOLDS_MS) this.#key = this.#ask();
+    return this.#key;
+  }
+
+  /** Asks again even if that has just failed. */
+  forgetFailure(): void {
+    if (Number.isFinite(this.#failedAt)) this.#failedAt = -Infinity;
+  }
+
+  async #ask(): Promise<SealingKey> {
+    this.#failedAt = Infinity;
     try {
-      return await this.#key;
+      return await this.#openKey();
     } catch (error) {
-      this.#key = undefined;
+      this.#failedAt = performance.now();
       throw error;
     }
   }

@@ -50,6 +50,28 @@ describe('the vault', () => {
     assert.equal((await stat(paths.vaultDir)).mode & 0o777, 0o700);
   });
 
+  it('asks for its key once, and not again for some seconds when it cannot be had', async () => {
+    let asked = 0;
+    let locked = true;
+    const asking = new Vault(paths, () => {
+      asked++;
+      return locked ? Promise.reject(new CmsError('store_locked', 'locked')) : Promise.resolve(KEY);
+    });
+    const outcomes = await Promise.allSettled([asking.key(), asking.key(), asking.key()]);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['rejected', 'rejected', 'rejected'],
+    );
+    await assert.rejects(asking.key(), { code: 'store_locked' });
+    assert.equal(asked, 1);
+    locked = false;
+    asking.forgetFailure();
+    assert.equal((await asking.key()).id, 'k');
+    asking.forgetFailure();
+    assert.equal((await asking.key()).id, 'k');
+    assert.equal(asked, 2);
+  });
+
   it('gives a hundred thousand hostile names a file each, and none of them a path', () => {
     const parts = [
       '..',
@@ -118,18 +140,6 @@ describe('the vault', () => {
     await assert.rejects(vault.read('jane@example.org'), { code: 'io_error' });
     await assert.rejects(vault.write(record('jane@example.org')), { code: 'io_error' });
     assert.equal(await readFile(target, 'utf8'), 'precious');
-  });
-
-  it('asks for the key until it has it, and then never again', async () => {
-    let asked = 0;
-    const patient = new Vault(paths, () => {
-      if (++asked === 1) return Promise.reject(new CmsError('store_locked', 'locked'));
-      return Promise.resolve(KEY);
-    });
-    await assert.rejects(patient.probe(), { code: 'store_locked' });
-    await Promise.all([patient.probe(), patient.probe()]);
-    await patient.write(record('a@b.c'));
-    assert.equal(asked, 2);
   });
 
   it('shows the state of an account while the key cannot be had', async () => {
