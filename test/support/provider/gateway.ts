@@ -2,7 +2,7 @@
  * The server in front of the authorization server. Everything passes through it, so that a test can see each exchange,
  * answer in the provider's place, let the provider work and lose its answer, or take the provider off the network.
  */
-import { Agent, createServer, request as httpRequest } from 'node:http';
+import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -48,7 +48,6 @@ export class Gateway {
   readonly requests: RecordedRequest[] = [];
   readonly #faults = new Map<string, Fault>();
   readonly #server: Server;
-  readonly #agent = new Agent({ keepAlive: true });
   readonly #upstreamPort: () => number;
   #port = 0;
 
@@ -78,7 +77,6 @@ export class Gateway {
 
   async end(): Promise<void> {
     await this.close();
-    this.#agent.destroy();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -102,7 +100,8 @@ export class Gateway {
 
   #forward(request: IncomingMessage, body: Buffer): Promise<ForwardedReply> {
     const headers = { ...withoutHopByHop(request.headers), 'content-length': body.length };
-    const target = { host: '127.0.0.1', port: this.#upstreamPort(), agent: this.#agent };
+    // A connection kept alive can be closed by the other side just as the next request goes out.
+    const target = { host: '127.0.0.1', port: this.#upstreamPort(), agent: false } as const;
     return new Promise((resolve, reject) => {
       const upstream = httpRequest({ ...target, method: request.method, path: request.url, headers }, (answer) => {
         buffer(answer).then((bytes) => {
