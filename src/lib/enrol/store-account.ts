@@ -36,6 +36,8 @@ export async function prepareVault({ accounts, vault, paths, env }: Context, wis
       await accounts.update((file) => ({ ...file, vault_key: { id, source } }));
     }
   }
+  // The key may have been looked for, and missed, before there was this one.
+  vault.forgetFailure();
   await vault.probe();
 }
 
