@@ -1,6 +1,6 @@
 /** Where things are. Pure: environment in, paths out. */
 import { hostname, homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { CmsError } from './errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -90,8 +90,4 @@ export function checkSocketPath(path: string): string {
     );
   }
   return path;
-}
-
-export function folderOf(path: string): string {
-  return dirname(path);
 }

@@ -139,6 +139,7 @@ async function ordinaryUser(context: Mocha.Context): Promise<string[] | undefine
   if (process.getuid?.() !== 0) return undefined;
   requires(context, 'second-user');
   const become = [`--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups', '--'];
+  // A checkout that other users cannot read, as below a home of mode 0700, cannot be run as one of them.
   if ((await run('setpriv', [...become, 'test', '-r', CMS_PROGRAM], { cwd: '/' })).status !== 0) context.skip();
   return ['setpriv', ...become];
 }

@@ -13,6 +13,7 @@ import { startWorld, type World } from '../support/world.ts';
 import { asOther, squatter, startAsOther } from './second-user.ts';
 
 const JANE = 'jane@example.org';
+/** A machine without ::1 has no second address that somebody could take: nothing to test there. */
 const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 describe('a sign-in on a machine with other users', function () {

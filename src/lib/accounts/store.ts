@@ -1,5 +1,4 @@
 /** `accounts.json`: everything about accounts that is no secret. Read often, written by `account add`, `remove`, `store`. */
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Paths } from '../paths.ts';
@@ -67,13 +66,6 @@ export class AccountStore {
     const changed = await change(await this.read());
     await writeFileDurable(this.#paths.accountsFile, `${JSON.stringify(changed, null, 2)}\n`);
     return changed;
-  }
-
-  /** Moves an unreadable file aside, for a person to look at. */
-  async setAside(): Promise<string> {
-    const aside = `${this.#paths.accountsFile}.unreadable`;
-    await rename(this.#paths.accountsFile, aside);
-    return aside;
   }
 }
 

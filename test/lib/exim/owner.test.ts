@@ -16,7 +16,7 @@ describe('whose accounts are meant', () => {
   });
 
   it("are under sudo those of the user who called it, never root's", async () => {
-    const env = { HOME: '/root', XDG_CONFIG_HOME: '/root/.config', SUDO_UID: '1000' };
+    const env = { HOME: '/root', XDG_CONFIG_HOME: '/elsewhere/config', SUDO_UID: '1000' };
     const owner = await ownerOf({ uid: 0, name: 'root', env }, passwd);
     assert.equal(owner.name, 'jane');
     assert.equal(owner.env.HOME, '/home/jane');

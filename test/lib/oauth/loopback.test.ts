@@ -10,6 +10,7 @@ import { renderPage } from '../../../src/lib/oauth/page.ts';
 const STATE = 'S'.repeat(43);
 const page = renderPage({ tone: 'good', title: 'done', lines: [] });
 const failed = () => renderPage({ tone: 'bad', title: 'failed', lines: [] }, 400);
+/** A machine without ::1 has no second address that somebody could take: nothing to test there. */
 const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
 
 describe('the listener for the redirect', () => {
