@@ -4,6 +4,8 @@ import { type Protocol, PROTOCOLS } from './accounts/account.ts';
 import { parseAddress } from './accounts/address.ts';
 import { CmsError, messageOf } from './errors.ts';
 import { checkSocketPath, type Paths } from './paths.ts';
+import { type HookSettings, parseHooks } from './settings/hooks.ts';
+import { type NotifySettings, parseNotify } from './settings/notify.ts';
 import { readFileIfAny } from './store/files.ts';
 
 /** One socket and what it may hand out. Lists that are absent restrict nothing. */
@@ -22,22 +24,29 @@ export interface SocketSettings {
 
 export interface Settings {
   sockets: SocketSettings[];
+  hooks: HookSettings;
+  notify: NotifySettings;
 }
 
 export const DEFAULT_SOCKET_MODE = 0o600;
 
 /**
- * The settings of the system (`/etc/cms/config.toml`) and of the user, the user's last.
+ * The settings of the system (`/etc/cms/config.toml`) and of the user: the sockets of both; of hooks and notifications
+ * the user's, key by key, before the system's.
  * @throws CmsError `config_invalid` naming the file and what is wrong in it; `io_error`
  */
 export async function readSettings(paths: Pick<Paths, 'configFile' | 'systemConfigFile'>): Promise<Settings> {
   const all = await Promise.all([paths.systemConfigFile, paths.configFile].map(readOne));
-  return { sockets: all.flatMap(({ sockets }) => sockets) };
+  return {
+    sockets: all.flatMap(({ sockets }) => sockets),
+    hooks: Object.assign({}, ...all.map(({ hooks }) => hooks)) as HookSettings,
+    notify: Object.assign({}, ...all.map(({ notify }) => notify)) as NotifySettings,
+  };
 }
 
 async function readOne(path: string): Promise<Settings> {
   const bytes = await readFileIfAny(path);
-  return bytes === undefined ? { sockets: [] } : parseSettings(bytes.toString('utf8'), path);
+  return parseSettings(bytes?.toString('utf8') ?? '', path);
 }
 
 /** Pure part of `readSettings`. @throws CmsError `config_invalid` */
@@ -50,7 +59,11 @@ export function parseSettings(text: string, path: string): Settings {
   }
   const sockets = data.socket ?? [];
   if (!Array.isArray(sockets)) throw invalid(path, 'sockets are written as [[socket]]');
-  return { sockets: sockets.map((entry: unknown) => parseSocket(entry, path)) };
+  return {
+    sockets: sockets.map((entry: unknown) => parseSocket(entry, path)),
+    hooks: parseHooks(data.hooks, (why) => invalid(path, `[hooks]: ${why}`)),
+    notify: parseNotify(data.notify, (why) => invalid(path, `[notify]: ${why}`)),
+  };
 }
 
 const SOCKET_KEYS = ['path', 'mode', 'group', 'protocols', 'accounts', 'passwords', 'users'];
