@@ -8,11 +8,11 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 /** From the ground up: a layer may import from those before it, and its own files from each other. */
 const LAYERS = [
   ['errors', 'log', 'redact'],
-  ['paths', 'native', 'report', 'table', 'pretty-log', 'secret'],
+  ['paths', 'native', 'report', 'table', 'pretty-log', 'secret', 'endpoint'],
   ['store', 'sasl', 'browser'],
   ['accounts'],
-  ['providers', 'mail', 'exim', 'settings'],
-  ['oauth'],
+  ['providers', 'mail', 'exim'],
+  ['settings', 'oauth'],
   ['token'],
   ['broker'],
   ['context'],

@@ -8,7 +8,7 @@ import type { LoginReport } from '../lib/enrol/login-test.ts';
 import type { ClientWishes } from '../lib/enrol/plan.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
 import { CmsError } from '../lib/errors.ts';
-import { parseEndpoint } from '../lib/oauth/endpoint.ts';
+import { parseEndpoint } from '../lib/endpoint.ts';
 import type { Environment } from '../lib/paths.ts';
 import { clientFor } from '../lib/providers/client.ts';
 import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';

@@ -9,7 +9,7 @@ import {
 } from '../accounts/account.ts';
 import { parseAlias, parseDomain, parseLoginName } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
-import { parseEndpoint } from '../oauth/endpoint.ts';
+import { parseEndpoint } from '../endpoint.ts';
 import type { Secret } from '../secret.ts';
 import { clientFor, serversFor } from '../providers/client.ts';
 import type { Endpoints, OAuthProvider, Provider } from '../providers/provider.ts';

@@ -2,7 +2,7 @@
 import * as oidc from 'openid-client';
 import type { OAuthClient } from '../accounts/account.ts';
 import type { Secret } from '../secret.ts';
-import { isLoopback } from './endpoint.ts';
+import { isLoopback } from '../endpoint.ts';
 import { request } from './http.ts';
 
 /** Seconds by which the clocks of provider and host may differ before an id_token is refused. */

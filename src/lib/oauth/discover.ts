@@ -2,7 +2,7 @@
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
 import { describe } from './classify.ts';
-import { parseEndpoint } from './endpoint.ts';
+import { parseEndpoint } from '../endpoint.ts';
 import { request, unreachable } from './http.ts';
 
 const ENDPOINTS = [

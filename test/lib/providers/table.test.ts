@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Protocol } from '../../../src/lib/accounts/account.ts';
 import { PROTOCOLS } from '../../../src/lib/accounts/account.ts';
 import { parseDomain } from '../../../src/lib/accounts/address.ts';
-import { parseEndpoint } from '../../../src/lib/oauth/endpoint.ts';
+import { parseEndpoint } from '../../../src/lib/endpoint.ts';
 import { detectByDomain } from '../../../src/lib/providers/detect.ts';
 import type { OAuthProvider } from '../../../src/lib/providers/provider.ts';
 import { PRESETS, findProvider, providerIds } from '../../../src/lib/providers/table.ts';

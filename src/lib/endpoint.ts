@@ -1,4 +1,4 @@
-import { CmsError } from '../errors.ts';
+import { CmsError } from './errors.ts';
 
 /**
  * Validates a URL that secrets are sent to, or that a person is sent to: https, or plain http to this very machine.

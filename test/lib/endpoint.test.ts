@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { CmsError } from '../../../src/lib/errors.ts';
-import { isLoopbackUrl, parseEndpoint } from '../../../src/lib/oauth/endpoint.ts';
+import { CmsError } from '../../src/lib/errors.ts';
+import { isLoopbackUrl, parseEndpoint } from '../../src/lib/endpoint.ts';
 
 function refusal(text: string): CmsError {
   try {
