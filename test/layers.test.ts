@@ -8,7 +8,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 /** From the ground up: a layer may import from those before it, and its own files from each other. */
 const LAYERS = [
   ['errors', 'log', 'redact'],
-  ['paths', 'native', 'report', 'table', 'pretty-log', 'secret', 'endpoint'],
+  ['paths', 'native', 'report', 'table', 'pretty-log', 'secret', 'endpoint', 'trust'],
   ['store', 'sasl', 'browser'],
   ['accounts'],
   ['providers', 'mail', 'exim'],
@@ -27,6 +27,7 @@ const ROOMS: Record<string, RegExp> = {
   '@oclif/core': /^(commands\/|oclif-errors)/,
   '@inquirer/prompts': /^prompts\//,
   'openid-client': /^lib\/oauth\//,
+  'proxy-from-env': /^lib\/oauth\//,
   '@napi-rs/keyring': /^lib\/store\/keyring-helper/,
   koffi: /^lib\/native/,
   nodemailer: /^lib\/mail\//,

@@ -1,10 +1,23 @@
 /**
  * HTTP as a provider deserves it: bounded in time and size, never redirected, never in clear text except on loopback.
  */
-import { CmsError, systemErrorCode } from '../errors.ts';
+import type { IncomingMessage } from 'node:http';
+import { CmsError } from '../errors.ts';
+import { trustedAuthorities } from '../trust.ts';
+import { troubleOf } from './network-error.ts';
+import { type Proxy, proxyFor, proxyName, ProxyRefusal } from './proxy.ts';
+import { send, type Stage } from './transport.ts';
 
 const TIMEOUT_MS = 10_000;
 const MAX_BODY_BYTES = 1024 * 1024;
+
+export interface HttpRequest {
+  method?: string;
+  headers?: ConstructorParameters<typeof Headers>[0];
+  body?: unknown;
+  /** File of an authority to trust besides those of the system. */
+  caFile?: string | undefined;
+}
 
 /** An answer read to its end. */
 export interface HttpAnswer {
@@ -13,31 +26,75 @@ export interface HttpAnswer {
   body: string;
 }
 
-/** No answer at all: name resolution, connection, TLS, time-out, or a body without end. */
+/** No answer at all: name resolution, connection, TLS, a proxy, time-out, or a body without end. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
+  /** What may mend it. */
+  readonly suggestions: readonly string[];
+
+  constructor(message: string, options: { cause?: unknown; suggestions?: readonly string[] } = {}) {
+    super(message, { cause: options.cause });
+    this.suggestions = options.suggestions ?? [];
+  }
 }
 
 /**
- * Sends a request and reads the whole answer, whatever its status.
- * @throws NoAnswer with the reason in plain words; CmsError `config_invalid` where certificates are not verified
+ * Sends a request and reads the whole answer, whatever its status. A redirect is an answer as well: followed, it would
+ * carry the refresh token to wherever it points (RFC 9700 section 4.12).
+ * @throws NoAnswer with the reason in plain words; CmsError `config_invalid` where certificates are not verified, or
+ * for a proxy or authority that cannot be used
  */
-export async function request(url: string, init: RequestInit = {}, signal?: AbortSignal): Promise<HttpAnswer> {
+export async function request(url: string, init: HttpRequest = {}, signal?: AbortSignal): Promise<HttpAnswer> {
   requireVerification();
+  const target = new URL(url);
+  const [ca, proxy] = await Promise.all([trustedAuthorities(init.caFile), proxyFor(target)]);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const { host } = new URL(url);
+  let stage: Stage = 'name resolution';
   try {
-    const response = await fetch(url, {
-      ...init,
-      // A redirect would carry the refresh token to wherever it points (RFC 9700 section 4.12).
-      redirect: 'manual',
+    const incoming = await send(target, {
+      method: init.method ?? 'GET',
+      headers: Object.fromEntries(new Headers(init.headers)),
+      body: textOf(init.body),
+      ca,
+      proxy,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      reached: (next) => (stage = next),
     });
-    return { status: response.status, headers: response.headers, body: await readBody(response) };
+    return { status: incoming.statusCode ?? 0, headers: headersOf(incoming), body: await readBody(incoming) };
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    throw new NoAnswer(`${host}: ${reasonOf(error, timeout.aborted)}`, { cause: error });
+    throw noAnswer(target.host, timeout.aborted ? tooLate(stage, proxy) : error, proxy);
   }
+}
+
+/** A form or a text; nothing else is ever sent. */
+function textOf(body: unknown): string | undefined {
+  if (typeof body === 'string' || body === undefined || body === null) return body ?? undefined;
+  if (body instanceof URLSearchParams) return body.toString();
+  throw new TypeError('a request body is a form or a text');
+}
+
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
+  return headers;
+}
+
+function tooLate(stage: Stage, proxy: Proxy | undefined): Error {
+  const seconds = `no answer within ${TIMEOUT_MS / 1000} s`;
+  return new Error(stage === 'answer' || proxy !== undefined ? seconds : `${seconds} (waiting for ${stage})`);
+}
+
+function noAnswer(host: string, error: unknown, proxy: Proxy | undefined): NoAnswer {
+  if (error instanceof ProxyRefusal) {
+    return new NoAnswer(`${host}: ${error.message}`, { cause: error, suggestions: error.suggestions });
+  }
+  const { reason, suggestions } = troubleOf(error);
+  const way = proxy === undefined ? '' : `, through ${proxyName(proxy)}`;
+  return new NoAnswer(`${host}: ${reason}${way}`, {
+    cause: error,
+    suggestions: suggestions.map((line) => line.replace('HOST', host.replace(/:\d+$/, ''))),
+  });
 }
 
 /** Node would take any certificate for the provider's, and send it the refresh token. */
@@ -48,46 +105,16 @@ function requireVerification(): void {
   });
 }
 
-async function readBody(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
+async function readBody(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
-    const bytes = chunk as Uint8Array;
+  for await (const chunk of incoming) {
+    const bytes = chunk as Buffer;
     size += bytes.length;
     if (size > MAX_BODY_BYTES) throw new Error(`the answer is larger than ${MAX_BODY_BYTES} bytes`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'no such host (DNS)',
-  EAI_AGAIN: 'name resolution failed (DNS)',
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  ENETUNREACH: 'network unreachable',
-  EHOSTUNREACH: 'host unreachable',
-  ETIMEDOUT: 'connection timed out',
-  UND_ERR_CONNECT_TIMEOUT: 'connection timed out',
-  UND_ERR_SOCKET: 'connection closed before the answer',
-  CERT_HAS_EXPIRED: 'its TLS certificate has expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its TLS certificate is self-signed',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its TLS certificate chain is self-signed',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its TLS certificate cannot be verified',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the issuer of its TLS certificate is unknown',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its TLS certificate is for another host',
-};
-
-function reasonOf(error: unknown, timedOut: boolean): string {
-  if (timedOut) return `no answer within ${TIMEOUT_MS / 1000} s`;
-  // fetch wraps the reason once, and a connection tried over IPv4 and IPv6 wraps it again.
-  for (let each: unknown = error; each instanceof Error; each = each.cause) {
-    const inner: unknown = each instanceof AggregateError ? each.errors[0] : each;
-    const code = systemErrorCode(inner);
-    if (code !== undefined) return REASONS[code] ?? code;
-    if (each.cause === undefined) return each.message;
-  }
-  return String(error);
 }
 
 /** The first error of a kind in a chain of causes; openid-client wraps what its transport throws. */
@@ -107,7 +134,7 @@ export function unreachable(error: unknown): unknown {
   if (noAnswer === undefined) return error;
   return new CmsError('temporarily_unavailable', `cannot reach ${noAnswer.message}`, {
     cause: noAnswer,
-    suggestions: ['check the network, then run the command again'],
+    suggestions: [...noAnswer.suggestions],
   });
 }
 

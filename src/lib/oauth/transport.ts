@@ -1,0 +1,64 @@
+/** One request on a connection of its own: direct or through a proxy, plain only on loopback. */
+import { type IncomingMessage, request as requestPlain, type RequestOptions } from 'node:http';
+import { request as requestTls } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connectThrough, type Proxy } from './proxy.ts';
+
+/**
+ * How long one address of a host may take before the next is tried as well. Node's 250 ms give up a distant server
+ * that is well, and then all that is left may be an IPv6 that leads nowhere. @see RFC 8305 section 5
+ */
+const ATTEMPT_TIMEOUT_MS = 1000;
+
+export interface OutgoingRequest {
+  method: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+  /** PEM; what Node trusts anyway where there is none. */
+  ca: string[] | undefined;
+  proxy: Proxy | undefined;
+  signal: AbortSignal;
+  /** Told how far it has come, for those who wait too long. */
+  reached: (stage: Stage) => void;
+}
+
+/** What is being waited for. */
+export type Stage = 'name resolution' | 'connection' | 'TLS' | 'answer';
+
+/** Sends it and waits for the head of the answer. Rejects with the errors of node:http and node:tls, and ProxyRefusal. */
+export async function send(url: URL, outgoing: OutgoingRequest): Promise<IncomingMessage> {
+  const { method, headers, body, signal, ca, proxy } = outgoing;
+  const connection = { ...(ca !== undefined && { ca }), autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS, signal };
+  const tunnel = proxy && (await tunnelTo(url, proxy, connection));
+  const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+  const options: RequestOptions = {
+    ...connection,
+    method,
+    headers: { ...headers, ...length },
+    ...(tunnel === undefined ? { agent: false } : { createConnection: () => tunnel }),
+  };
+  return new Promise((resolve, reject) => {
+    const request = url.protocol === 'https:' ? requestTls(url, options) : requestPlain(url, options);
+    request.once('socket', (socket) => report(socket, url.protocol === 'https:', outgoing.reached));
+    request.once('error', reject).once('response', resolve).end(body);
+  });
+}
+
+async function tunnelTo(url: URL, proxy: Proxy, options: RequestOptions & { ca?: string[] }): Promise<TLSSocket> {
+  const socket = await connectThrough(proxy, url, options);
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  // RFC 6066 section 3 has no names that are addresses; the certificate is compared with the host in any case.
+  return connectTls({
+    socket,
+    host,
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(options.ca && { ca: options.ca }),
+  });
+}
+
+function report(socket: Socket, secure: boolean, reached: (stage: Stage) => void): void {
+  socket.once('lookup', () => reached('connection'));
+  socket.once('connect', () => reached(secure ? 'TLS' : 'answer'));
+  socket.once('secureConnect', () => reached('answer'));
+}

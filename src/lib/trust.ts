@@ -1,0 +1,41 @@
+/** Private authorities, such as an organisation has for its own servers: trusted besides those of the system. */
+import { readFile } from 'node:fs/promises';
+import * as tls from 'node:tls';
+import { CmsError, systemErrorCode } from './errors.ts';
+
+/**
+ * The certificates of `caFile` and all that Node trusts anyway, NODE_EXTRA_CA_CERTS included, as PEM. Undefined without
+ * a file: then Node's own default is the right one.
+ * @throws CmsError `config_invalid` for a file that cannot be read or holds no certificate
+ */
+export async function trustedAuthorities(caFile: string | undefined): Promise<string[] | undefined> {
+  if (caFile === undefined) return undefined;
+  const own = await readAuthorities(caFile);
+  return [...(await usualAuthorities()), own];
+}
+
+/** The text of a PEM file with at least one certificate. @throws CmsError `config_invalid` */
+export async function readAuthorities(caFile: string): Promise<string> {
+  const text = await readFile(caFile, 'utf8').catch((error: unknown) => {
+    throw unusable(caFile, `cannot read the file of authorities ${caFile}: ${systemErrorCode(error) ?? 'unknown'}`);
+  });
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw unusable(caFile, `there is no certificate in ${caFile}; it has to be PEM (-----BEGIN CERTIFICATE-----)`);
+}
+
+/** `ca` of node:tls replaces what is trusted by default, so that has to be named, too. */
+async function usualAuthorities(): Promise<readonly string[]> {
+  // Since Node 22.15; it knows of --use-system-ca as well.
+  const { getCACertificates } = tls as { getCACertificates?: (type: 'default') => string[] };
+  if (getCACertificates !== undefined) return getCACertificates('default');
+  const extra = process.env.NODE_EXTRA_CA_CERTS;
+  // Node only warns about one that it cannot read.
+  const more = extra ? await readAuthorities(extra).catch(() => undefined) : undefined;
+  return more === undefined ? tls.rootCertificates : [...tls.rootCertificates, more];
+}
+
+function unusable(caFile: string, message: string): CmsError {
+  return new CmsError('config_invalid', message, {
+    suggestions: [`openssl x509 -noout -subject -in ${caFile}`, 'cms account add ADDRESS --ca-file FILE'],
+  });
+}
