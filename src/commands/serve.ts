@@ -2,7 +2,9 @@ import { Flags } from '@oclif/core';
 import { url as inspectorUrl } from 'node:inspector';
 import { type Protocol, PROTOCOLS } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
+import { takeActivatedSockets } from '../lib/broker/activation.ts';
 import { Daemon } from '../lib/broker/daemon.ts';
+import { takeServiceManager } from '../lib/broker/service-manager.ts';
 import { openContext, openTokens } from '../lib/context.ts';
 import { CmsError, messageOf } from '../lib/errors.ts';
 import { LOG_LEVELS } from '../lib/log.ts';
@@ -61,6 +63,8 @@ export default class Serve extends BaseCommand {
       write: (text) => process.stderr.write(text),
     });
     forbidDumps();
+    const activated = takeActivatedSockets(process.env, process.pid);
+    const manager = takeServiceManager(process.env, process.pid);
     const context = openContext(process.env, { log });
     const sockets = flags.socket === undefined ? [] : [socketFrom({ ...flags, socket: flags.socket })];
     const asked = ended();
@@ -69,6 +73,8 @@ export default class Serve extends BaseCommand {
       openTokens: (options) => openTokens(context, options),
       sockets,
       version: this.config.version,
+      activated,
+      manager,
     });
     // Before anybody can know that the broker is there: a SIGHUP without a listener would end it.
     process.on('SIGHUP', () => {

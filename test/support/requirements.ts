@@ -37,6 +37,7 @@ const REQUIREMENTS = {
   socat: need(['socat'], () => hasPrograms('socat')),
   faketime: need(['faketime'], () => FAKETIME_LIBRARY !== undefined),
   mount: need(['util-linux', 'sudo'], mayMount, 'root, or sudo without a password, with CAP_SYS_ADMIN'),
+  systemd: need(['systemd'], () => hasPrograms('systemd-analyze', 'systemd-socket-activate')),
   tmux: need(['tmux'], () => hasPrograms('tmux')),
   'second-user': need([], () => process.getuid?.() === 0 && succeeds('getent', 'passwd', 'nobody'), 'root'),
 };

@@ -1,5 +1,6 @@
 /** The broker with everything around it: its lock, its sockets, its ticker, and its reading of changes. */
 import { type FSWatcher, statSync, watch } from 'node:fs';
+import type { Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import type { AccountStore } from '../accounts/store.ts';
 import { CmsError, messageOf } from '../errors.ts';
@@ -14,10 +15,11 @@ import { Broker } from './broker.ts';
 import { AuditTrail } from './audit.ts';
 import { AccountDirectory } from './directory.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { type Listener, listenOn } from './listener.ts';
+import { type ActivatedSocket, inodeOf, type Listener, listenOn, listenOnActivated } from './listener.ts';
 import { resolvePolicy } from './names.ts';
 import type { SocketPolicy } from './policy.ts';
 import { Refresher } from './refresher.ts';
+import { reloading, type ServiceManager, statusLine } from './service-manager.ts';
 import { type BrokerStatus, brokerStatus } from './status.ts';
 
 /** One change of accounts.json arrives as several events. */
@@ -39,6 +41,9 @@ export interface DaemonOptions {
   /** From the command line, besides those of `config.toml`. */
   sockets: SocketSettings[];
   version: string;
+  /** Bound by the service manager. One is served where its path is a wanted one. */
+  activated?: readonly ActivatedSocket[];
+  manager?: ServiceManager | undefined;
 }
 
 export class Daemon {
@@ -117,6 +122,8 @@ export class Daemon {
     const own = new Set(['', paths.privateSocket, ...this.#options.sockets.map(({ path }) => path)]);
     await this.#reconcile((path) => own.has(path));
     this.#watch(paths.accountsFile, () => this.#accountsChangedSoon());
+    this.#warnOfUnwanted();
+    this.#tellManager('READY=1');
     this.#tickSoon();
   }
 
@@ -130,7 +137,7 @@ export class Daemon {
       broker: this.#broker,
       tokens: this.#tokens,
       unreadable: this.#refresher.unreadable,
-      sockets: [...this.#listeners.values()].map(({ policy }) => policy),
+      sockets: [...this.#listeners.values()].map(({ policy, mode }) => ({ ...policy, mode })),
       missing: this.#missing,
     });
   }
@@ -140,10 +147,20 @@ export class Daemon {
    * @throws CmsError when one of them cannot be read; everything then stays as it was
    */
   async reload(): Promise<void> {
+    this.#options.manager?.tell(...reloading(process.hrtime.bigint()));
+    try {
+      await this.#reload();
+    } finally {
+      this.#tellManager('READY=1');
+    }
+  }
+
+  async #reload(): Promise<void> {
     const wanted = await this.#wantedSockets();
     await this.#readAccounts();
     this.#wanted = wanted;
     await this.#reconcile(() => false);
+    this.#warnOfUnwanted();
     this.#tickSoon();
     this.#log.info('reloaded', { accounts: this.#directory.all.length, sockets: this.#listeners.size });
   }
@@ -155,6 +172,7 @@ export class Daemon {
   }
 
   async #stop(): Promise<void> {
+    this.#options.manager?.tell('STOPPING=1', 'STATUS=ending');
     clearTimeout(this.#ticker);
     clearTimeout(this.#debounce);
     for (const file of [...this.#watchers.keys()]) this.#unwatch(file);
@@ -193,8 +211,9 @@ export class Daemon {
     for (const [path, policy] of wanted) {
       if (this.#listeners.has(path)) continue;
       try {
-        this.#listeners.set(path, await listenOn(policy, (socket) => this.#doorkeeper.accept(socket, policy)));
-        this.#log.info('listening', { socket: path, mode: policy.mode.toString(8), group: policy.group });
+        const listener = await this.#listen(policy);
+        this.#listeners.set(path, listener);
+        this.#log.info('listening', { socket: path, mode: listener.mode.toString(8), group: policy.group });
         this.#watch(path, () => this.#tickSoon());
         this.#missing.delete(path);
       } catch (error) {
@@ -209,6 +228,32 @@ export class Daemon {
       }
     }
     for (const path of this.#missing.keys()) if (!wanted.has(path)) this.#missing.delete(path);
+  }
+
+  /** On the service manager's socket, as long as its file is in place; else on one of our own. */
+  #listen(policy: SocketPolicy): Promise<Listener> {
+    const { path } = policy;
+    const accept = (socket: Socket): void => this.#doorkeeper.accept(socket, policy);
+    const activated = this.#options.activated?.find((each) => each.path === path);
+    const isInPlace = activated?.inode !== undefined && inodeOf(path) === activated.inode;
+    return isInPlace ? listenOnActivated(policy, activated, accept) : listenOn(policy, accept);
+  }
+
+  #warnOfUnwanted(): void {
+    const wanted = new Set(this.#wanted.map(({ path }) => path));
+    for (const { path, name } of this.#options.activated ?? []) {
+      if (wanted.has(path)) continue;
+      this.#log.warn('the service manager handed over a socket that no [[socket]] of config.toml names', {
+        socket: path,
+        name,
+      });
+    }
+  }
+
+  #tellManager(...assignments: string[]): void {
+    const { manager } = this.#options;
+    if (manager === undefined) return;
+    manager.tell(...assignments, statusLine(this.status().accounts, this.#listeners.size));
   }
 
   /** Stops listening; the open connections go on. */
@@ -238,8 +283,10 @@ export class Daemon {
       this.#log.error('the ticker failed', { reason: messageOf(error) });
       wait = TROUBLE_MS;
     }
+    // Once the work is done: a tick that hangs is what the watchdog is for.
+    this.#tellManager('WATCHDOG=1');
     this.#working = false;
-    this.#schedule(this.#again ? SETTLE_MS : wait);
+    this.#schedule(this.#again ? SETTLE_MS : Math.min(wait, this.#options.manager?.signOfLifeMs ?? wait));
     this.#again = false;
   }
 

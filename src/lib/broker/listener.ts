@@ -8,6 +8,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { checkSocketPath } from '../paths.ts';
+import { duplicate } from '../native.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import type { SocketPolicy } from './policy.ts';
 
@@ -17,10 +18,22 @@ const PROBE_TIMEOUT_MS = 1000;
 
 export interface Listener {
   readonly policy: SocketPolicy;
+  /** File mode that the socket has: the policy's, or the service manager's. */
+  readonly mode: number;
   /** Whether the socket file is still ours. */
   isInPlace(): boolean;
   /** No new connections, and no file; resolves when the open connections have ended. */
   close(): Promise<void>;
+}
+
+/** A socket that the service manager handed over. */
+export interface ActivatedSocket {
+  fd: number;
+  /** FileDescriptorName= of its unit. */
+  name: string;
+  path: string;
+  /** Of the file at `path` when we started; undefined where there was none. */
+  inode: number | undefined;
 }
 
 /**
@@ -38,12 +51,57 @@ export async function listenOn(policy: SocketPolicy, accept: (socket: Socket) =>
   const isInPlace = (): boolean => inodeOf(path) === inode;
   return {
     policy,
+    mode: policy.mode,
     isInPlace,
     close: () => {
       if (isInPlace()) unlinkSync(path);
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/**
+ * Listens on a socket that the service manager bound. Mode, group and the file itself are its business; ours is only
+ * that the mode lets nobody in whom the policy would not.
+ * @throws CmsError `config_invalid` for a folder or a mode that is too open, `cannot_create`
+ */
+export async function listenOnActivated(
+  policy: SocketPolicy,
+  { fd }: ActivatedSocket,
+  accept: (socket: Socket) => void,
+): Promise<Listener> {
+  const { path } = policy;
+  if (policy.private) await ensurePrivateFolder(dirname(path));
+  const { ino, mode } = lstatSync(path);
+  requireModest(policy, mode & 0o777);
+  const server = createServer({ allowHalfOpen: true }, accept);
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve);
+    server.once('error', (error) => reject(cannotListen(path, error)));
+    // A copy: the server closes its own, and ours is needed again when the policy changes.
+    server.listen({ fd: duplicate(fd), backlog: BACKLOG });
+  });
+  return {
+    policy,
+    mode: mode & 0o777,
+    isInPlace: () => inodeOf(path) === ino,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** Connecting takes the right to write; systemd's default gives it to everybody. */
+function requireModest({ path, private: own }: SocketPolicy, mode: number): void {
+  if ((mode & (own ? 0o022 : 0o002)) === 0) return;
+  throw new CmsError(
+    'config_invalid',
+    `the service manager made ${path} with mode ${mode.toString(8)}: open to others`,
+    {
+      suggestions: [
+        `SocketMode=${own ? '0600' : '0660'}   # in the [Socket] section of its unit`,
+        'cms service install',
+      ],
+    },
+  );
 }
 
 /**
@@ -145,7 +203,8 @@ function isAlive(path: string): Promise<boolean> {
   });
 }
 
-function inodeOf(path: string): number | undefined {
+/** @returns undefined where there is no file */
+export function inodeOf(path: string): number | undefined {
   try {
     return lstatSync(path).ino;
   } catch {
