@@ -4,6 +4,8 @@ import { type Protocol, PROTOCOLS } from './accounts/account.ts';
 import { parseAddress } from './accounts/address.ts';
 import { CmsError, messageOf } from './errors.ts';
 import { checkSocketPath, type Paths } from './paths.ts';
+import type { Provider } from './providers/provider.ts';
+import { parseProviders } from './providers/settings.ts';
 import { type HookSettings, parseHooks } from './settings/hooks.ts';
 import { type NotifySettings, parseNotify } from './settings/notify.ts';
 import { readFileIfAny } from './store/files.ts';
@@ -49,14 +51,32 @@ async function readOne(path: string): Promise<Settings> {
   return parseSettings(bytes?.toString('utf8') ?? '', path);
 }
 
-/** Pure part of `readSettings`. @throws CmsError `config_invalid` */
-export function parseSettings(text: string, path: string): Settings {
-  let data: Record<string, unknown>;
+/**
+ * The presets of `[[provider]]`, the user's before the system's. Read where somebody signs in, and not with the rest:
+ * a slip in one of them keeps no broker from its work.
+ * @throws CmsError `config_invalid`, `io_error`
+ */
+export async function readProviders(paths: Pick<Paths, 'configFile' | 'systemConfigFile'>): Promise<Provider[]> {
+  const all = await Promise.all(
+    [paths.configFile, paths.systemConfigFile].map(async (path) => {
+      const text = (await readFileIfAny(path))?.toString('utf8') ?? '';
+      return parseProviders(parseTables(text, path).provider, path, (why) => invalid(path, why));
+    }),
+  );
+  return all.flat();
+}
+
+function parseTables(text: string, path: string): Record<string, unknown> {
   try {
-    data = parseToml(text);
+    return parseToml(text);
   } catch (error) {
     throw invalid(path, messageOf(error).split('\n')[0] ?? '');
   }
+}
+
+/** Pure part of `readSettings`. @throws CmsError `config_invalid` */
+export function parseSettings(text: string, path: string): Settings {
+  const data = parseTables(text, path);
   const sockets = data.socket ?? [];
   if (!Array.isArray(sockets)) throw invalid(path, 'sockets are written as [[socket]]');
   return {

@@ -45,6 +45,20 @@ interface ProviderCommon {
   detect: DetectionRules;
   /** Sentences worth showing when something does not work. */
   notes?: readonly string[];
+  /** Only with presets out of a settings file. */
+  defaults?: ProviderDefaults;
+}
+
+/** What a preset of one's own answers beforehand; flags count more. */
+export interface ProviderDefaults {
+  /** The settings file. */
+  from: string;
+  client_id?: string;
+  client_secret_file?: string;
+  ca_file?: string;
+  scope?: string;
+  flow?: Flow;
+  redirect_port?: number;
 }
 
 /** What has to be registered with the provider before anybody can sign in. */
