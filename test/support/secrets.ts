@@ -25,7 +25,8 @@ function reveal(value: unknown): unknown {
 
 /** The secrets of a grant from plain ones. */
 export function grantSecrets(plain: Revealed<GrantSecrets>): GrantSecrets {
-  const { refresh_token, previous_refresh_token, access_token, client_secret, password, ...rest } = plain;
+  const { refresh_token, previous_refresh_token, access_token, client_secret, password, ...others } = plain;
+  const { registration_access_token, ...rest } = others;
   return {
     ...rest,
     ...wrap('refresh_token', refresh_token),
@@ -33,6 +34,7 @@ export function grantSecrets(plain: Revealed<GrantSecrets>): GrantSecrets {
     ...wrap('access_token', access_token),
     ...wrap('client_secret', client_secret),
     ...wrap('password', password),
+    ...wrap('registration_access_token', registration_access_token),
   };
 }
 

@@ -37,6 +37,10 @@ export interface OAuthClient {
    * URI has no port unless one is given: the address of the last page is pasted (manual flow).
    */
   redirect: { scheme?: 'https'; host: '127.0.0.1' | 'localhost'; path: string; port?: number };
+  /** File of an authority that is trusted besides the system's: here, and at the mail servers of the account. */
+  ca_file?: string;
+  /** Where a client that registered itself can be deleted; the token for it stands in the vault. RFC 7592 */
+  registration_client_uri?: string;
 }
 
 interface AccountCommon {
@@ -64,9 +68,16 @@ export interface OAuthAccount extends AccountCommon {
 
 export interface PasswordAccount extends AccountCommon {
   kind: 'password';
+  /** As that of an OAuthClient. */
+  ca_file?: string;
 }
 
 export type Account = OAuthAccount | PasswordAccount;
+
+/** The file of an authority that the account's servers are verified with, besides the system's. */
+export function caFileOf(account: Account): string | undefined {
+  return account.kind === 'oauth' ? account.client.ca_file : account.ca_file;
+}
 
 /** The name that SASL's `user=` (or PLAIN's authcid) carries for `protocol`. */
 export function saslUser(account: Account, protocol: Protocol): string {

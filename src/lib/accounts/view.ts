@@ -1,8 +1,11 @@
 /** An account as it is shown and printed as JSON: never a secret. */
 import { CmsError, type ErrorCode } from '../errors.ts';
+import type { Who } from '../explain/entry.ts';
+import { type Explanation, explain, fromWords } from '../explain/explain.ts';
+import { explainReason } from '../explain/grant.ts';
 import type { GrantHeader } from '../store/grant.ts';
 import type { Vault } from '../store/vault.ts';
-import type { Account } from './account.ts';
+import { type Account, caFileOf } from './account.ts';
 
 export interface AccountView {
   address: string;
@@ -15,6 +18,7 @@ export interface AccountView {
   protocols: string[];
   servers: Account['servers'];
   created_at: string;
+  ca_file?: string;
   issuer?: string;
   token_endpoint?: string;
   client_id?: string;
@@ -23,7 +27,9 @@ export interface AccountView {
 
 export function accountView(account: Account): AccountView {
   const { kind, address, provider, login, smtp_user, imap_user, aliases, protocols, servers, created_at } = account;
-  const common = { address, kind, provider, login, smtp_user, imap_user, aliases, protocols, servers, created_at };
+  const ca_file = caFileOf(account);
+  const about = { address, kind, provider, login, smtp_user, imap_user, aliases, protocols, servers, created_at };
+  const common = { ...about, ...(ca_file !== undefined && { ca_file }) };
   if (account.kind === 'password') return common;
   const { issuer, token_endpoint, client_id, scope } = account.client;
   return { ...common, ...(issuer !== undefined && { issuer }), token_endpoint, client_id, scope };
@@ -37,7 +43,11 @@ export interface StateView {
   state: AccountState;
   /** The error that stands for the state; its exit status is that of `cms status`. */
   code?: ErrorCode;
+  /** In the words of whoever refused. */
   reason?: string;
+  /** What that means, and who can mend it; where cms knows. */
+  explanation?: string;
+  who?: Who;
   /** ISO 8601: since when. */
   since?: string;
   /** What to do: a command, or what to wait for. */
@@ -75,12 +85,15 @@ export async function readGrantView(vault: Vault, address: string): Promise<Gran
   }
 }
 
-export function stateOfGrant({ address, state, reason, failure }: GrantHeader): StateView {
+export function stateOfGrant(header: GrantHeader): StateView {
+  const { address, state, reason, failure } = header;
   if (state === 'authorization_required') {
+    const explained = explainReason(header);
     return {
       state,
       code: 'authorization_required',
-      remedy: signIn(address),
+      ...meaning(explained),
+      remedy: explained?.fix[0] ?? signIn(address),
       ...(reason && {
         reason: [reason.error, reason.description].filter(Boolean).join(': '),
         since: iso(reason.at),
@@ -88,16 +101,24 @@ export function stateOfGrant({ address, state, reason, failure }: GrantHeader): 
     };
   }
   if (failure === undefined) return { state: 'ok' };
+  const explained =
+    failure.code === 'client_invalid' ? explain({ source: 'oauth', ...fromWords(failure.message), address }) : undefined;
   return {
     state: 'failing',
     code: failure.code,
     reason: failure.message,
+    ...meaning(explained),
     since: iso(failure.since),
     remedy:
-      failure.code === 'client_invalid'
-        ? `${signIn(address)} --client-id ID, or mend the client at the provider`
-        : `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: cms token ${address} --force-refresh`,
+      explained === undefined
+        ? `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: cms token ${address} --force-refresh`
+        : (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`),
   };
+}
+
+function meaning(explained: Explanation | undefined): Pick<StateView, 'explanation' | 'who'> {
+  if (explained === undefined || explained.class === 'unknown') return {};
+  return { explanation: explained.sentence, who: explained.who };
 }
 
 /** A grant that cannot be read. */

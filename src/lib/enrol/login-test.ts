@@ -1,10 +1,11 @@
 /** The proof after a sign-in: a real login at the mail servers, and the user name that they take. */
-import type { Account, Protocol } from '../accounts/account.ts';
+import { type Account, caFileOf, type Protocol } from '../accounts/account.ts';
 import { imapLogin } from '../mail/imap.ts';
 import type { LoginOptions, LoginResult } from '../mail/login.ts';
 import { smtpLogin } from '../mail/smtp.ts';
 import { tryUsers } from '../mail/try-users.ts';
 import type { Secret } from '../secret.ts';
+import { trustedAuthorities } from '../trust.ts';
 
 export type Credential = { accessToken: Secret } | { password: Secret };
 
@@ -38,7 +39,11 @@ async function testLogin(
   const login = LOGINS[protocol];
   if (server === undefined || login === undefined) return undefined;
   const kept = protocol === 'smtp' ? account.smtp_user : account.imap_user;
-  const result = await tryUsers([kept, account.login], (user) => login({ server, user, ...revealed(credential) }));
+  const ca = await trustedAuthorities(caFileOf(account));
+  const trust = ca === undefined ? {} : { ca };
+  const result = await tryUsers([kept, account.login], (user) =>
+    login({ server, user, ...trust, ...revealed(credential) }),
+  );
   const place = { protocol, server: `${server.host}:${server.port}` };
   if (result.ok) return { ...place, user: result.user };
   return { ...place, refused: result.failures.map(({ detail }) => detail).join('; ') };

@@ -9,7 +9,7 @@ export type LoginOptions = {
   /** For the whole exchange, in milliseconds; default 15000. */
   timeoutMs?: number;
   /** PEM of the authorities to trust in place of the system's. Certificates are always verified. */
-  ca?: string;
+  ca?: string | string[];
 } & ({ accessToken: string; password?: never } | { password: string; accessToken?: never });
 
 export interface LoginFailure {

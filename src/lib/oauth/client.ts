@@ -48,7 +48,7 @@ export function configure(client: OAuthClient, { clientSecret, signal, takeIdTok
     oidc.allowInsecureRequests(config);
   }
   config[oidc.customFetch] = async (url, { method, headers, body }) => {
-    const answer = await request(url, { method, headers, ...(body !== undefined && { body }) }, signal);
+    const answer = await request(url, { method, headers, body, caFile: client.ca_file }, signal);
     let text = answer.body;
     if (url === client.token_endpoint || url === client.device_authorization_endpoint) {
       observed = answer;

@@ -12,23 +12,32 @@ const ENDPOINTS = [
   'revocation_endpoint',
   'userinfo_endpoint',
   'jwks_uri',
+  'registration_endpoint',
 ] as const;
 
 export type DiscoveredServer = Pick<
   OAuthClient,
-  (typeof ENDPOINTS)[number] | 'issuer' | 'authorization_response_iss_parameter_supported'
->;
+  | Exclude<(typeof ENDPOINTS)[number], 'registration_endpoint'>
+  | 'issuer'
+  | 'authorization_response_iss_parameter_supported'
+> & {
+  /** Where a client can register itself. @see RFC 7591 */
+  registration_endpoint?: string;
+};
 
 /**
  * Asks the issuer where its endpoints are: OpenID Connect first, then RFC 8414's place.
  * @throws CmsError `config_invalid` when there is no usable metadata, `temporarily_unavailable` when nobody answers
  */
-export async function discover(issuerText: string): Promise<DiscoveredServer> {
+export async function discover(issuerText: string, caFile?: string): Promise<DiscoveredServer> {
   const issuer = parseEndpoint(issuerText, 'issuer');
+  let pages = 0;
   for (const url of metadataUrls(issuer)) {
-    const metadata = await fetchMetadata(url);
-    if (metadata !== undefined) return readMetadata(metadata, issuerText);
+    const metadata = await fetchMetadata(url, caFile);
+    if (metadata === 'web page') pages++;
+    else if (metadata !== undefined) return readMetadata(metadata, issuerText);
   }
+  if (pages > 0) throw onlyWebPages(issuer);
   throw new CmsError(
     'config_invalid',
     `${issuer.host} publishes no OAuth or OpenID Connect metadata for the issuer ${issuer.href}`,
@@ -49,16 +58,30 @@ function metadataUrls(issuer: URL): string[] {
   ];
 }
 
-async function fetchMetadata(url: string): Promise<Record<string, unknown> | undefined> {
+async function fetchMetadata(
+  url: string,
+  caFile: string | undefined,
+): Promise<Record<string, unknown> | 'web page' | undefined> {
   try {
-    const { status, body } = await request(url, { headers: { accept: 'application/json' } });
-    if (status === 429 || status >= 500) throw unwell(url, status);
+    const { status, body } = await request(url, { headers: { accept: 'application/json' }, caFile });
+    if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, status);
+    // RFC 6585 section 6: 511 is what a captive portal should say; most of them just show their page.
+    if (status === 511 || (status === 200 && body.trimStart().startsWith('<'))) return 'web page';
     const value: unknown = status === 200 ? JSON.parse(body) : undefined;
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw unreachable(error);
   }
+}
+
+function onlyWebPages({ host, href }: URL): CmsError {
+  return new CmsError('config_invalid', `${host} answers with a web page where the metadata of ${href} should be`, {
+    suggestions: [
+      'open any web page in a browser: this network may want a login first (captive portal)',
+      'check the issuer',
+    ],
+  });
 }
 
 function unwell(url: string, status: number): CmsError {

@@ -49,6 +49,8 @@ export interface GrantSecrets {
   access_token?: Secret;
   scope?: string;
   client_secret?: Secret;
+  /** For a client that registered itself. @see RFC 7592 section 3 */
+  registration_access_token?: Secret;
   /** An app password, for accounts without OAuth. */
   password?: Secret;
   /** Where the refresh token was issued: it is never sent anywhere else. */

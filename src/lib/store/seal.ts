@@ -75,6 +75,7 @@ const SECRETS: ReadonlySet<string> = new Set<keyof GrantSecrets>([
   'previous_refresh_token',
   'access_token',
   'client_secret',
+  'registration_access_token',
   'password',
 ]);
 
