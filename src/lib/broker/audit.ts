@@ -19,6 +19,9 @@ const REFUSAL_INTERVAL_MS = 10_000;
 /** How long a process keeps its name, so that a busy client is looked up once. */
 const COMMAND_TTL_MS = 1000;
 
+/** Lines are written together: opening the file for each one would cost more than answering. */
+const WRITE_INTERVAL_MS = 100;
+
 export interface AuditEvent {
   peer: PeerCredentials | undefined;
   socket: string;
@@ -28,6 +31,13 @@ export interface AuditEvent {
   /** `served`, or the code of the error. */
   result: string;
   reason?: string;
+}
+
+interface Noted {
+  event: AuditEvent;
+  time: number;
+  command: string | undefined;
+  count: number;
 }
 
 /** One line of the file. */
@@ -43,28 +53,29 @@ export interface AuditLine {
   pid?: number;
   command?: string;
   reason?: string;
-  /** Like this one, not written out. */
-  suppressed?: number;
+  /** So many of the same within a tenth of a second of `time`. */
+  count?: number;
 }
 
 export class AuditTrail {
   readonly #path: string;
   readonly #log: Logger;
-  readonly #users = new Map<number, Promise<string | undefined>>();
+  readonly #users = new Map<number, string | undefined>();
   readonly #commands = new Map<number, { command: string | undefined; until: number }>();
   readonly #refusals = new Map<string, { since: number; count: number; last: AuditEvent }>();
-  #waiting: (AuditEvent & { time: number; command?: string })[] = [];
-  #writing: Promise<void> | undefined;
+  readonly #waiting = new Map<string, Noted>();
+  #timer: NodeJS.Timeout | undefined;
+  #writing = Promise.resolve();
 
   constructor(path: string, log: Logger) {
     this.#path = path;
     this.#log = log;
   }
 
-  served(event: Omit<AuditEvent, 'result'>): void {
+  served(event: AuditEvent): void {
     const { peer, account, protocol, form, socket } = event;
     this.#log.debug('served', { account, protocol, form, socket, uid: peer?.uid, pid: peer?.pid });
-    this.#note({ ...event, result: 'served' });
+    this.#note(event);
   }
 
   /** Notes a refusal, in the log too. One that comes too often is counted, and the count written at its end. */
@@ -95,9 +106,9 @@ export class AuditTrail {
   }
 
   /** Resolves when everything noted so far is in the file. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
     this.tick(Infinity);
-    while (this.#writing !== undefined) await this.#writing;
+    return this.#write();
   }
 
   #noteSuppressed({ count, last }: { count: number; last: AuditEvent }): void {
@@ -119,26 +130,36 @@ export class AuditTrail {
     });
   }
 
+  /** The same again from the same process is one line, so that a client in a loop does not push the others out. */
   #note(event: AuditEvent): void {
-    const now = Date.now();
-    const command = event.peer === undefined ? undefined : this.#commandOf(event.peer.pid, now);
-    this.#waiting.push({ ...event, time: now, ...(command !== undefined && { command }) });
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    const { peer, account, protocol, form, result, reason, socket } = event;
+    const key = `${peer?.pid ?? '-'} ${peer?.uid ?? '-'} ${account} ${protocol} ${form} ${result} ${socket} ${reason}`;
+    const same = this.#waiting.get(key);
+    if (same !== undefined) {
+      same.count++;
+      return;
+    }
+    const time = Date.now();
+    this.#waiting.set(key, { event, time, command: peer && this.#commandOf(peer.pid, time), count: 1 });
+    this.#timer ??= setTimeout(() => void this.#write(), WRITE_INTERVAL_MS);
   }
 
-  /** Whatever arrives while one piece is being written goes out with the next. */
-  async #write(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting;
-      this.#waiting = [];
-      try {
-        const lines = await Promise.all(batch.map((event) => this.#line(event)));
-        await this.#append(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-      } catch (error) {
-        this.#log.error('cannot write the audit trail', { path: this.#path, reason: messageOf(error) });
-      }
+  /** Writes what waits, after what is being written. */
+  #write(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#writeBatch());
+    return this.#writing;
+  }
+
+  async #writeBatch(): Promise<void> {
+    const batch = [...this.#waiting.values()];
+    this.#waiting.clear();
+    try {
+      for (const uid of new Set(batch.map(({ event }) => event.peer?.uid))) await this.#lookUp(uid);
+      if (batch.length > 0) await this.#append(batch.map((each) => `${JSON.stringify(this.#line(each))}\n`).join(''));
+    } catch (error) {
+      this.#log.error('cannot write the audit trail', { path: this.#path, reason: messageOf(error) });
     }
   }
 
@@ -147,21 +168,17 @@ export class AuditTrail {
     if (size >= MAX_BYTES) await rename(this.#path, `${this.#path}.1`);
   }
 
-  async #line({
-    peer,
-    time,
-    result,
-    reason,
-    ...rest
-  }: AuditEvent & { time: number; command?: string }): Promise<AuditLine> {
-    const user = peer === undefined ? undefined : await this.#userOf(peer.uid);
+  #line({ event: { peer, result, reason, ...rest }, time, command, count }: Noted): AuditLine {
+    const user = peer && this.#users.get(peer.uid);
     return {
       time: new Date(time).toISOString(),
       result,
       ...rest,
       ...(reason !== undefined && { reason: redact(reason) }),
       ...(peer && { uid: peer.uid, pid: peer.pid }),
+      ...(command !== undefined && { command }),
       ...(user !== undefined && { user }),
+      ...(count > 1 && { count }),
     };
   }
 
@@ -174,15 +191,13 @@ export class AuditTrail {
     return command;
   }
 
-  #userOf(uid: number): Promise<string | undefined> {
-    const known = this.#users.get(uid);
-    if (known !== undefined) return known;
-    const name = run('getent', ['passwd', String(uid)], { timeout: 2000 }).then(
+  async #lookUp(uid: number | undefined): Promise<void> {
+    if (uid === undefined || this.#users.has(uid)) return;
+    const name = await run('getent', ['passwd', String(uid)], { timeout: 2000 }).then(
       ({ stdout }) => stdout.split(':')[0],
       () => undefined,
     );
     this.#users.set(uid, name);
-    return name;
   }
 }
 

@@ -5,6 +5,7 @@ import { CmsError, type ErrorCode, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
 import { redact } from '../redact.ts';
+import type { Secret } from '../secret.ts';
 import type { AccessToken, TokenRequest, TokenService } from '../token/service.ts';
 import type { AuditTrail } from './audit.ts';
 import type { AccountDirectory } from './directory.ts';
@@ -39,6 +40,9 @@ export class Broker {
   readonly #options: BrokerOptions;
   readonly #asked = new Map<string, number>();
   readonly #refusals = new Map<string, { at: number; again: boolean; grant: string | undefined }>();
+  readonly #parse = remembering(parseRequest);
+  /** What was made of a token for a line; a line that is asked again is the same object. */
+  readonly #rendered = new WeakMap<TokenLine, { token: Secret; user: string; answer: string }>();
   requests = 0;
   failures = 0;
 
@@ -66,13 +70,13 @@ export class Broker {
 
   /** Seconds that the answer to this line may take, if it says so. */
   waitSeconds(line: string): number | undefined {
-    const request = parseRequest(line);
+    const request = this.#parse(line);
     return request?.kind === 'token' ? request.waitSeconds : undefined;
   }
 
   /** The answer to one line, at once if everything for it is at hand. Never throws. */
   answer(line: string, peer: Peer): string | Promise<string> {
-    const request = parseRequest(line);
+    const request = this.#parse(line);
     this.requests++;
     if (request === undefined) {
       if (line !== '') this.refuseRequest(peer, 'not in the grammar');
@@ -83,7 +87,7 @@ export class Broker {
 
   /** What is answered when the time is up and the token is not there. */
   late(line: string, peer: Peer): string {
-    const request = parseRequest(line);
+    const request = this.#parse(line);
     if (request?.kind !== 'token') return '';
     const failure = new CmsError(
       'temporarily_unavailable',
@@ -110,8 +114,9 @@ export class Broker {
     this.#options.audit.refused({ peer: credentials, socket: policy.path, result, reason });
   }
 
-  #noteServed(line: TokenLine, peer: Peer): void {
-    this.#options.audit.served({ ...fields(line, peer), form: line.form });
+  #noteServed(line: TokenLine, { policy, credentials }: Peer): void {
+    const { address: account, protocol, form } = line;
+    this.#options.audit.served({ account, protocol, form, socket: policy.path, peer: credentials, result: 'served' });
   }
 
   #answerToken(line: TokenLine, peer: Peer): string | Promise<string> {
@@ -137,9 +142,17 @@ export class Broker {
   #serve(line: TokenLine, peer: Peer, account: Account, token: AccessToken): string {
     if (line.form === 'ready' && this.isRefused(account.address))
       return this.#fail(line, peer, serverRefuses(account.address));
-    const text = renderToken(line, { user: saslUser(account, line.protocol), ...token });
+    const answer = this.#render(line, saslUser(account, line.protocol), token);
     this.#noteServed(line, peer);
-    return text;
+    return answer;
+  }
+
+  #render(line: TokenLine, user: string, token: AccessToken): string {
+    const before = this.#rendered.get(line);
+    if (before?.token === token.access_token && before.user === user) return before.answer;
+    const answer = renderToken(line, { user, ...token });
+    this.#rendered.set(line, { token: token.access_token, user, answer });
+    return answer;
   }
 
   /** `ready` asks whether a login can be tried at all, so it holds for app passwords too. */
@@ -156,7 +169,15 @@ export class Broker {
   #fail(line: TokenLine, peer: Peer, error: unknown): string {
     const failure = toCmsError(error);
     this.failures++;
-    this.#options.audit.refused({ ...fields(line, peer), result: failure.code, reason: failure.message });
+    const { address: account, protocol } = line;
+    this.#options.audit.refused({
+      account,
+      protocol,
+      socket: peer.policy.path,
+      peer: peer.credentials,
+      result: failure.code,
+      reason: failure.message,
+    });
     return redact(renderFailure(line.form, failure));
   }
 
@@ -210,6 +231,21 @@ export class Broker {
   }
 }
 
+const MAX_REMEMBERED = 1024;
+
+/** MTAs ask in the same words again and again. Bounded, because others may not. */
+function remembering<T>(compute: (line: string) => T): (line: string) => T {
+  const known = new Map<string, T>();
+  return (line) => {
+    let value = known.get(line);
+    if (value !== undefined || known.has(line)) return value as T;
+    value = compute(line);
+    if (known.size >= MAX_REMEMBERED) known.clear();
+    known.set(line, value);
+    return value;
+  };
+}
+
 function serverRefuses(address: string): CmsError {
   return new CmsError('access_denied', `the mail server refuses even a fresh token of ${address}`, {
     suggestions: [`cms account add ${address}   # signs in anew and tries the login, with the server's own words`],
@@ -218,8 +254,4 @@ function serverRefuses(address: string): CmsError {
 
 function requestOf({ minValiditySeconds }: TokenLine): TokenRequest {
   return minValiditySeconds === undefined ? {} : { minValiditySeconds };
-}
-
-function fields({ address, protocol }: TokenLine, { policy, credentials }: Peer) {
-  return { peer: credentials, socket: policy.path, account: address, protocol };
 }

@@ -12,29 +12,38 @@ const LINGER_MS = 1000;
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** @param complete called when the request is there */
-export function serveConnection(socket: Socket, broker: Broker, peer: Peer, complete: () => void): void {
+export interface ConnectionEvents {
+  /** The request is there. */
+  complete: () => void;
+  closed: () => void;
+}
+
+export function serveConnection(socket: Socket, broker: Broker, peer: Peer, events: ConnectionEvents): void {
   let received: Buffer | undefined;
   let done = false;
-  let timer = setTimeout(() => finish(''), REQUEST_TIMEOUT_MS);
+  let timer = setTimeout(() => (done ? socket.destroy() : finishLate('')), REQUEST_TIMEOUT_MS);
 
+  /** For an answer at once, the first timer is the one that ends a client which forgets to close. */
   function finish(text: string): void {
     if (done) return;
     done = true;
+    if (!socket.destroyed) socket.end(text, 'latin1');
+  }
+
+  function finishLate(text: string): void {
     clearTimeout(timer);
-    if (socket.destroyed) return;
     timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    socket.end(text, 'latin1');
+    finish(text);
   }
 
   function answer(line: string): void {
-    clearTimeout(timer);
-    complete();
+    events.complete();
     const given = broker.answer(line, peer);
     if (typeof given === 'string') return finish(given);
+    clearTimeout(timer);
     const wait = broker.waitSeconds(line);
-    timer = setTimeout(() => finish(broker.late(line, peer)), wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000);
-    void given.then(finish);
+    timer = setTimeout(() => finishLate(broker.late(line, peer)), wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000);
+    void given.then(finishLate);
   }
 
   /** `ended`: the client has closed its side, so what came is all there is. */
@@ -73,5 +82,6 @@ export function serveConnection(socket: Socket, broker: Broker, peer: Peer, comp
   socket.on('close', () => {
     clearTimeout(timer);
     done = true;
+    events.closed();
   });
 }

@@ -52,12 +52,19 @@ export class Doorkeeper {
     this.#open.add(socket);
     this.#silent.add(socket);
     if (foreign) this.#count(uid, 1);
-    socket.once('close', () => {
-      this.#open.delete(socket);
-      this.#silent.delete(socket);
-      if (foreign) this.#count(uid, -1);
-    });
-    serveConnection(socket, this.#broker, { policy, credentials }, () => this.#silent.delete(socket));
+    serveConnection(
+      socket,
+      this.#broker,
+      { policy, credentials },
+      {
+        complete: () => this.#silent.delete(socket),
+        closed: () => {
+          this.#open.delete(socket);
+          this.#silent.delete(socket);
+          if (foreign) this.#count(uid, -1);
+        },
+      },
+    );
   }
 
   destroyAll(): void {
