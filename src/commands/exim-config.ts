@@ -1,7 +1,7 @@
 /** Everything about exim: print, write, check, try and install its configuration. */
-import { hostname, tmpdir, userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Flags } from '@oclif/core';
 import type { MailServer } from '../lib/accounts/account.ts';
@@ -11,7 +11,7 @@ import { CmsError } from '../lib/errors.ts';
 import { asMta } from '../lib/exim/as-mta.ts';
 import { type CheckedSender, checkSender, judgeConfig, sendersOf } from '../lib/exim/check.ts';
 import { renderConfig, SECTIONS } from '../lib/exim/config.ts';
-import { findExim4, run, runInForeground } from '../lib/exim/exim4.ts';
+import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
 import { renderInstallScript } from '../lib/exim/install-script.ts';
 import { readInstalled } from '../lib/exim/installed.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
@@ -154,7 +154,7 @@ Options that are not given are those of the last --install.`;
     }
     if (!yes) process.stdout.write(script);
     if (!yes && !(await this.#agreed())) return;
-    await runInstallScript(script);
+    await runScriptAsRoot(script);
     this.say('cms: the broker reads its sockets when it starts: restart it, then cms exim-config --check');
   }
 
@@ -209,19 +209,6 @@ Options that are not given are those of the last --install.`;
     else process.stdout.write(steps.map(stepLine).join(''));
     const failure = failureOf(sender, steps);
     if (failure !== undefined) throw failure;
-  }
-}
-
-/** As root directly, else through sudo, which asks on the terminal. @throws CmsError `io_error` when it failed */
-async function runInstallScript(script: string): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'cms-install-'));
-  try {
-    const file = join(folder, 'install.sh');
-    await writeFileDurable(file, script, 0o700);
-    const status = await runInForeground([...(process.getuid?.() === 0 ? [] : ['sudo']), 'sh', file], '');
-    if (status !== 0) throw new CmsError('io_error', `the install script ended with ${String(status)}`);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

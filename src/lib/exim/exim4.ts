@@ -2,10 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
+import { writeFileDurable } from '../store/files.ts';
 
 export interface Finished {
   status: number | null;
@@ -63,4 +66,31 @@ export async function runInForeground(argv: readonly string[], input: string): P
   child.stdin.end(input);
   await once(child, 'close');
   return child.exitCode;
+}
+
+/** Runs in our place: with our stdin and stdout as well. Resolves with its status. */
+export async function runInOurPlace(argv: readonly string[]): Promise<number | null> {
+  const [command = '', ...args] = argv;
+  const child = spawn(command, args, { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to both; who runs in our place decides what it means.
+  const wait = (): void => undefined;
+  process.on('SIGINT', wait);
+  await once(child, 'close').finally(() => process.off('SIGINT', wait));
+  return child.exitCode;
+}
+
+/**
+ * Runs a script of sh as root: directly, else through sudo, which asks on the terminal.
+ * @throws CmsError `io_error` when it failed
+ */
+export async function runScriptAsRoot(script: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'cms-install-'));
+  try {
+    const file = join(folder, 'install.sh');
+    await writeFileDurable(file, script, 0o700);
+    const status = await runInForeground([...(process.getuid?.() === 0 ? [] : ['sudo']), 'sh', file], '');
+    if (status !== 0) throw new CmsError('io_error', `the install script ended with ${String(status)}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -2,10 +2,10 @@
  * The script that `cms exim-config --install` shows and runs: plain POSIX sh, so that it can be read before sudo sees
  * it. Texts stand in here-documents with a quoted end mark, in which the shell expands nothing.
  */
-import { CmsError } from '../errors.ts';
 import { installedFile, type Installed } from './installed.ts';
 import { MTA_GROUP, userName } from './options.ts';
 import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
+import { hereDocument, quote } from './shell.ts';
 import { socketLine } from './socket-config.ts';
 import type { Paths } from '../paths.ts';
 
@@ -22,7 +22,6 @@ export interface Installation {
   note: Installed;
 }
 
-const END = 'CMS_END_OF_FILE';
 export const EXIM_CONFIG_FILE = '/etc/exim4/exim4.conf';
 
 /**
@@ -154,16 +153,4 @@ function note({ paths, note: installed }: Installation): string {
 ${hereDocument('"$work/note"', `${JSON.stringify(installed, null, 2)}\n`)}
 as_user sh -c 'umask 077; mkdir -p "\${1%/*}"; cat >"$1.new" && mv -f "$1.new" "$1"' sh ${quote(file)} <"$work/note"
 `;
-}
-
-/** `cat >target` with `text`, which must not hold the end mark as a line of its own. */
-function hereDocument(target: string, text: string): string {
-  if (!text.endsWith('\n') || text.split('\n').includes(END) || /[\0\r]/.test(text)) {
-    throw new CmsError('data_invalid', `cannot stand in a shell script: the text for ${target}`);
-  }
-  return `cat >${target} <<'${END}'\n${text}${END}`;
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
