@@ -98,11 +98,13 @@ function render({ broker, sockets, accounts }: StatusView, privateSocket: string
   return head + socketTable + accountTable + (remarks.length === 0 ? '' : `\n${remarks.join('')}`);
 }
 
-/** What is wrong, since when, and what to do about it. */
-function remark({ address, state, reason, since, remedy }: AccountStatus, now: number): string[] {
+/** What is wrong, since when, in whose words, and what to do about it. */
+function remark({ address, state, reason, explanation, since, remedy }: AccountStatus, now: number): string[] {
   if (state === 'ok' || state === 'unknown') return [];
   const when = since === undefined ? '' : ` for ${ago(since, now)}`;
-  const lines = [`${address}: ${state.replaceAll('_', ' ').toUpperCase()}${when}: ${reason ?? 'no reason known'}`];
+  const what = explanation ?? reason ?? 'no reason known';
+  const lines = [`${address}: ${state.replaceAll('_', ' ').toUpperCase()}${when}: ${what}`];
+  if (explanation !== undefined && reason !== undefined) lines.push(`  the provider said: ${reason}`);
   if (remedy !== undefined) lines.push(`  ${remedy}`);
   return [`${lines.join('\n')}\n`];
 }

@@ -102,7 +102,9 @@ export function stateOfGrant(header: GrantHeader): StateView {
   }
   if (failure === undefined) return { state: 'ok' };
   const explained =
-    failure.code === 'client_invalid' ? explain({ source: 'oauth', ...fromWords(failure.message), address }) : undefined;
+    failure.code === 'client_invalid'
+      ? explain({ source: 'oauth', ...fromWords(failure.message), address })
+      : undefined;
   return {
     state: 'failing',
     code: failure.code,

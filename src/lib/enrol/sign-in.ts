@@ -45,6 +45,7 @@ export async function signIn(context: Context, plan: SignInPlan, dialogue: SignI
   const options = {
     client: account.client,
     login: account.login,
+    address: account.address,
     signal,
     ...(clientSecret !== undefined && { clientSecret }),
   };

@@ -136,11 +136,8 @@ function withLogin(parameters: Record<string, string>, login: string): Record<st
   );
 }
 
-async function redeem(
-  { client, clientSecret, signal }: SignInOptions,
-  challenge: Challenge,
-  response: URL,
-): Promise<SignedIn> {
+async function redeem(options: SignInOptions, challenge: Challenge, response: URL): Promise<SignedIn> {
+  const { client, clientSecret, signal } = options;
   const { authorizationCodeGrant } = await import('openid-client');
   const taken = hasTemplateIssuer(client);
   const { state, nonce, codeVerifier } = challenge;
@@ -156,7 +153,7 @@ async function redeem(
     });
     return await readSignIn(configured, client, tokens, nonce);
   } catch (error) {
-    throw signInFailure(error, configured, secrets);
+    throw signInFailure(error, configured, secrets, options);
   }
 }
 

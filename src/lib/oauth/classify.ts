@@ -3,6 +3,7 @@
  * grant; a page of a captive portal, a proxy's 502 or half a JSON object is weather.
  */
 import type { ExchangeOutcome } from './exchange.ts';
+import { effectOnGrant } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
 import { lifetimeSeconds } from './lifetime.ts';
@@ -13,25 +14,6 @@ export interface TokenEndpointAnswer {
   retry_after?: number;
 }
 
-/** RFC 6749 section 5.2 and the codes of OIDC Core section 3.1.2.6 that providers send at refresh, too. */
-const NEEDS_A_PERSON: ReadonlySet<string> = new Set([
-  'invalid_grant',
-  'interaction_required',
-  'login_required',
-  'consent_required',
-  'account_selection_required',
-  'access_denied',
-]);
-const NEEDS_ANOTHER_CLIENT: ReadonlySet<string> = new Set([
-  'invalid_client',
-  'unauthorized_client',
-  'unsupported_grant_type',
-  'invalid_scope',
-  'invalid_request',
-  'invalid_target',
-  'deleted_client',
-  'admin_policy_enforced',
-]);
 const TEMPORARY_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
 const MAX_DESCRIPTION = 300;
 
@@ -43,14 +25,22 @@ export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readon
   const error = json?.error;
   const wellFormed = status >= 400 && status < 500 && !TEMPORARY_STATUS.has(status) && isErrorValue(error);
   if (!wellFormed) return temporary(answer, json === undefined ? whatCame(body) : undefined);
-  const error_description = describe(json?.error_description, secrets);
+  const error_description = describe(descriptionIn(json), secrets);
   const refusal = { error, ...(error_description !== undefined && { error_description }) };
-  if (NEEDS_A_PERSON.has(error)) return { kind: 'authorization_required', ...refusal };
-  if (NEEDS_ANOTHER_CLIENT.has(error)) return { kind: 'client_invalid', ...refusal };
+  const kind = effectOnGrant(error);
+  if (kind !== undefined) return { kind, ...refusal };
   return temporary(
     answer,
     `error ${describe(error, secrets) ?? ''}${error_description === undefined ? '' : ` (${error_description})`}`,
   );
+}
+
+/** Google says in a member of its own what kind of `invalid_grant` it is. */
+function descriptionIn(json: Record<string, unknown> | undefined): unknown {
+  const { error_description: said, error_subtype: subtype } = json ?? {};
+  if (typeof subtype !== 'string') return said;
+  if (typeof said !== 'string') return subtype;
+  return said.includes(subtype) ? said : `${said} [${subtype}]`;
 }
 
 function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpointAnswer): ExchangeOutcome {

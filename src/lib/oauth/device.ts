@@ -48,7 +48,7 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
     return await readSignIn(configured, client, tokens, undefined);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    throw signInFailure(error, configured, secrets);
+    throw signInFailure(error, configured, secrets, options);
   } finally {
     polling.abort();
   }

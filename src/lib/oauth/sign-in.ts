@@ -1,6 +1,7 @@
 /** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
 import type { OAuthClient } from '../accounts/account.ts';
-import { CmsError, messageOf } from '../errors.ts';
+import { CmsError, type ErrorCode, messageOf } from '../errors.ts';
+import { effectOnSignIn, explain } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
 import { lifetimeSeconds } from './lifetime.ts';
@@ -26,6 +27,8 @@ export interface SignInOptions {
   clientSecret?: Secret;
   /** Who is expected; a hint to the provider, checked by the caller afterwards. */
   login: string;
+  /** The account that it is for, to be named in advice; by default the login. */
+  address?: string;
   signal: AbortSignal;
 }
 
@@ -116,6 +119,7 @@ export function signInFailure(
   error: unknown,
   configured: ConfiguredClient | undefined,
   secrets: readonly Secret[],
+  options: Pick<SignInOptions, 'client' | 'login' | 'address'>,
 ): unknown {
   const own = causeIn(error, CmsError);
   if (own !== undefined) return own;
@@ -127,10 +131,11 @@ export function signInFailure(
     error_description,
   } = error as { name?: unknown; error?: unknown; error_description?: unknown };
   if (name === 'AuthorizationResponseError' || name === 'ResponseBodyError') {
-    return refusal(describe(code, secrets) ?? 'unknown error', describe(error_description, secrets));
+    return refusal(describe(code, secrets) ?? 'unknown error', describe(error_description, secrets), options);
   }
   const answer = configured?.observed();
-  if (answer !== undefined && (answer.status !== 200 || !isJson(answer.body))) return answerFailure(answer, secrets);
+  if (answer !== undefined && (answer.status !== 200 || !isJson(answer.body)))
+    return answerFailure(answer, secrets, options);
   const why = describe(detailOf(error), secrets) ?? 'unknown';
   // openid-client hangs requests and answers on its errors, tokens included: only the place is kept.
   const cause = new Error(why);
@@ -145,7 +150,11 @@ function isJson(body: string): boolean {
   return /^\s*[{[]/.test(body);
 }
 
-function answerFailure(answer: { status: number; body: string }, secrets: readonly Secret[]): CmsError {
+function answerFailure(
+  answer: { status: number; body: string },
+  secrets: readonly Secret[],
+  options: Pick<SignInOptions, 'client' | 'login' | 'address'>,
+): CmsError {
   const outcome = classifyTokenAnswer(answer, secrets);
   if (outcome.kind === 'temporary') {
     return new CmsError('temporarily_unavailable', outcome.message, {
@@ -154,43 +163,41 @@ function answerFailure(answer: { status: number; body: string }, secrets: readon
   }
   if (outcome.kind === 'granted')
     return new CmsError('protocol_error', 'the provider answered in a way that cms cannot use');
-  return refusal(outcome.error, outcome.error_description);
+  return refusal(outcome.error, outcome.error_description, options);
 }
 
-const ADMINISTRATOR = 'ask the administrator of the organisation to allow this client';
+/** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5: the words, what they mean, and what to do. */
+function refusal(
+  code: string,
+  text: string | undefined,
+  { client, login, address = login }: Pick<SignInOptions, 'client' | 'login' | 'address'>,
+): CmsError {
+  const { client_id: clientId, token_endpoint: tokenEndpoint, scope } = client;
+  const explained = explain({ source: 'oauth', code, text, address, login, clientId, tokenEndpoint, scope });
+  // What was presented was not a refresh token, but a code that is as old as this sign-in.
+  const sentence = explained.id === 'invalid-grant' ? 'the code was used before, or took too long' : explained.sentence;
+  const meaning = explained.class === 'unknown' ? '' : `: ${sentence}`;
+  return new CmsError(codeOf(code), `the provider refused the sign-in: ${explained.words}${meaning}`, {
+    suggestions: explained.fix.length === 0 ? CHECK_CLIENT : explained.fix,
+  });
+}
 
-/** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5. */
-function refusal(code: string, description: string | undefined): CmsError {
-  const message = `the provider refused the sign-in: ${code}${description === undefined ? '' : ` (${description})`}`;
-  switch (code) {
-    case 'access_denied':
-    case 'authorization_declined':
-    case 'consent_required':
-      return new CmsError('access_denied', message, {
-        suggestions: ['sign in again and allow the access', ADMINISTRATOR],
-      });
-    case 'expired_token':
-    case 'bad_verification_code':
-    case 'code_expired':
-      return new CmsError('access_denied', 'the code expired before it was entered', {
-        suggestions: ['run the command again and enter the new code'],
-      });
-    case 'server_error':
-    case 'temporarily_unavailable':
-      return new CmsError('temporarily_unavailable', message, { suggestions: ['run the command again in a while'] });
-    case 'invalid_grant':
-    case 'login_required':
-    case 'interaction_required':
-      return new CmsError('access_denied', message, {
-        suggestions: ['run the command again; each code works once, and for a short while'],
-      });
+const CHECK_CLIENT = [
+  'check --client-id, --client-secret-file, --tenant and --scope against the registration at the provider',
+  'ask the administrator of the organisation to allow this client',
+];
+
+function codeOf(error: string): ErrorCode {
+  switch (effectOnSignIn(error)) {
+    case 'transient':
+    case 'back off':
+      return 'temporarily_unavailable';
+    case 'sign in again':
+    case 'extra check':
+    case 'consent':
+      return 'access_denied';
     default:
-      return new CmsError('client_invalid', message, {
-        suggestions: [
-          'check --client-id, --client-secret-file, --tenant and --scope against the registration at the provider',
-          ADMINISTRATOR,
-        ],
-      });
+      return 'client_invalid';
   }
 }
 

@@ -1,6 +1,8 @@
 /** The failures of the token service, in the words that users see. */
 import { type Account, type Protocol, PROTOCOLS } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
+import { type Explanation, explain, fromWords } from '../explain/explain.ts';
+import { explainReason } from '../explain/grant.ts';
 import type { GrantFailure, GrantHeader } from '../store/grant.ts';
 
 export function neverSignedIn(address: string): CmsError {
@@ -9,24 +11,36 @@ export function neverSignedIn(address: string): CmsError {
   });
 }
 
-export function authorizationRequired({ address, reason }: Pick<GrantHeader, 'address' | 'reason'>): CmsError {
-  const why = reason === undefined ? '' : ` (${reason.error}${reason.description ? `: ${reason.description}` : ''})`;
+/** What the provider meant, what it said, and what is to be done about it. */
+export function authorizationRequired(header: Pick<GrantHeader, 'address' | 'reason' | 'signed_in_at'>): CmsError {
+  const { address, reason } = header;
+  const explained = explainReason(header);
+  const why = explained === undefined ? '' : `: ${explained.sentence} (${wordsOf(reason)})`;
   return new CmsError('authorization_required', `the sign-in of ${address} is no longer accepted${why}`, {
-    suggestions: [`cms account add ${address}`],
+    suggestions: withSignIn(address, explained?.fix ?? []),
   });
+}
+
+function wordsOf(reason: GrantHeader['reason']): string {
+  return [reason?.error, reason?.description].filter(Boolean).join(': ');
+}
+
+/** The fix, and a sign-in in any case: without one, this account stays as it is. */
+function withSignIn(address: string, fix: readonly string[]): string[] {
+  const command = `cms account add ${address}`;
+  return fix.some((line) => line.startsWith(command)) ? [...fix] : [...fix, command];
 }
 
 export function exchangeFailed(address: string, failure: GrantFailure, now: number): CmsError {
   const wait = Math.ceil((failure.retry_at - now) / 1000);
-  const message = `no new token for ${address}: ${failure.message}`;
   if (failure.code === 'client_invalid') {
+    const { sentence, fix, id }: Explanation = explain({ source: 'oauth', ...fromWords(failure.message), address });
+    const message = `no new token for ${address}: ${id === 'unknown' ? '' : `${sentence}; the provider said: `}${failure.message}`;
     return new CmsError('client_invalid', message, {
-      suggestions: [
-        `cms account add ${address} --client-id ID   # with a client that the provider accepts`,
-        `cms token ${address} --force-refresh        # once it is mended at the provider`,
-      ],
+      suggestions: [...fix, `cms token ${address} --force-refresh   # once it is mended at the provider`],
     });
   }
+  const message = `no new token for ${address}: ${failure.message}`;
   return new CmsError(failure.code, wait > 0 ? `${message}; next attempt in ${wait} s` : message, {
     suggestions: [`cms token ${address} --force-refresh   # tries at once`],
   });

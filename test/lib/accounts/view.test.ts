@@ -52,9 +52,22 @@ describe('what is shown of an account', () => {
     const reason = { error: 'invalid_grant', description: 'expired', at: 0 };
     assert.deepEqual(stateOfGrant({ ...header, state: 'authorization_required', reason, failure }), {
       ...required,
+      explanation: 'the sign-in has expired, was revoked, or ended with a change of the password',
+      who: 'you',
       reason: 'invalid_grant: expired',
       since: '1970-01-01T00:00:00.000Z',
     });
+  });
+
+  it("is explained: what a client's fault means and who mends it, and nothing where nobody knows", () => {
+    const failure = { at: 0, since: 0, retry_at: 9, count: 1, code: 'client_invalid' } as const;
+    const message = 'invalid_client (AADSTS7000222: The provided client secret keys are expired.)';
+    const known = stateOfGrant({ ...header, failure: { ...failure, message } });
+    assert.deepEqual([known.explanation, known.who], ['the secret of the client has expired', 'client owner']);
+    assert.match(known.remedy ?? '', /^create a new secret/);
+    const unknown = stateOfGrant({ ...header, failure: { ...failure, message: 'strange (words)' } });
+    assert.deepEqual([unknown.explanation, unknown.reason], [undefined, 'strange (words)']);
+    assert.match(unknown.remedy ?? '', /--client-id ID/);
   });
 
   it('is locked, or unreadable, where the grant cannot be read', () => {

@@ -54,6 +54,17 @@ describe('an answer of the token endpoint', () => {
     }
   });
 
+  it("keeps Google's second word, which says what kind of refusal it is", () => {
+    const refused = (more: object) => {
+      const outcome = classify(400, { error: 'invalid_grant', ...more });
+      return outcome.kind === 'authorization_required' ? outcome.error_description : outcome.kind;
+    };
+    assert.equal(refused({ error_subtype: 'invalid_rapt' }), 'invalid_rapt');
+    assert.equal(refused({ error_description: 'Bad', error_subtype: 'invalid_rapt' }), 'Bad [invalid_rapt]');
+    assert.equal(refused({ error_description: 'a (invalid_rapt)', error_subtype: 'invalid_rapt' }), 'a (invalid_rapt)');
+    assert.equal(refused({ error_description: 'Bad', error_subtype: 7 }), 'Bad');
+  });
+
   it('needs another client for the errors that say so', () => {
     for (const error of ['invalid_client', 'unauthorized_client', 'invalid_scope', 'invalid_request']) {
       assert.equal(classify(401, { error }).kind, 'client_invalid');

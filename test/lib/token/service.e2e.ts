@@ -185,7 +185,7 @@ describe('the token service with a real provider', function () {
       await crash('exchanged');
       const { status, stderr } = await cms('token', JANE);
       assert.equal(status, 77);
-      assert.match(stderr, /no longer accepted \(invalid_grant/);
+      assert.match(stderr, /no longer accepted: .+ \(invalid_grant/);
       assert.match(stderr, new RegExp(`cms account add ${JANE}`));
     });
 
@@ -207,7 +207,7 @@ describe('the token service with a real provider', function () {
       provider.revokeGrants(JANE);
       const { status, stdout, stderr } = await cms('token', JANE);
       assert.deepEqual([status, stdout], [77, '']);
-      assert.match(stderr, /^cms: error: the sign-in of jane@example\.org is no longer accepted \(invalid_grant/);
+      assert.match(stderr, /^cms: error: the sign-in of jane@example\.org is no longer accepted: .+ \(invalid_grant/);
       const record = await onDisk();
       assert.equal(record.state, 'authorization_required');
       assert.equal(record.secrets.refresh_token, refreshToken);

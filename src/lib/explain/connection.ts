@@ -1,0 +1,112 @@
+/** A connection that came to nothing, and a token that fits nowhere. */
+import type { Entry } from './entry.ts';
+
+const SHOW = 'cms account show {address}   # host, port and tls of the servers';
+const AGAIN = 'cms account test {address}   # again in a while';
+
+export const CONNECTION: readonly Entry[] = [
+  {
+    id: 'certificate-name',
+    sources: ['tls'],
+    match: { words: /altnames|ALTNAME|HOSTNAME_MISMATCH/i },
+    class: 'client configuration',
+    who: 'you',
+    sentence: 'the certificate is for another name than {host}; nothing was sent',
+    fix: [SHOW, 'take the host name that the provider names, not an alias of it'],
+    example: "Hostname/IP does not match certificate's altnames: Host: localhost. is not in the cert's altnames",
+  },
+  {
+    id: 'certificate-expired',
+    sources: ['tls'],
+    match: { words: /expired|not yet valid|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/i },
+    class: 'administrator',
+    who: 'administrator',
+    sentence: 'the certificate of {host} has expired, or the clock of this computer is wrong; nothing was sent',
+    fix: ['date   # is that right?', 'tell the administrator of {host}'],
+    admin: {
+      subject: 'The certificate of {host} has expired',
+      request: ['The certificate that {host} shows to mail programs has expired. Please renew it.'],
+    },
+    example: 'certificate has expired',
+  },
+  {
+    id: 'certificate-untrusted',
+    sources: ['tls'],
+    match: { words: /certificate|self.signed|issuer|CERT/i },
+    class: 'client configuration',
+    who: 'you',
+    sentence: 'nobody whom this computer trusts has signed the certificate of {host}; nothing was sent',
+    fix: [
+      'at a mail server of your own: export NODE_EXTRA_CA_CERTS=/path/to/ca.pem',
+      'elsewhere: somebody may stand between you and {host}; try from another network',
+    ],
+    example: 'unable to verify the first certificate',
+  },
+  {
+    id: 'no-starttls',
+    sources: ['tls', 'net', 'smtp', 'imap', 'pop'],
+    match: { words: /wrong version number|packet length too long|STARTTLS|STLS|unexpected greeting/i },
+    class: 'client configuration',
+    who: 'you',
+    sentence:
+      'TLS does not begin the way it was asked for: ports 465, 993 and 995 want it at once, 587, 143 and 110 after STARTTLS',
+    fix: [SHOW, 'cms account add {address} --smtp-tls starttls|implicit --imap-tls starttls|implicit'],
+    example: 'the server offers no STARTTLS',
+  },
+  {
+    id: 'host-unknown',
+    sources: ['net'],
+    match: { words: /ENOTFOUND|ENODATA/ },
+    class: 'client configuration',
+    who: 'you',
+    sentence: 'there is no host of the name {host}',
+    fix: [SHOW, 'cms account add {address} --smtp-host HOST --imap-host HOST'],
+    example: 'getaddrinfo ENOTFOUND smtp.example.invalid',
+  },
+  {
+    id: 'name-service',
+    sources: ['net'],
+    match: { words: /EAI_AGAIN|EDNS|ESERVFAIL/ },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence: 'names cannot be looked up at the moment; mostly there is no network',
+    fix: ['check the network', AGAIN],
+    example: 'getaddrinfo EAI_AGAIN smtp.example.org',
+  },
+  {
+    id: 'connection-refused',
+    sources: ['net'],
+    match: { words: /ECONNREFUSED/ },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence: 'nothing listens there: the server is down, or host or port are wrong',
+    fix: [SHOW, AGAIN],
+    example: 'connect ECONNREFUSED 127.0.0.1:587',
+  },
+  {
+    id: 'connection-lost',
+    sources: ['net', 'smtp', 'imap', 'pop', 'tls'],
+    match: {
+      words:
+        /ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EPIPE|no answer within|closed the connection|socket hang up|disconnected|timed? ?out/i,
+    },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence: 'no connection came about, or it broke off; a firewall or provider may block the port',
+    fix: [AGAIN, 'port 25 is blocked nearly everywhere: use 587 or 465'],
+    example: 'no answer within 15000 ms',
+  },
+  {
+    id: 'token-too-long',
+    sources: ['token'],
+    match: { words: /more than|bytes/ },
+    class: 'client configuration',
+    who: 'client owner',
+    sentence: 'the token is so long that exim (4096 bytes a line) would freeze the message, and mail servers refuse it',
+    fix: [
+      'ask the administrator for fewer groups and claims in the token of {client_id}',
+      'cms account add {address} --scope "a b"   # for the mail protocols alone',
+    ],
+    example: 'the access token has 4200 bytes, more than mail servers and exim take (3000)',
+  },
+];

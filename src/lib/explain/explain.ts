@@ -1,0 +1,90 @@
+/** From what a provider or mail server said to what it means. Pure: a table and the search in it. */
+import { AADSTS } from './aadsts.ts';
+import { CONNECTION } from './connection.ts';
+import type { Entry, ExplanationClass, Source, Who } from './entry.ts';
+import { isPlain } from './entry.ts';
+import { fill, type Subject } from './fill.ts';
+import { MAILBOX } from './mailbox.ts';
+import { OAUTH } from './oauth.ts';
+import { SMTP } from './smtp.ts';
+
+/** In the order in which they are tried. */
+export const CATALOGUE: readonly Entry[] = [...AADSTS, ...OAUTH, ...SMTP, ...MAILBOX, ...CONNECTION];
+
+export interface Observation extends Subject {
+  source: Source;
+  /** The `error` of OAuth, `535 5.7.8`, or the response code of IMAP or POP. */
+  code?: string | undefined;
+  /** The rest of the words, verbatim. */
+  text?: string | undefined;
+  credential?: 'token' | 'password' | undefined;
+  /** Days between the sign-in and the refusal. */
+  age?: number | undefined;
+}
+
+export interface Explanation {
+  /** Of the entry in the catalogue; `unknown` where there is none. */
+  id: string;
+  class: ExplanationClass;
+  who: Who;
+  /** One clause, lower case, ASCII, no full stop. */
+  sentence: string;
+  /** Commands and steps, the most likely cure first. */
+  fix: string[];
+  /** What was said, verbatim. */
+  words: string;
+  link?: string;
+  admin?: { subject: string; request: string[] };
+}
+
+/** What was said, explained; what nobody knows is handed on verbatim, with the class `unknown`. */
+export function explain(seen: Observation): Explanation {
+  const words = wordsOf(seen);
+  const entry = CATALOGUE.find((each) => fits(each, seen, words));
+  if (entry === undefined) return { id: 'unknown', class: 'unknown', who: 'you', sentence: UNKNOWN, fix: [], words };
+  const { id, class: kind, who, sentence, fix, link, admin } = entry;
+  const filled = (text: string): string => fill(text, seen);
+  return {
+    id,
+    class: kind,
+    who,
+    sentence: filled(sentence),
+    fix: fix.map(filled),
+    words,
+    ...(link !== undefined && { link }),
+    ...(admin && { admin: { subject: filled(admin.subject), request: admin.request.map(filled) } }),
+  };
+}
+
+const UNKNOWN = 'cms does not know this answer';
+
+/** `error (description)`, as cms writes it everywhere, taken apart again. */
+export function fromWords(words: string): { code?: string; text: string } {
+  const [, code, text] = /^([A-Za-z0-9_.:/-]+)(?:(?: \(|: )(.*?)\)?)?$/s.exec(words) ?? [];
+  return code === undefined ? { text: words } : { code, text: text ?? '' };
+}
+
+/** What a well-formed error of the token endpoint makes of a grant; undefined: nothing, it is a temporary failure. */
+export function effectOnGrant(error: string): Entry['grant'] {
+  return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error))?.grant;
+}
+
+/** The class of an error code, whatever is said besides it. */
+export function effectOnSignIn(error: string): ExplanationClass {
+  return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error))?.class ?? 'unknown';
+}
+
+function wordsOf({ source, code = '', text = '' }: Observation): string {
+  if (source !== 'oauth') return `${code} ${text.startsWith(code) ? text.slice(code.length).trimStart() : text}`.trim();
+  return text === '' ? code : `${code} (${text})`.trim();
+}
+
+function fits({ sources, match }: Entry, seen: Observation, words: string): boolean {
+  if (!sources.includes(seen.source)) return false;
+  if (match.errors !== undefined && !match.errors.includes(seen.code ?? '')) return false;
+  if (match.aadsts !== undefined && !match.aadsts.includes(Number(/AADSTS(\d+)/.exec(words)?.[1]))) return false;
+  if (match.words !== undefined && !match.words.test(words)) return false;
+  if (match.credential !== undefined && match.credential !== (seen.credential ?? 'token')) return false;
+  if (match.age === undefined) return true;
+  return seen.age !== undefined && seen.age >= match.age[0] && seen.age <= match.age[1];
+}

@@ -1,0 +1,67 @@
+/** Filling in what stands in braces. A value that could mean something to a shell is left out. */
+
+/** Of what is known about the account, whatever is known. */
+export interface Subject {
+  address?: string | undefined;
+  /** Who signs in; by default the address. */
+  login?: string | undefined;
+  /** What SASL's `user=` said; by default the address. */
+  user?: string | undefined;
+  host?: string | undefined;
+  clientId?: string | undefined;
+  scope?: string | undefined;
+  /** Tells Microsoft's cloud and tenant. */
+  tokenEndpoint?: string | undefined;
+}
+
+/** Nothing in it ends a word or begins anything in sh or PowerShell. */
+const HARMLESS = /^[A-Za-z0-9][A-Za-z0-9._@+:/-]*$/;
+/** Tenants that are no tenant: the organisation is then named by the domain of the login. */
+const ANY_TENANT: ReadonlySet<string> = new Set(['common', 'organizations', 'consumers']);
+
+export function fill(template: string, subject: Subject): string {
+  return template.replace(/\{([a-z_]+)\}/g, (_all, name: string) => valueOf(name, subject) ?? name.toUpperCase());
+}
+
+function valueOf(name: string, subject: Subject): string | undefined {
+  const { address, login = address, user = address, host, clientId, scope } = subject;
+  switch (name) {
+    case 'address':
+      return harmless(address);
+    case 'login':
+      return harmless(login);
+    case 'user':
+      return harmless(user);
+    case 'host':
+      return harmless(host) ?? 'the server';
+    case 'client_id':
+      return harmless(clientId);
+    case 'scope':
+      return scope
+        ?.split(' ')
+        .filter((each) => HARMLESS.test(each))
+        .join(' ');
+    case 'login_base':
+      return loginBase(subject.tokenEndpoint);
+    case 'tenant':
+      return tenant(subject.tokenEndpoint) ?? harmless(login?.split('@')[1]) ?? 'organizations';
+    default:
+      return undefined;
+  }
+}
+
+function harmless(value: string | undefined): string | undefined {
+  return value !== undefined && HARMLESS.test(value) ? value : undefined;
+}
+
+function loginBase(tokenEndpoint: string | undefined): string {
+  const host = /^https:\/\/(login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn))\//.exec(
+    tokenEndpoint ?? '',
+  );
+  return `https://${host?.[1] ?? 'login.microsoftonline.com'}`;
+}
+
+function tenant(tokenEndpoint: string | undefined): string | undefined {
+  const name = /^https:\/\/[^/]+\/([A-Za-z0-9.-]+)\/oauth2\/v2\.0\/token$/.exec(tokenEndpoint ?? '')?.[1];
+  return name === undefined || ANY_TENANT.has(name) ? undefined : name;
+}

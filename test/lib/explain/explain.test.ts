@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { adminMail, renderAdminMail } from '../../../src/lib/explain/admin-mail.ts';
+import { type Entry, isPlain } from '../../../src/lib/explain/entry.ts';
+import { CATALOGUE, effectOnGrant, explain, fromWords, type Observation } from '../../../src/lib/explain/explain.ts';
+
+const JANE = 'jane@example.org';
+
+/** The example as it would be seen. */
+function observations({ sources, match, example }: Entry): Observation[] {
+  return sources.map((source) => ({
+    source,
+    ...(source === 'oauth' ? fromWords(example) : { text: example }),
+    credential: match.credential,
+    age: match.age?.[0],
+  }));
+}
+
+describe('the catalogue of refusals', () => {
+  for (const entry of CATALOGUE) {
+    it(`explains its own example: ${entry.id}`, () => {
+      for (const seen of observations(entry)) {
+        const explanation = explain(seen);
+        assert.equal(explanation.id, entry.id, seen.source);
+        assert.equal(explanation.words, entry.example);
+      }
+    });
+  }
+
+  it('knows every code by one entry, and every entry by one id', () => {
+    const ids = CATALOGUE.map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length);
+    const codes = CATALOGUE.flatMap((entry) => [
+      ...(entry.match.aadsts ?? []),
+      ...(isPlain(entry) ? (entry.match.errors ?? []) : []),
+    ]);
+    assert.equal(new Set(codes).size, codes.length);
+  });
+
+  it('speaks in clauses of ASCII, and says at least one thing to do', () => {
+    for (const { id, sentence, fix, who, admin } of CATALOGUE) {
+      assert.match(sentence, /^[\x20-\x7e]{10,130}[^.\s]$/, id);
+      assert.ok(fix.length > 0, id);
+      if (who === 'administrator' && admin === undefined) assert.match(fix[0] ?? '', /administrator/, id);
+      for (const line of admin?.request ?? []) assert.ok(line.length <= 120, `${id}: ${line}`);
+    }
+  });
+
+  it('ends a grant only for what a person can mend, and blames the client only for its own faults', () => {
+    const allowed = {
+      authorization_required: ['sign in again', 'extra check', 'consent'],
+      client_invalid: ['client configuration', 'administrator'],
+    };
+    for (const entry of CATALOGUE) {
+      if (entry.grant === undefined) continue;
+      assert.ok(isPlain(entry), `${entry.id}: words decide nothing`);
+      assert.ok(allowed[entry.grant].includes(entry.class), entry.id);
+    }
+    const codes = ['invalid_grant', 'invalid_client', 'slow_down', 'server_error', 'expired_token', 'never_heard_of'];
+    assert.deepEqual(codes.map(effectOnGrant), [
+      'authorization_required',
+      'client_invalid',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
+describe('explain', () => {
+  it('hands on what nobody knows, word by word', () => {
+    const explanation = explain({ source: 'smtp', code: '535 9.9.9', text: '9.9.9 the moon is wrong' });
+    assert.deepEqual([explanation.class, explanation.words], ['sign in again', '535 9.9.9 9.9.9 the moon is wrong']);
+    const strange = explain({ source: 'oauth', code: 'strange', text: 'words' });
+    assert.deepEqual([strange.class, strange.id, strange.words], ['unknown', 'unknown', 'strange (words)']);
+  });
+
+  it("prefers Microsoft's code to the error around it, and does not look for one in a longer number", () => {
+    const seen = { source: 'oauth', code: 'invalid_grant' } as const;
+    assert.equal(explain({ ...seen, text: 'AADSTS50076: Due to …' }).class, 'extra check');
+    assert.equal(explain({ ...seen, text: 'AADSTS5007612: Due to …' }).id, 'invalid-grant');
+  });
+
+  it('says that the consent screen is in Testing after seven days, and not after one or eighty', () => {
+    const seen = { source: 'oauth', code: 'invalid_grant', text: 'Token has been expired or revoked.' } as const;
+    const ids = [1, 7.01, 80].map((age) => explain({ ...seen, age }).id);
+    assert.deepEqual(ids, ['google-expired', 'google-testing', 'google-expired']);
+  });
+
+  it('tells a password from a token', () => {
+    const seen = { source: 'smtp', code: '535 5.7.8', text: '5.7.8 Username and Password not accepted.' } as const;
+    assert.match(explain({ ...seen, address: JANE, credential: 'password' }).fix[0] ?? '', /--password-file/);
+    assert.equal(explain({ ...seen, address: JANE }).fix[0], `cms token ${JANE} --force-refresh`);
+  });
+
+  it('names the commands for this mailbox', () => {
+    const { fix, who } = explain({
+      source: 'smtp',
+      code: '535 5.7.139',
+      text: '5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.',
+      address: JANE,
+      user: 'office@example.org',
+    });
+    assert.equal(who, 'administrator');
+    assert.equal(fix[0], 'Set-CASMailbox -Identity office@example.org -SmtpClientAuthenticationDisabled $false');
+    assert.match(fix[1] ?? '', /^Set-TransportConfig -SmtpClientAuthenticationDisabled \$false/);
+  });
+
+  it('leaves a placeholder where a value could mean something to a shell', () => {
+    const { fix } = explain({ source: 'oauth', code: 'invalid_client', address: JANE, clientId: '$(reboot)' });
+    assert.match(fix[0] ?? '', /--client-id CLIENT_ID /);
+  });
+});
+
+describe('the mail to the administrator', () => {
+  const needed = (tokenEndpoint: string) =>
+    explain({
+      source: 'oauth',
+      code: 'access_denied',
+      text: 'AADSTS90094: The grant requires administrator permission.',
+      address: JANE,
+      clientId: '11111111-2222-3333-4444-555555555555',
+      scope: 'https://outlook.office.com/SMTP.Send offline_access',
+      tokenEndpoint,
+    });
+
+  it('holds the address at which the access is allowed, in the right cloud and tenant', () => {
+    const consent = (base: string, tenant: string) =>
+      `${base}/${tenant}/adminconsent?client_id=11111111-2222-3333-4444-555555555555`;
+    for (const [endpoint, base, tenant] of [
+      [
+        'https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token',
+        'https://login.microsoftonline.com',
+        'contoso.example',
+      ],
+      [
+        'https://login.microsoftonline.us/organizations/oauth2/v2.0/token',
+        'https://login.microsoftonline.us',
+        'example.org',
+      ],
+      ['https://evil.example/a/b', 'https://login.microsoftonline.com', 'example.org'],
+    ] as const) {
+      const explanation = needed(endpoint);
+      assert.equal(explanation.fix[0], `the administrator allows it here: ${consent(base, tenant)}`);
+      const mail = adminMail(explanation);
+      assert.ok(mail);
+      assert.ok(mail.body.includes(`\n  ${consent(base, tenant)}\n`), mail.body);
+      assert.ok(mail.body.includes(explanation.words));
+    }
+  });
+
+  it('can be sent as it stands: one subject line, no braces left, nothing for those who do not need it', () => {
+    const mail = adminMail(needed(''));
+    assert.ok(mail);
+    assert.match(
+      renderAdminMail(mail),
+      /^Subject: Please allow an app to use the mailbox jane@example\.org\n\nHello,\n/,
+    );
+    for (const entry of CATALOGUE) {
+      const [seen] = observations(entry);
+      const each = seen && adminMail(explain({ ...seen, address: JANE }));
+      assert.equal(each !== undefined, entry.admin !== undefined, entry.id);
+      assert.doesNotMatch(each?.body ?? '', /[{}]/, entry.id);
+      assert.doesNotMatch(each?.subject ?? '', /[\r\n{}]/, entry.id);
+    }
+  });
+});
