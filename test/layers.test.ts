@@ -18,7 +18,7 @@ const LAYERS = [
   ['broker'],
   ['context'],
   ['proof'],
-  ['direct', 'enrol', 'index'],
+  ['direct', 'enrol', 'index', 'service'],
   ['prompts', 'token-main'],
   ['oclif-errors'],
   ['commands'],

@@ -1,0 +1,46 @@
+/** Which program a unit starts: this very one, by paths that will still be there at the next boot. Pure. */
+import { CmsError } from '../errors.ts';
+
+export interface Program {
+  /** Absolute path of node. */
+  node: string;
+  /** Absolute path of bin/run.js. */
+  script: string;
+}
+
+/** Where package runners keep what they delete when they please. */
+const VANISHING = [/\/_npx\//, /\/pnpm\/dlx[-/]/, /\/dlx-\d+\//, /\/xfs-[0-9a-f]+\//, /\/bunx-[^/]*\//, /\/\.mount_/];
+/** Closed to other users as a rule, and hidden from the system's service. */
+const PERSONAL = /^\/(home|root|run\/user)\//;
+
+/**
+ * Refuses paths that go away, and for the system's service those of one person.
+ * @throws CmsError `config_invalid`
+ */
+export function requireLasting({ node, script }: Program, system: boolean): void {
+  for (const path of [node, script]) {
+    if (VANISHING.some((pattern) => pattern.test(path))) {
+      throw new CmsError(
+        'config_invalid',
+        `${path} lies in a cache that is emptied some day: no service can rely on it`,
+        {
+          suggestions: ['npm install -g cms-oauth   # then: cms service install'],
+        },
+      );
+    }
+    if (system && PERSONAL.test(path)) {
+      throw new CmsError('config_invalid', `${path} belongs to one person: the system's service cannot run it`, {
+        suggestions: [
+          'sudo npm install -g cms-oauth   # with a node of the system, below /usr',
+          'cms service install   # or a service of your own',
+        ],
+      });
+    }
+  }
+}
+
+/** What to say about a path that is good for now. */
+export function programRemark({ node, script }: Program): string | undefined {
+  const path = [node, script].find((each) => /^\/(var\/)?tmp\//.test(each));
+  return path === undefined ? undefined : `${path} lies in a folder that is emptied at boot`;
+}
