@@ -17,6 +17,8 @@ export interface Paths {
   lockDir: string;
   /** Who got which token: JSON lines. */
   auditFile: string;
+  /** Which outages have been told to somebody. */
+  outagesFile: string;
   /** The private socket of the broker. */
   privateSocket: string;
   systemConfigFile: string;
@@ -44,6 +46,7 @@ export function resolvePaths(env: Environment): Paths {
     vaultDir: join(stateDir, 'vault'),
     lockDir: join(stateDir, 'lock'),
     auditFile: join(stateDir, 'audit.jsonl'),
+    outagesFile: join(stateDir, 'outages.json'),
     privateSocket: privateSocket(env, stateDir),
     systemConfigFile: '/etc/cms/config.toml',
   };

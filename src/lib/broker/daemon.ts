@@ -10,7 +10,8 @@ import { acquireLockNow, type Lock } from '../store/lock.ts';
 import { readSettings, type SocketSettings } from '../settings.ts';
 import type { TokenService, TokenServiceOptions } from '../token/service.ts';
 import type { Vault } from '../store/vault.ts';
-import type { Paths } from '../paths.ts';
+import { Notifier } from '../notify/notifier.ts';
+import type { Environment, Paths } from '../paths.ts';
 import { Broker } from './broker.ts';
 import { AuditTrail } from './audit.ts';
 import { AccountDirectory } from './directory.ts';
@@ -20,7 +21,7 @@ import { resolvePolicy } from './names.ts';
 import type { SocketPolicy } from './policy.ts';
 import { Refresher } from './refresher.ts';
 import { reloading, type ServiceManager, statusLine } from './service-manager.ts';
-import { type BrokerStatus, brokerStatus } from './status.ts';
+import { type BrokerStatus, brokerStatus, conditionsOf } from './status.ts';
 
 /** One change of accounts.json arrives as several events. */
 const DEBOUNCE_MS = 50;
@@ -34,6 +35,8 @@ const MISSING_MS = 2000;
 
 export interface DaemonOptions {
   paths: Paths;
+  /** What hooks and notifications are given a part of. */
+  env: Environment;
   accounts: AccountStore;
   vault: Vault;
   log: Logger;
@@ -53,6 +56,7 @@ export class Daemon {
   readonly #directory: AccountDirectory;
   readonly #broker: Broker;
   readonly #refresher: Refresher;
+  readonly #notifier: Notifier;
   readonly #audit: AuditTrail;
   readonly #doorkeeper: Doorkeeper;
   readonly #listeners = new Map<string, Listener>();
@@ -94,6 +98,8 @@ export class Daemon {
       random: Math.random,
       log: options.log,
     });
+    const { paths, env, log } = options;
+    this.#notifier = new Notifier({ paths, env, log, uid: ownUid(), tokens: this.#tokens, now: Date.now });
   }
 
   /**
@@ -180,6 +186,7 @@ export class Daemon {
     const impatience = setTimeout(() => this.#doorkeeper.destroyAll(), DRAIN_TIMEOUT_MS);
     await Promise.all(listeners.map((listener) => listener.close()));
     clearTimeout(impatience);
+    this.#notifier.close();
     await this.#tokens.storeUnstored();
     await this.#audit.flush();
     await this.#lock?.[Symbol.asyncDispose]();
@@ -197,6 +204,7 @@ export class Daemon {
     const { paths, sockets } = this.#options;
     const settings = await readSettings(paths);
     const further = await Promise.all([...settings.sockets, ...sockets].map(resolvePolicy));
+    await this.#notifier.use(settings);
     const own: SocketPolicy = { path: paths.privateSocket, mode: 0o600, passwords: true, private: true };
     return [own, ...further];
   }
@@ -301,8 +309,15 @@ export class Daemon {
       this.#drop(path, listener);
     }
     await this.#reconcile(() => false);
-    const next = await this.#refresher.tick();
+    const next = Math.min(await this.#refresher.tick(), await this.#notify());
     return this.#missing.size > 0 ? Math.min(next, MISSING_MS) : next;
+  }
+
+  /** @returns milliseconds until there may be something to tell */
+  #notify(): Promise<number> {
+    const accounts = this.#directory.all;
+    const conditions = conditionsOf(accounts, this.status().accounts, this.#tokens);
+    return this.#notifier.observe(accounts, conditions);
   }
 
   /** Runs `changed` when something happens to the file; the ticker looks as well, should watching not be possible. */

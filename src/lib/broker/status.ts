@@ -2,6 +2,7 @@
 import type { Account } from '../accounts/account.ts';
 import { iso, stateOfGrant, stateOfTrouble, type StateView } from '../accounts/view.ts';
 import type { CmsError } from '../errors.ts';
+import type { Condition } from '../notify/decide.ts';
 import type { TokenService } from '../token/service.ts';
 import { isUnexpired } from '../token/schedule.ts';
 import type { Broker } from './broker.ts';
@@ -73,6 +74,18 @@ export function brokerStatus(parts: StatusParts): BrokerStatus {
     ],
     accounts: directory.all.map((account) => accountStatus(account, parts)),
   };
+}
+
+/** The same for whoever tells people. @param statuses of these accounts, in their order */
+export function conditionsOf(
+  accounts: readonly Account[],
+  statuses: readonly AccountStatus[],
+  tokens: TokenService,
+): Condition[] {
+  return statuses.map((status, index) => {
+    const grant = tokens.known(status.address)?.grant_id;
+    return { ...status, provider: accounts[index]?.provider ?? '', ...(grant !== undefined && { grant }) };
+  });
 }
 
 function socketStatus(policy: SocketPolicy): SocketStatus {

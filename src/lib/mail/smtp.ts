@@ -35,6 +35,11 @@ export async function smtpSend(options: LoginOptions, message: SmtpMessage): Pro
   });
 }
 
+/** Loads what a login needs, for a process that lives longer than the files it was started from. */
+export async function prepareSmtp(): Promise<void> {
+  await import('nodemailer/lib/smtp-connection');
+}
+
 async function inSession(
   options: LoginOptions,
   act: (connection: SMTPConnection) => Promise<void>,
