@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CmsError } from '../../../src/lib/errors.ts';
@@ -31,6 +31,16 @@ flush_queue = true
       flushQueue: true,
       mail: 'other@example.org',
       mailTo: 'me@example.net',
+      reminderMs: 86_400_000,
+    });
+  });
+
+  it('are what docs/notifications.md shows', async () => {
+    const page = await readFile(new URL('../../../docs/notifications.md', import.meta.url), 'utf8');
+    const { hooks, notify } = parseSettings(/```toml\n([^]*?)```/.exec(page)?.[1] ?? '', 'docs');
+    assert.deepEqual(Object.keys(hooks), ['authorization_required', 'degraded', 'recovered', 'timeoutMs']);
+    assert.deepEqual(notify, {
+      ...{ desktop: true, flushQueue: true, mail: 'jane@example.net', mailTo: 'jane@example.com' },
       reminderMs: 86_400_000,
     });
   });
