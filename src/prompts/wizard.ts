@@ -5,17 +5,16 @@ import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
 import type { LoginReport } from '../lib/enrol/login-test.ts';
-import type { ClientWishes } from '../lib/enrol/plan.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
 import { CmsError } from '../lib/errors.ts';
+import { advice } from '../lib/explain/advice.ts';
 import { parseEndpoint } from '../lib/endpoint.ts';
 import type { Environment } from '../lib/paths.ts';
-import { clientFor } from '../lib/providers/client.ts';
-import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
+import type { Provider } from '../lib/providers/provider.ts';
 import { PRESETS } from '../lib/providers/table.ts';
-import { parseTenant } from '../lib/providers/tenant.ts';
 import type { Secret } from '../lib/secret.ts';
-import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
+import { askChoice, askText, askYesNo } from './ask.ts';
+import { askAppPassword, askClient, sayPasswordWay } from './client.ts';
 
 /** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
 const SIGN_IN_TIMEOUT_MS = 10 * 60_000;
@@ -137,7 +136,7 @@ function confirmIdentity(say: (line: string) => void, identity: string, account:
 function questions(say: (line: string) => void): Questions {
   return {
     provider: askProvider,
-    client: (provider, protocols, before) => askClient(say, provider, protocols, before),
+    client: (question) => askClient(say, question),
     password: (provider) => askPassword(say, provider),
     server: (protocol, address) => askServer(protocol, address),
     store: () =>
@@ -148,10 +147,13 @@ function questions(say: (line: string) => void): Questions {
   };
 }
 
-async function askProvider(address: string): Promise<{ provider: Provider; issuer?: string }> {
+async function askProvider(
+  address: string,
+  own: readonly Provider[],
+): Promise<{ provider: Provider; issuer?: string }> {
   const provider = await askChoice(
     `Which provider has ${address}?`,
-    likelyFirst(PRESETS).map((preset) => ({ name: preset.name, value: preset })),
+    [...own, ...likelyFirst(PRESETS)].map((preset) => ({ name: preset.name, value: preset })),
   );
   if (provider.id !== 'custom') return { provider };
   const issuer = await askText('OpenID Connect issuer (https://…):', (text) => parseEndpoint(text, 'issuer'));
@@ -165,71 +167,11 @@ function likelyFirst(presets: readonly Provider[]): Provider[] {
   return [...others.slice(0, 3), ...custom, ...others.slice(3)];
 }
 
-async function askClient(
-  say: (line: string) => void,
-  provider: OAuthProvider,
-  protocols: readonly Protocol[],
-  before: Partial<ClientWishes>,
-): Promise<ClientWishes> {
-  const tenant = await askTenant(provider, before.tenant);
-  explainClient(say, provider, protocols, { ...before, ...(tenant !== undefined && { tenant }) });
-  const clientId = await askText('Client id:', notEmpty);
-  const scope = await askScope(provider, protocols, before);
-  const said = { clientId, ...(tenant !== undefined && { tenant }), ...(scope !== undefined && { scope }) };
-  if (before.clientSecret !== undefined || provider.client.secret === 'none') return said;
-  const clientSecret = await askSecret(
-    provider.client.secret === 'required' ? 'Client secret:' : 'Client secret (empty if it has none):',
-  );
-  return { ...said, ...(clientSecret !== undefined && { clientSecret }) };
-}
-
-/** Where the preset has no usual tenant, it has to be named. */
-async function askTenant(provider: OAuthProvider, given: string | undefined): Promise<string | undefined> {
-  if (given !== undefined || provider.tenant === undefined || provider.tenant.default !== undefined) return given;
-  return askText('Tenant (its id, or a domain of it):', parseTenant);
-}
-
-function explainClient(
-  say: (line: string) => void,
-  provider: OAuthProvider,
-  protocols: readonly Protocol[],
-  before: Partial<ClientWishes>,
-): void {
-  const { client } = provider;
-  const name = provider.id === 'custom' ? 'This server' : provider.name;
-  say(`${name} wants a client of your own; the consent page will show its name.`);
-  if (client.register_url !== undefined) say(`  register it at:  ${client.register_url}`);
-  say(`  kind of client:  ${client.type}`);
-  say(`  redirect URI:    ${client.redirect_to_register}`);
-  say(`  scopes:          ${scopesOf(provider, protocols, before)}`);
-  if (client.note !== undefined) say(`  ${client.note}`);
-}
-
-/** What a mail server of one's own wants is known to its administrator alone. */
-async function askScope(
-  provider: OAuthProvider,
-  protocols: readonly Protocol[],
-  before: Partial<ClientWishes>,
-): Promise<string | undefined> {
-  if (provider.id !== 'custom' || before.scope !== undefined) return undefined;
-  return askText('Scopes to ask for:', notEmpty, scopesOf(provider, protocols, before));
-}
-
-function scopesOf(provider: OAuthProvider, protocols: readonly Protocol[], before: Partial<ClientWishes>): string {
-  if (before.scope !== undefined) return before.scope;
-  const endpoints = { token_endpoint: 'https://localhost/', ...before.endpoints };
-  return clientFor(provider, { client_id: '-', protocols, hasSecret: true, tenant: before.tenant, endpoints }).scope;
-}
-
 async function askPassword(say: (line: string) => void, provider: Provider): Promise<Secret | undefined> {
   if (provider.oauth !== 'supported') say(`${provider.name}: ${provider.reason}`);
-  const way = provider.app_password;
-  if (way !== undefined && 'url' in way) say(`  app password: ${way.how} (${way.url})`);
-  if (way !== undefined && 'unavailable' in way) say(`  ${way.unavailable}`);
+  sayPasswordWay(say, provider);
   if (provider.oauth === 'restricted' && !(await askYesNo('Use an app password?', true))) return undefined;
-  const password = await askSecret('App password:');
-  if (password === undefined) throw new CmsError('usage', 'no app password was given; nothing was changed');
-  return password;
+  return askAppPassword();
 }
 
 async function askServer(protocol: Protocol, address: string): Promise<Partial<MailServer> | undefined> {
@@ -248,13 +190,13 @@ function parseServer(text: string): Partial<MailServer> {
 
 /** The end of `account add`, for people. */
 export function sayResult(say: (line: string) => void, account: Account, reports: readonly LoginReport[]): void {
-  for (const { protocol, server, user, refused } of reports) {
+  for (const { protocol, server, user, refused, explanation } of reports) {
     const name = protocol.toUpperCase();
     if (user !== undefined) say(`${name} ${server}: login as ${user} accepted`);
     else say(`${name} login refused: ${refused ?? 'no reason given'}`);
+    if (explanation !== undefined) for (const line of advice(explanation)) say(`  ${line}`);
   }
   const refused = reports.some((report) => report.refused !== undefined);
-  if (refused)
-    say('The account is kept. What a server refuses is mostly a switch there, or a scope: see the reason above.');
+  if (refused) say(`The account is kept. Once that is mended: cms account test ${account.address}`);
   say(`next: cms serve · cms token ${account.address} · cms exim-config --install`);
 }

@@ -23,6 +23,7 @@ export const ENDPOINT = {
   discovery: '/.well-known/openid-configuration',
   introspection: '/token/introspection',
   jwks: '/jwks',
+  registration: '/reg',
   revocation: '/token/revocation',
   token: '/token',
   userinfo: '/me',
@@ -52,6 +53,8 @@ export interface ProviderOptions {
   deviceInterval?: number;
   /** Seconds. Default 600. */
   deviceCodeTtl?: number;
+  /** Clients may register themselves; a text is the initial access token that they need. Default false. */
+  registration?: boolean | string;
 }
 
 /** What introspection says about a token. @see RFC 7662 section 2.2 */
@@ -211,6 +214,7 @@ export class EmbeddedProvider {
       scopes: ['mail.smtp', 'mail.imap', 'mail.pop', ...scopes],
       rotateRefreshToken: refreshTokens !== 'keep',
       deviceCodeTtl,
+      registration: this.#options.registration ?? false,
       signingKey,
     };
     return quietly(async () => {

@@ -1,10 +1,12 @@
 import { Args, Flags, type Interfaces } from '@oclif/core';
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { type MailServer, type Protocol, PROTOCOLS } from '../../lib/accounts/account.ts';
 import { parseAddress } from '../../lib/accounts/address.ts';
 import { accountView } from '../../lib/accounts/view.ts';
 import { notifyBroker } from '../../lib/broker/client.ts';
 import { openContext } from '../../lib/context.ts';
+import { secretIn } from '../../lib/enrol/defaults.ts';
 import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError } from '../../lib/errors.ts';
@@ -45,6 +47,14 @@ const FLAGS = {
     description: 'how to sign in (default: by display, SSH and terminal)',
   })(),
   'no-browser': Flags.boolean({ description: 'print the URL alone on a line instead of opening it' }),
+  register: Flags.boolean({
+    description: 'have cms register itself as a client, where the server offers that',
+    exclusive: ['client-id', 'client-file', 'client-secret-file'],
+  }),
+  'ca-file': Flags.string({
+    helpValue: 'FILE',
+    description: "PEM of an authority to trust besides the system's, for this account",
+  }),
   'redirect-port': port('fixed port of the redirect URI, as for ssh -L'),
   'smtp-host': Flags.string({ helpValue: 'HOST', description: 'SMTP server, if not that of the preset' }),
   'smtp-port': port('its port'),
@@ -133,6 +143,7 @@ async function requestFrom(address: string, flags: AddFlags): Promise<EnrolReque
       servers: { smtp: serverFrom(flags, 'smtp'), imap: serverFrom(flags, 'imap') },
     },
     client: await clientFrom(flags),
+    register: flags.register,
     password: flags['password-file'] === undefined ? undefined : await secretIn(flags['password-file']),
     flow: flags.flow,
     noBrowser: flags['no-browser'],
@@ -151,6 +162,7 @@ async function clientFrom(flags: AddFlags): Promise<ClientWishes> {
     ...given('tenant', flags.tenant),
     ...given('scope', flags.scope),
     ...given('redirectPort', flags['redirect-port']),
+    ...given('caFile', flags['ca-file'] === undefined ? undefined : resolve(flags['ca-file'])),
     endpoints: endpointsFromFlags({
       'authorization-endpoint': flags['authorization-endpoint'],
       'token-endpoint': flags['token-endpoint'],
@@ -171,15 +183,6 @@ function serverFrom(flags: AddFlags, protocol: Extract<Protocol, 'smtp' | 'imap'
 /** A property that is there only if it was given. */
 function given<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
   return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
-}
-
-/** The first line. @throws CmsError `data_invalid` for an empty file */
-async function secretIn(path: string): Promise<Secret> {
-  const [line = ''] = (await readText(path)).split(/\r?\n/, 1);
-  if (line !== '') return new Secret(line);
-  throw new CmsError('data_invalid', `${path} is empty`, {
-    suggestions: [`the secret belongs in the first line of ${path}`],
-  });
 }
 
 async function readText(path: string): Promise<string> {

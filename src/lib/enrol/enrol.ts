@@ -3,16 +3,28 @@
  * stored and tried. Whoever can be asked stands behind `EnrolDialogue`; where nobody can, a missing answer is an error
  * that names its flag.
  */
-import type { Account, MailServer, Protocol } from '../accounts/account.ts';
+import {
+  type Account,
+  caFileOf,
+  type MailServer,
+  type OAuthAccount,
+  type OAuthClient,
+  type PasswordAccount,
+  type Protocol,
+} from '../accounts/account.ts';
 import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
-import { discover } from '../oauth/discover.ts';
+import { type RegisteredClient, registerClient, unregisterClient } from '../oauth/register.ts';
 import { detectProvider, type Detection } from '../providers/detect.ts';
 import { resolveMx } from '../providers/mx.ts';
-import type { Endpoints, Flow, OAuthProvider, Provider } from '../providers/provider.ts';
+import type { Flow, OAuthProvider, Provider } from '../providers/provider.ts';
 import { findProvider, providerIds } from '../providers/table.ts';
 import type { KeyStore } from '../store/key-source.ts';
 import type { Secret } from '../secret.ts';
+import { readProviders } from '../settings.ts';
+import { readAuthorities } from '../trust.ts';
+import { chooseClient, type ChosenClient, type ClientAnswer, type ClientQuestion } from './choose-client.ts';
+import { withDefaults } from './defaults.ts';
 import { chooseFlow } from './flow.ts';
 import { type Credential, type LoginReport, testLogins, withWorkingUsers } from './login-test.ts';
 import {
@@ -23,8 +35,8 @@ import {
   protocolsFor,
   refuseTakenAliases,
 } from './plan.ts';
-import { type Outcome, signIn, type SignInDialogue } from './sign-in.ts';
-import { prepareVault, storePassword, updateAccount } from './store-account.ts';
+import { type Outcome, signIn, type SignInDialogue, type SignInPlan } from './sign-in.ts';
+import { type ClientSecrets, prepareVault, storePassword, updateAccount } from './store-account.ts';
 
 export interface EnrolRequest {
   address: string;
@@ -32,6 +44,8 @@ export interface EnrolRequest {
   issuer?: string | undefined;
   account: AccountWishes;
   client: ClientWishes;
+  /** cms shall register itself as a client (RFC 7591). */
+  register?: boolean;
   /** An app password: no OAuth. */
   password?: Secret | undefined;
   flow?: Flow | undefined;
@@ -43,12 +57,9 @@ export interface EnrolRequest {
 
 /** What can be asked of a person. Each has a flag that answers it. */
 export interface Questions {
-  provider: (address: string) => Promise<{ provider: Provider; issuer?: string }>;
-  client: (
-    provider: OAuthProvider,
-    protocols: readonly Protocol[],
-    before: Partial<ClientWishes>,
-  ) => Promise<ClientWishes>;
+  provider: (address: string, own: readonly Provider[]) => Promise<{ provider: Provider; issuer?: string }>;
+  /** Where no client is known for the provider. */
+  client: (question: ClientQuestion) => Promise<ClientAnswer>;
   /** For a provider that has no OAuth for everybody: the app password, or undefined to go on with OAuth. */
   password: (provider: Provider) => Promise<Secret | undefined>;
   server: (protocol: Protocol, address: string) => Promise<Partial<MailServer> | undefined>;
@@ -74,37 +85,123 @@ export interface Enrolled {
 /** @throws CmsError of every kind that the parts throw; then nothing of the account was changed */
 export async function enrol(context: Context, request: EnrolRequest, dialogue: EnrolDialogue): Promise<Enrolled> {
   const before = (await context.accounts.read()).accounts[request.address];
-  const { provider, issuer } = await findOut(request, before, dialogue);
-  const password = await passwordFor(request, provider, before, dialogue);
+  const own = await readProviders(context.paths);
+  const { provider, issuer } = await findOut(request, before, own, dialogue);
+  const wishes = await withDefaults(request.client, provider);
+  if (wishes.caFile !== undefined) await readAuthorities(wishes.caFile);
+  const password = await passwordFor({ ...request, client: wishes }, provider, before, dialogue);
   const protocols = protocolsFor(request.account, before, provider);
-  const wishes = await withServers(request, protocols, before, provider, dialogue);
-  const plan = planAccount(request.address, wishes, before, provider, new Date().toISOString());
+  const servers = await withServers(request, protocols, before, provider, dialogue);
+  const plan = planAccount(request.address, servers, before, provider, new Date().toISOString());
   // Again when it is stored; but nobody shall sign in for nothing.
   refuseTakenAliases(plan, (await context.accounts.read()).accounts);
-  if (password !== undefined) {
-    return enrolPassword(context, request, plan, password, dialogue);
-  }
-  if (provider.oauth === 'none') throw needsPassword(request.address, provider);
-  const client = await clientWishes(request, provider, protocols, before, issuer, dialogue);
-  const hadSecret = before?.kind === 'oauth' && before.client.token_endpoint_auth_method !== 'none';
-  const account = {
-    ...plan,
-    kind: 'oauth' as const,
-    client: planClient(provider, { address: request.address, protocols, wishes: client, before, hadSecret }),
+  const withPassword = (secret: Secret): Promise<Enrolled> => {
+    const caFile = wishes.caFile ?? (before && caFileOf(before));
+    const account = { ...plan, ...(caFile !== undefined && { ca_file: caFile }) };
+    return enrolPassword(context, request, account, secret, dialogue);
   };
+  if (password !== undefined) return withPassword(password);
+  if (provider.oauth === 'none') throw needsPassword(request.address, provider);
+  const ask = dialogue.questions?.client;
+  const register = request.register ?? false;
+  const { address } = request;
+  const chosen = await chooseClient({ provider, address, protocols, before, wishes, issuer, register, ask });
+  if (chosen.kind === 'password') return withPassword(chosen.password);
+  return enrolOAuth(context, request, { plan, provider, before, chosen }, dialogue);
+}
+
+interface OAuthEnrolment {
+  plan: PasswordAccount;
+  provider: OAuthProvider;
+  before: Account | undefined;
+  chosen: Exclude<ChosenClient, { kind: 'password' }>;
+}
+
+async function enrolOAuth(
+  context: Context,
+  request: EnrolRequest,
+  { plan, provider, before, chosen }: OAuthEnrolment,
+  dialogue: EnrolDialogue,
+): Promise<Enrolled> {
+  const { address } = request;
+  const { protocols } = plan;
+  const hadSecret = before?.kind === 'oauth' && before.client.token_endpoint_auth_method !== 'none';
+  // The id comes from the server; all else can be judged before anything is registered there.
+  const wishes = chosen.kind === 'register' ? { ...chosen.wishes, clientId: 'unregistered' } : chosen.wishes;
+  const client = planClient(provider, { address, protocols, wishes, before, hadSecret });
   const flow = chooseFlow(provider, {
     env: context.env,
     platform: process.platform,
-    wanted: request.flow,
+    wanted: request.flow ?? provider.defaults?.flow,
     noBrowser: request.noBrowser,
-    hasDeviceEndpoint: account.client.device_authorization_endpoint !== undefined,
+    hasDeviceEndpoint: client.device_authorization_endpoint !== undefined,
   });
+  if (provider.defaults?.client_id === client.client_id) {
+    const { name, defaults } = provider;
+    dialogue.note(`the client is that of ${name} (${defaults.from}); the consent page shows the name it has there`);
+  }
   await prepareVault(context, keyWishes(request, dialogue));
-  const wantsSecret = account.client.token_endpoint_auth_method !== 'none';
-  const clientSecret = client.clientSecret ?? (wantsSecret ? await keptSecret(context, request.address) : undefined);
-  const outcome = await signIn(context, { account, clientSecret, flow, signal: dialogue.signal }, dialogue);
+  const registered = await register(client, chosen, dialogue);
+  const account = { ...plan, kind: 'oauth' as const, client: { ...client, ...registered?.client } };
+  const secrets = registered ? secretsOf(registered) : await secretsFor(context, account, wishes, before);
+  const outcome = await signInOrUnregister(
+    context,
+    { account, secrets, flow, signal: dialogue.signal },
+    dialogue,
+    registered,
+  );
   dialogue.stored(outcome);
   return tryOut(context, request, outcome.account, { accessToken: outcome.signedIn.access_token }, dialogue);
+}
+
+async function register(
+  client: OAuthClient,
+  chosen: OAuthEnrolment['chosen'],
+  dialogue: EnrolDialogue,
+): Promise<RegisteredClient | undefined> {
+  if (chosen.kind !== 'register') return undefined;
+  const { redirect, ca_file } = client;
+  const device = client.device_authorization_endpoint !== undefined;
+  const { registration_endpoint } = chosen;
+  const registered = await registerClient({ registration_endpoint, redirect, device, ca_file });
+  dialogue.note(`registered at ${new URL(registration_endpoint).host}; the consent page will show the name cms`);
+  return registered;
+}
+
+function secretsOf({ client_secret, registration_access_token }: RegisteredClient): ClientSecrets {
+  return { clientSecret: client_secret, registrationAccessToken: registration_access_token };
+}
+
+/** What was given, else what the sign-in before left, as far as it belongs to the same client. */
+async function secretsFor(
+  context: Context,
+  { address, client }: OAuthAccount,
+  { clientSecret }: ClientWishes,
+  before: Account | undefined,
+): Promise<ClientSecrets> {
+  const registered = before?.kind === 'oauth' && client.registration_client_uri !== undefined;
+  const record = registered ? await context.vault.read(address).catch(() => undefined) : undefined;
+  const registrationAccessToken = record?.secrets.registration_access_token;
+  const wantsSecret = client.token_endpoint_auth_method !== 'none';
+  return {
+    clientSecret: clientSecret ?? (wantsSecret ? await keptSecret(context, address) : undefined),
+    registrationAccessToken,
+  };
+}
+
+/** A client that was registered for a sign-in that came to nothing is not left behind. */
+async function signInOrUnregister(
+  context: Context,
+  plan: SignInPlan,
+  dialogue: EnrolDialogue,
+  registered: RegisteredClient | undefined,
+): Promise<Outcome> {
+  try {
+    return await signIn(context, plan, dialogue);
+  } catch (error) {
+    if (registered !== undefined) await unregisterClient(plan.account.client, registered.registration_access_token);
+    throw error;
+  }
 }
 
 interface Found {
@@ -112,31 +209,36 @@ interface Found {
   issuer?: string | undefined;
 }
 
-async function findOut(request: EnrolRequest, before: Account | undefined, dialogue: EnrolDialogue): Promise<Found> {
+async function findOut(
+  request: EnrolRequest,
+  before: Account | undefined,
+  own: readonly Provider[],
+  dialogue: EnrolDialogue,
+): Promise<Found> {
   const { providerId, issuer, address } = request;
-  if (providerId !== undefined) return { provider: named(providerId), issuer };
+  if (providerId !== undefined) return { provider: named(providerId, own), issuer };
   const custom = issuer !== undefined || request.client.endpoints?.token_endpoint !== undefined;
-  if (custom) return { provider: named('custom'), issuer };
-  if (before !== undefined) return { provider: named(before.provider) };
-  const detection = await detectProvider(address, { resolveMx, note: dialogue.note });
+  if (custom) return { provider: named('custom', own), issuer };
+  if (before !== undefined) return { provider: named(before.provider, own) };
+  const detection = await detectProvider(address, { resolveMx, own, note: dialogue.note });
   if (detection !== undefined) {
     dialogue.detected(detection);
     return { provider: detection.provider };
   }
-  if (request.password !== undefined) return { provider: named('custom') };
-  if (dialogue.questions) return dialogue.questions.provider(address);
+  if (request.password !== undefined) return { provider: named('custom', own) };
+  if (dialogue.questions) return dialogue.questions.provider(address, own);
   throw new CmsError('usage', `cannot tell which provider ${address} belongs to`, {
     suggestions: [
-      `cms account add ${address} --provider ID   # ${providerIds().slice(0, 4).join(', ')}, …`,
+      `cms account add ${address} --provider ID   # ${providerIds(own).slice(0, 4).join(', ')}, …`,
       `cms account add ${address} --issuer URL --client-id ID`,
     ],
   });
 }
 
-function named(id: string): Provider {
-  const provider = findProvider(id);
+function named(id: string, own: readonly Provider[]): Provider {
+  const provider = findProvider(id, own);
   if (provider !== undefined) return provider;
-  throw new CmsError('usage', `no provider ${id}`, { suggestions: [`--provider ${providerIds().join('|')}`] });
+  throw new CmsError('usage', `no provider ${id}`, { suggestions: [`--provider ${providerIds(own).join('|')}`] });
 }
 
 /** The app password to use, or undefined to sign in with OAuth. */
@@ -181,21 +283,6 @@ async function withServers(
     if (said !== undefined) servers[protocol] = { ...said, ...servers[protocol] };
   }
   return { ...request.account, servers };
-}
-
-async function clientWishes(
-  request: EnrolRequest,
-  provider: OAuthProvider,
-  protocols: readonly Protocol[],
-  before: Account | undefined,
-  issuer: string | undefined,
-  { questions }: EnrolDialogue,
-): Promise<ClientWishes> {
-  const old = before?.kind === 'oauth' && before.provider === provider.id ? before.client : undefined;
-  const discovered: Endpoints = issuer === undefined ? {} : await discover(issuer);
-  const wishes: ClientWishes = { ...request.client, endpoints: { ...discovered, ...request.client.endpoints } };
-  if (wishes.clientId !== undefined || old !== undefined || questions === undefined) return wishes;
-  return { ...wishes, ...(await questions.client(provider, protocols, wishes)) };
 }
 
 function keyWishes(request: EnrolRequest, { questions, interactive }: EnrolDialogue) {

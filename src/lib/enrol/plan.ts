@@ -32,6 +32,8 @@ export interface ClientWishes {
   scope?: string;
   endpoints?: Endpoints;
   redirectPort?: number;
+  /** File of an authority to trust besides the system's; absolute. */
+  caFile?: string;
 }
 
 const DEFAULT_PROTOCOLS: readonly Protocol[] = ['smtp', 'imap'];
@@ -154,7 +156,22 @@ export function planClient(
     endpoints: { ...(wishes.tenant === undefined && old && endpointsOf(old)), ...wishes.endpoints },
     redirectPort: wishes.redirectPort ?? old?.redirect.port,
   });
-  return client;
+  const caFile = wishes.caFile ?? old?.ca_file;
+  return {
+    ...client,
+    ...(sameClient && wishes.clientSecret === undefined && old !== undefined && registrationOf(old, client)),
+    ...(caFile !== undefined && { ca_file: caFile }),
+  };
+}
+
+/** What the server itself said about a client that stays the same. */
+function registrationOf(old: OAuthClient, now: OAuthClient): Partial<OAuthClient> {
+  const { token_endpoint_auth_method: method, registration_client_uri } = old;
+  const hasSecret = method !== 'none' && now.token_endpoint_auth_method !== 'none';
+  return {
+    ...(hasSecret && { token_endpoint_auth_method: method }),
+    ...(registration_client_uri !== undefined && { registration_client_uri }),
+  };
 }
 
 /** A secret that was given for one server is not sent to another. */

@@ -9,8 +9,7 @@ import { judgeIdentity, type Verdict } from '../oauth/identity.ts';
 import { failurePage, type PageContent, questionPage, signedInPage } from '../oauth/page.ts';
 import type { SignedIn } from '../oauth/sign-in.ts';
 import type { Flow } from '../providers/provider.ts';
-import type { Secret } from '../secret.ts';
-import { storeSignIn } from './store-account.ts';
+import { type ClientSecrets, storeSignIn } from './store-account.ts';
 
 /** The person in front of it, as far as a sign-in needs one. */
 export interface SignInDialogue {
@@ -25,7 +24,7 @@ export interface SignInDialogue {
 
 export interface SignInPlan {
   account: OAuthAccount;
-  clientSecret?: Secret | undefined;
+  secrets: ClientSecrets;
   flow: Flow;
   signal: AbortSignal;
 }
@@ -41,7 +40,8 @@ export interface Outcome {
  * @throws CmsError `identity_mismatch` (nothing stored, nothing revoked), and as the flows and the stores throw
  */
 export async function signIn(context: Context, plan: SignInPlan, dialogue: SignInDialogue): Promise<Outcome> {
-  const { account, clientSecret, signal } = plan;
+  const { account, signal } = plan;
+  const { clientSecret } = plan.secrets;
   const options = {
     client: account.client,
     login: account.login,
@@ -99,7 +99,7 @@ async function judgeAndStore(
   const { account } = plan;
   const verdict = judgeIdentity(account.login, signedIn.identity);
   if (verdict === 'mismatch') return askAndStore(context, plan, dialogue, signedIn);
-  await storeSignIn(context, account, signedIn, plan.clientSecret);
+  await storeSignIn(context, account, signedIn, plan.secrets);
   return { account, signedIn, verdict };
 }
 
@@ -113,7 +113,7 @@ async function askAndStore(
   if (!(await dialogue.confirmIdentity?.(identity, plan.account))) throw identityMismatch(plan.account, identity);
   // What a provider calls a person may hold what no mail server takes.
   const account = { ...plan.account, login: parseLoginName(identity) };
-  await storeSignIn(context, account, signedIn, plan.clientSecret);
+  await storeSignIn(context, account, signedIn, plan.secrets);
   return { account, signedIn, verdict: 'match' };
 }
 

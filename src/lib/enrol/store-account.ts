@@ -4,6 +4,7 @@ import type { Account, OAuthAccount } from '../accounts/account.ts';
 import type { Context } from '../context.ts';
 import { CmsError } from '../errors.ts';
 import type { SignedIn } from '../oauth/sign-in.ts';
+import { unregisterClient } from '../oauth/register.ts';
 import { revokeRefreshToken, type Revocation } from '../oauth/revoke.ts';
 import type { Secret } from '../secret.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
@@ -60,6 +61,13 @@ async function needsKey({ accounts, vault }: Pick<Context, 'accounts' | 'vault'>
   }
 }
 
+/** What belongs to the client and not to the sign-in. */
+export interface ClientSecrets {
+  clientSecret?: Secret | undefined;
+  /** Of a client that registered itself. */
+  registrationAccessToken?: Secret | undefined;
+}
+
 /**
  * Stores a finished sign-in, and the account with it. An older grant is replaced, never revoked.
  * @throws CmsError `config_invalid` (an alias of another account), and as the stores throw
@@ -68,7 +76,7 @@ export async function storeSignIn(
   context: Context,
   account: OAuthAccount,
   signedIn: SignedIn,
-  clientSecret?: Secret,
+  { clientSecret, registrationAccessToken }: ClientSecrets = {},
 ): Promise<void> {
   const { access_token, refresh_token, scope, identity, issued_at, expires_in } = signedIn;
   await storeAccount(context, account, {
@@ -82,6 +90,7 @@ export async function storeSignIn(
       binding: bindingOf(account.client),
       ...(scope !== undefined && { scope }),
       ...(clientSecret !== undefined && { client_secret: clientSecret }),
+      ...(registrationAccessToken !== undefined && { registration_access_token: registrationAccessToken }),
     },
   });
 }
@@ -125,12 +134,20 @@ export async function removeAccount(
   const { accounts, vault } = context;
   await using _lock = await vault.lock(account.address, LOCK_TIMEOUT_MS);
   const revocation = keepGrant || account.kind === 'password' ? 'kept' : await revoke(context, account);
+  if (!keepGrant && account.kind === 'oauth') await unregister(context, account);
   await vault.remove(account.address);
   await accounts.update((file) => {
     const { [account.address]: _removed, ...others } = file.accounts;
     return { ...file, accounts: others };
   });
   return revocation;
+}
+
+/** A client that registered itself for this account goes with it, where the server can be asked. */
+async function unregister({ vault }: Context, { address, client }: OAuthAccount): Promise<void> {
+  if (client.registration_client_uri === undefined) return;
+  const record = await vault.read(address).catch(() => undefined);
+  await unregisterClient(client, record?.secrets.registration_access_token);
 }
 
 async function revoke({ vault }: Context, account: OAuthAccount): Promise<Revocation> {

@@ -71,6 +71,8 @@ export interface ClientRegistration {
   /** The kind of client to choose in the provider's form. */
   type: string;
   register_url?: string;
+  /** What has to be done there before, each with its address. */
+  steps?: readonly string[];
   /** The text to enter as redirect URI, letter for letter. */
   redirect_to_register: string;
   note?: string;

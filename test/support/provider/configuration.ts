@@ -39,6 +39,8 @@ export interface ConfigurationParts {
   scopes: readonly string[];
   rotateRefreshToken: boolean;
   deviceCodeTtl: number;
+  /** Lets clients register themselves: everybody, or whoever has the initial access token. */
+  registration: boolean | string;
   signingKey: JWK;
 }
 
@@ -56,7 +58,7 @@ export function configuration(parts: ConfigurationParts): Configuration {
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'] },
     scopes: ['openid', 'offline_access', ...parts.scopes],
     extraTokenClaims: (_ctx, token) => introspectionClaims(state, 'accountId' in token ? token.accountId : undefined),
-    features: features(),
+    features: features(parts),
     findAccount: (_ctx, login) => ({ accountId: login, claims: () => accountClaims(state, login) }),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     jwks: { keys: [parts.signingKey] },
@@ -79,8 +81,11 @@ export function configuration(parts: ConfigurationParts): Configuration {
   };
 }
 
-function features(): NonNullable<Configuration['features']> {
+function features({ registration }: ConfigurationParts): NonNullable<Configuration['features']> {
+  const open = registration !== false;
   return {
+    registration: { enabled: open, initialAccessToken: typeof registration === 'string' ? registration : false },
+    registrationManagement: { enabled: open },
     devInteractions: { enabled: false },
     deviceFlow: {
       enabled: true,

@@ -27,7 +27,12 @@ export const google: SupportedProvider = {
   client: {
     secret: 'required',
     type: 'Desktop app',
-    register_url: 'https://console.cloud.google.com/auth/clients', // unverified
+    register_url: 'https://console.cloud.google.com/auth/clients/create', // unverified
+    steps: [
+      'a project:       https://console.cloud.google.com/projectcreate', // unverified
+      'its scope:       https://console.cloud.google.com/auth/scopes', // unverified
+      'publish it:      https://console.cloud.google.com/auth/audience (else it ends after 7 days)', // unverified
+    ],
     redirect_to_register: 'none: a desktop client takes every http://127.0.0.1 address',
     note: 'Google issues a secret to desktop clients and demands it, but does not regard it as confidential',
   },

@@ -90,7 +90,7 @@ export const microsoft = microsoftCloud({
   login: 'https://login.microsoftonline.com',
   resource: 'https://outlook.office.com',
   tenant: { default: 'organizations' },
-  portal: 'https://entra.microsoft.com',
+  portal: 'https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/CreateApplicationBlade', // unverified
   smtp: [startTls('smtp.office365.com', 587)],
   mailbox: 'outlook.office365.com',
   detect: {
@@ -108,7 +108,7 @@ export const microsoftPersonal = microsoftCloud({
   login: 'https://login.microsoftonline.com',
   resource: 'https://outlook.office.com',
   tenant: { default: 'consumers' },
-  portal: 'https://entra.microsoft.com',
+  portal: 'https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/CreateApplicationBlade', // unverified
   smtp: [startTls('smtp-mail.outlook.com', 587)],
   mailbox: 'outlook.office365.com',
   detect: { domains: OUTLOOK_COM_DOMAINS, mx_suffixes: ['olc.protection.outlook.com'] },

@@ -1,0 +1,37 @@
+/** What an organisation's preset answers before anybody is asked. */
+import { readFile } from 'node:fs/promises';
+import { CmsError } from '../errors.ts';
+import type { Provider } from '../providers/provider.ts';
+import { Secret } from '../secret.ts';
+import { ioError } from '../store/files.ts';
+import type { ClientWishes } from './plan.ts';
+
+/**
+ * `wishes`, and after them what the preset says. Its secret goes with its client id only.
+ * @throws CmsError `io_error`, `data_invalid` for a secret that cannot be read
+ */
+export async function withDefaults(wishes: ClientWishes, { defaults = { from: '' } }: Provider): Promise<ClientWishes> {
+  const { client_id, client_secret_file, scope, redirect_port, ca_file } = defaults;
+  const ownClient = client_id !== undefined && (wishes.clientId ?? client_id) === client_id;
+  const secretFile = ownClient && wishes.clientSecret === undefined ? client_secret_file : undefined;
+  return {
+    ...(client_id !== undefined && { clientId: client_id }),
+    ...(secretFile !== undefined && { clientSecret: await secretIn(secretFile) }),
+    ...(scope !== undefined && { scope }),
+    ...(redirect_port !== undefined && { redirectPort: redirect_port }),
+    ...(ca_file !== undefined && { caFile: ca_file }),
+    ...wishes,
+  };
+}
+
+/** The first line of a file. @throws CmsError `io_error`, `data_invalid` for an empty file */
+export async function secretIn(path: string): Promise<Secret> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw ioError('read', path, error);
+  });
+  const [line = ''] = text.split(/\r?\n/, 1);
+  if (line !== '') return new Secret(line);
+  throw new CmsError('data_invalid', `${path} is empty`, {
+    suggestions: [`the secret belongs in the first line of ${path}`],
+  });
+}

@@ -1,0 +1,140 @@
+/** The question which client signs in, where none is known: never a dead end. */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { ClientAnswer, ClientQuestion } from '../lib/enrol/choose-client.ts';
+import type { ClientWishes } from '../lib/enrol/plan.ts';
+import { CmsError, systemErrorCode } from '../lib/errors.ts';
+import { clientFor } from '../lib/providers/client.ts';
+import { type GoogleClient, parseGoogleClientFile } from '../lib/providers/google-client.ts';
+import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
+import { parseTenant } from '../lib/providers/tenant.ts';
+import { Secret } from '../lib/secret.ts';
+import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
+
+type Say = (line: string) => void;
+
+/** An own client, one that cms registers itself, or an app password where the provider has those. */
+export async function askClient(say: Say, question: ClientQuestion): Promise<ClientAnswer> {
+  const { provider, registration_endpoint } = question;
+  if (registration_endpoint !== undefined && (await askRegistration(registration_endpoint))) {
+    return { kind: 'register', wishes: given('scope', await askScope(question)) };
+  }
+  if (await prefersPassword(provider)) {
+    sayPasswordWay(say, provider);
+    return { kind: 'password', password: await askAppPassword() };
+  }
+  return { kind: 'client', wishes: await askOwnClient(say, question) };
+}
+
+function askRegistration(endpoint: string): Promise<boolean> {
+  return askYesNo(`Register cms at ${new URL(endpoint).host}? (its consent page will show the name cms)`, true);
+}
+
+async function prefersPassword(provider: OAuthProvider): Promise<boolean> {
+  const way = provider.app_password;
+  if (provider.oauth !== 'supported' || way === undefined || !('url' in way)) return false;
+  return askChoice(`How shall cms log in at ${provider.name}?`, [
+    { name: 'OAuth, with a client of your own', value: false, description: 'registered once, about ten minutes' },
+    { name: 'an app password', value: true, description: way.how },
+  ]);
+}
+
+/** How to come by an app password, or why there is none. */
+export function sayPasswordWay(say: Say, { app_password: way }: Provider): void {
+  if (way !== undefined && 'url' in way) say(`  app password: ${way.how} (${way.url})`);
+  if (way !== undefined && 'unavailable' in way) say(`  ${way.unavailable}`);
+}
+
+/** @throws CmsError `usage` when none is given */
+export async function askAppPassword(): Promise<Secret> {
+  const password = await askSecret('App password:');
+  if (password === undefined) throw new CmsError('usage', 'no app password was given; nothing was changed');
+  return password;
+}
+
+async function askOwnClient(say: Say, question: ClientQuestion): Promise<ClientWishes> {
+  const { provider, before } = question;
+  const tenant = await askTenant(provider, before.tenant);
+  const located = { ...question, before: { ...before, ...given('tenant', tenant) } };
+  explainClient(say, located);
+  const named =
+    provider.id === 'google' ? await askGoogleClient() : { clientId: await askText('Client id:', notEmpty) };
+  const wishes = { ...named, ...given('tenant', tenant), ...given('scope', await askScope(located)) };
+  const wantsSecret = before.clientSecret === undefined && provider.client.secret !== 'none';
+  if (wishes.clientSecret !== undefined || !wantsSecret) return wishes;
+  return { ...wishes, ...given('clientSecret', await askClientSecret(provider)) };
+}
+
+async function askClientSecret(provider: OAuthProvider): Promise<Secret | undefined> {
+  const required = provider.client.secret === 'required';
+  const said = await askSecret(
+    required ? 'Client secret, or @FILE:' : 'Client secret, or @FILE (empty if it has none):',
+  );
+  const text = said?.reveal() ?? '';
+  if (!text.startsWith('@')) return said;
+  const [line = ''] = readText(text.slice(1)).split(/\r?\n/, 1);
+  return line === '' ? undefined : new Secret(line);
+}
+
+/** The id itself, or where the browser has put the file that Google offers. */
+async function askGoogleClient(): Promise<ClientWishes> {
+  const read = (text: string): GoogleClient | undefined =>
+    /\.json$|^[~./]/.test(text) ? parseGoogleClientFile(readText(text)) : undefined;
+  const text = await askText('Client id, or path of the downloaded JSON file:', (line) => {
+    notEmpty(line);
+    read(line);
+  });
+  const file = read(text);
+  if (file === undefined) return { clientId: text };
+  return { clientId: file.client_id, clientSecret: new Secret(file.client_secret) };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(
+      path.replace(/^~(?=\/)/, () => homedir()),
+      'utf8',
+    );
+  } catch (error) {
+    throw new CmsError('io_error', `cannot read ${join(path)}: ${systemErrorCode(error) ?? 'unknown'}`);
+  }
+}
+
+/** Where the preset has no usual tenant, it has to be named. */
+async function askTenant(provider: OAuthProvider, named: string | undefined): Promise<string | undefined> {
+  if (named !== undefined || provider.tenant === undefined || provider.tenant.default !== undefined) return named;
+  return askText('Tenant (its id, or a domain of it):', parseTenant);
+}
+
+function explainClient(say: Say, question: ClientQuestion): void {
+  const { client, id, name } = question.provider;
+  say(`${id === 'custom' ? 'This server' : name} wants a client of your own.`);
+  say('The page that asks for your consent will show the name that you give to this client.');
+  for (const step of client.steps ?? []) say(`  ${step}`);
+  if (client.register_url !== undefined) say(`  register it at:  ${client.register_url}`);
+  say(`  kind of client:  ${client.type}`);
+  say(`  redirect URI:    ${client.redirect_to_register}`);
+  say(`  scopes:          ${scopesOf(question)}`);
+  if (client.note !== undefined) say(`  ${client.note}`);
+}
+
+/** What a mail server of one's own wants is known to its administrator alone. */
+async function askScope(question: ClientQuestion): Promise<string | undefined> {
+  if (question.provider.id !== 'custom' || question.before.scope !== undefined) return undefined;
+  return askText('Scopes to ask for:', notEmpty, scopesOf(question));
+}
+
+function scopesOf({ provider, protocols, before }: ClientQuestion): string {
+  if (before.scope !== undefined) return before.scope;
+  const endpoints = { token_endpoint: 'https://localhost/', ...before.endpoints };
+  return clientFor(provider, { client_id: '-', protocols, hasSecret: true, tenant: before.tenant, endpoints }).scope;
+}
+
+function notEmpty(text: string): void {
+  if (text === '') throw new CmsError('usage', 'something has to be entered here');
+}
+
+function given<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
+}
