@@ -78,11 +78,7 @@ describe('an account without a client id', function () {
       const added = await add(...flags(), '--register', '--no-test');
       assert.equal(added.status, 0, added.stderr);
       assert.ok(token.length > 20);
-      const open = [
-        added.stdout,
-        added.stderr,
-        ...(await filesBelow(world.home.path)).map((place) => String(place.text)),
-      ];
+      const open = [added.stdout, added.stderr, ...filesBelow(world.home.path).map(({ text }) => text)];
       for (const text of open) assert.ok(!text.includes(token));
     });
 
@@ -141,6 +137,20 @@ describe('an account without a client id', function () {
     const failed = await add(...flags(), '--register');
     assert.equal(failed.status, 78, failed.stderr);
     assert.match(failed.stderr, /no registration endpoint, so cms cannot register itself/);
+  });
+
+  it('is told that the clock is wrong where that explains a refused answer', async () => {
+    await start(false);
+    world.provider.setFault(async (_request, forward) => {
+      const { body, headers, status } = await forward();
+      const answer = JSON.parse(body.toString()) as Record<string, unknown>;
+      const date = new Date(Date.now() - 2 * 3600_000).toUTCString();
+      return { status, headers: { ...headers, date }, body: JSON.stringify({ ...answer, id_token: 'e30.e30.e30' }) };
+    });
+    const failed = await world.add(JANE);
+    assert.equal(failed.status, 76, failed.stderr);
+    assert.match(failed.stderr, /; the clock of this machine is 120 min ahead of the provider's/);
+    assert.match(failed.stderr, /timedatectl/);
   });
 
   describe('of an organisation with a preset', () => {
@@ -228,7 +238,7 @@ ${more}`,
       adding.type('/nowhere.json');
       adding.press('enter');
       await adding.waitFor(/cannot read \/nowhere\.json: ENOENT/);
-      for (let each = 0; each < '/nowhere.json'.length; each++) adding.press('backspace');
+      adding.press(...Array.from('/nowhere.json', () => 'backspace' as const));
       adding.type(file);
       adding.press('enter');
       await adding.waitFor(/accounts\.google\.com\/\S*client_id=1\.apps/, 20_000);

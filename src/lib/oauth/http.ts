@@ -138,6 +138,12 @@ export function unreachable(error: unknown): unknown {
   });
 }
 
+/** Seconds by which the clock of this machine is ahead of the server's; undefined where the answer has no date. */
+export function clockAheadSeconds(headers: Headers, now: number): number | undefined {
+  const date = Date.parse(headers.get('date') ?? '');
+  return Number.isNaN(date) ? undefined : Math.round((now - date) / 1000);
+}
+
 /** `Retry-After` in seconds, from either of its forms. @see RFC 9110 section 10.2.3 */
 export function retryAfterSeconds(headers: Headers, now: number): number | undefined {
   const value = headers.get('retry-after');

@@ -4,10 +4,10 @@ import { CmsError, type ErrorCode, messageOf } from '../errors.ts';
 import { effectOnSignIn, explain } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
-import { lifetimeSeconds } from './lifetime.ts';
+import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
 import { classifyTokenAnswer, describe } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
-import { causeIn, NoAnswer, unreachable } from './http.ts';
+import { causeIn, clockAheadSeconds, NoAnswer, unreachable } from './http.ts';
 import { type Claims, claimsOfIdToken, identityOf } from './identity.ts';
 
 /** A finished sign-in, not stored yet. */
@@ -18,6 +18,8 @@ export interface SignedIn {
   expires_in: number;
   /** Milliseconds since the epoch. */
   issued_at: number;
+  /** Seconds; only where the provider says it. */
+  refresh_token_expires_in?: number;
   scope?: string;
   identity?: string;
 }
@@ -61,11 +63,13 @@ export async function readSignIn(
   const identity =
     identityOf(claims, undefined) ??
     identityOf(claims, await readUserinfo(configured, client, access_token, claims?.sub));
+  const refresh_token_expires_in = refreshTokenLifetimeSeconds(tokens);
   return {
     access_token: new Secret(access_token),
     refresh_token: new Secret(refresh_token),
     expires_in: lifetimeSeconds(tokens.expires_in),
     issued_at: Date.now(),
+    ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
     ...(scope !== undefined && { scope }),
     ...(identity !== undefined && { identity }),
   };
@@ -142,7 +146,22 @@ export function signInFailure(
   const frames = error instanceof Error ? error.stack?.replace(/^[^]*?(?=\n {4}at )/, '') : undefined;
   const sent = secrets.map((secret) => secret.reveal());
   if (frames !== undefined) cause.stack = redact(redactThese(`Error: ${why}${frames}`, sent));
-  return new CmsError('protocol_error', `the provider's answer was refused: ${why}`, { cause });
+  const clock = answer && clockRemark(answer.headers);
+  return new CmsError('protocol_error', `the provider's answer was refused: ${why}${clock ?? ''}`, {
+    cause,
+    ...(clock !== undefined && { suggestions: ['timedatectl   # is the clock of this machine right?'] }),
+  });
+}
+
+/** More than openid-client forgives: then times in an id_token are refused. */
+const CLOCK_DIFFERENCE_SECONDS = 300;
+
+/** A clock that differs is the likeliest reason for a refused answer. */
+function clockRemark(headers: Headers): string | undefined {
+  const ahead = clockAheadSeconds(headers, Date.now()) ?? 0;
+  if (Math.abs(ahead) <= CLOCK_DIFFERENCE_SECONDS) return undefined;
+  const minutes = Math.round(Math.abs(ahead) / 60);
+  return `; the clock of this machine is ${minutes} min ${ahead > 0 ? 'ahead of' : 'behind'} the provider's`;
 }
 
 /** A page with status 200 is a captive portal's or a proxy's, and will be gone. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { causeIn, NoAnswer, request, retryAfterSeconds } from '../../../src/lib/oauth/http.ts';
+import { causeIn, clockAheadSeconds, NoAnswer, request, retryAfterSeconds } from '../../../src/lib/oauth/http.ts';
 
 describe('a request to a provider', () => {
   let server: Server | undefined;
@@ -86,4 +86,16 @@ describe('Retry-After', () => {
       assert.equal(retryAfterSeconds(new Headers(value === undefined ? {} : { 'retry-after': value }), now), seconds);
     });
   }
+});
+
+describe('the clock of this machine', () => {
+  it('is compared with the date of an answer', () => {
+    const now = Date.parse('2026-01-01T00:10:00Z');
+    const dated = (date?: string): number | undefined =>
+      clockAheadSeconds(new Headers(date === undefined ? {} : { date }), now);
+    assert.equal(dated('Thu, 01 Jan 2026 00:00:00 GMT'), 600);
+    assert.equal(dated('Thu, 01 Jan 2026 01:10:00 GMT'), -3600);
+    assert.equal(dated('soon'), undefined);
+    assert.equal(dated(), undefined);
+  });
 });
