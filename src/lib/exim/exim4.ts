@@ -46,7 +46,8 @@ function isExecutable(path: string): boolean {
 
 export const run: Run = async (argv, input = '') => {
   const [command = '', ...args] = argv;
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000 });
+  // Not spawn's own timeout: where there is no such program, its timer keeps us alive until it fires.
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], signal: AbortSignal.timeout(60_000) });
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
   try {

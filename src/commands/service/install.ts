@@ -1,0 +1,128 @@
+import { realpathSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { Flags } from '@oclif/core';
+import { CmsError } from '../../lib/errors.ts';
+import { run, runScriptAsRoot } from '../../lib/exim/exim4.ts';
+import { resolvePaths } from '../../lib/paths.ts';
+import type { UserPlan } from '../../lib/service/plan.ts';
+import type { Program } from '../../lib/service/program.ts';
+import { renderSystemInstall } from '../../lib/service/system-script.ts';
+import { enableLinger, findSystemd, mustRun, systemdVersion, unitState } from '../../lib/service/systemd.ts';
+import type { Systemd } from '../../lib/service/systemd.ts';
+import {
+  readUserPlan,
+  refuseRoot,
+  requireNoOther,
+  requireReplaceable,
+  writeUnits,
+} from '../../lib/service/user-service.ts';
+import { alternatives } from '../../lib/service/without-systemd.ts';
+import { BaseCommand } from '../base.ts';
+
+/** The first one with LoadCredentialEncrypted=. */
+const CREDENTIALS_SINCE = 250;
+
+export default class ServiceInstall extends BaseCommand {
+  static override readonly summary = 'have systemd run the broker';
+  static override readonly description = `Shows the units, and after a yes writes and enables them: the broker starts \
+when you log in, or at boot if your user lingers, and at the first question on one of its sockets.
+
+--system installs a broker of the whole host, with a user and accounts of its own: a script is shown, and run with \
+sudo after a yes. Where systemd does not run the host, it is shown how else to start the broker.`;
+  static override readonly examples = [
+    '<%= config.bin %> service install --now',
+    '<%= config.bin %> service install --dry-run',
+    '<%= config.bin %> service install --system --now',
+  ];
+  static override readonly flags = {
+    system: Flags.boolean({ description: 'for the whole host, with a user of its own' }),
+    now: Flags.boolean({ description: 'start it, or start it anew, at once' }),
+    linger: Flags.boolean({
+      allowNo: true,
+      exclusive: ['system'],
+      description: 'run without a login (default: where exim uses it, or nobody sits at a desktop)',
+    }),
+    'dry-run': Flags.boolean({ aliases: ['print'], description: 'only show what would be written and run' }),
+    yes: Flags.boolean({ description: 'do it without asking' }),
+    json: BaseCommand.jsonFlag,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(ServiceInstall);
+    const program = programOf(this.config.root);
+    const uid = process.getuid?.();
+    if (!flags.system) refuseRoot(uid, process.env, 'service install');
+    const systemd = await findSystemd(run, process.env, uid, flags.system);
+    if (systemd === undefined) throw this.#withoutSystemd(program);
+    if (flags.system) return this.#installSystem(systemd, program, flags);
+    const plan = await readUserPlan({ user: userInfo().username, env: process.env, program }, flags);
+    await requireReplaceable(plan.files);
+    if (!flags.yes || flags['dry-run']) this.#show(plan);
+    for (const remark of plan.remarks) this.say(`cms: note: ${remark}`);
+    if (flags['dry-run'] || !(await this.#agreed(flags, 'Write and enable these units?'))) return;
+    await this.#install(systemd, plan, flags);
+  }
+
+  async #install(systemd: Systemd, plan: UserPlan, { now, json }: { now: boolean; json: boolean }): Promise<void> {
+    const { pid } = await unitState(systemd, 'cms.service');
+    if (now) await requireNoOther(resolvePaths(process.env).privateSocket, pid);
+    const written = await writeUnits(plan.files);
+    for (const command of plan.commands) await mustRun(systemd.run, command);
+    const refusal = plan.linger && (await enableLinger(systemd.run, plan.linger));
+    if (refusal !== undefined) this.say(`cms: warning: ${refusal}; try: sudo ${plan.linger?.join(' ') ?? ''}`);
+    if (json) this.printJson({ written, enabled: true, started: now, lingering: plan.linger && refusal === undefined });
+    else this.say(now ? 'cms: the broker runs: cms status' : START_LATER);
+  }
+
+  async #installSystem(systemd: Systemd, program: Program, flags: Consent & { now: boolean }): Promise<void> {
+    const credential = (await systemdVersion(systemd.run)) >= CREDENTIALS_SINCE;
+    const script = renderSystemInstall({ program, credential, now: flags.now });
+    if (!flags.yes || flags['dry-run']) {
+      if (flags.json) this.printJson({ script });
+      else process.stdout.write(script);
+    }
+    if (flags['dry-run'] || !(await this.#agreed(flags, 'Run this script as root?'))) return;
+    await runScriptAsRoot(script);
+    if (flags.json) this.printJson({ enabled: true, started: flags.now });
+  }
+
+  #show({ files, commands, linger, remarks }: UserPlan): void {
+    const all = linger === undefined ? commands : [...commands, linger];
+    if (this.wantsJson) return this.printJson({ files, commands: all, remarks });
+    for (const { path, text } of files) process.stdout.write(`# ${path}\n${text}\n`);
+    process.stdout.write(`${all.map((command) => command.join(' ')).join('\n')}\n`);
+  }
+
+  async #agreed({ yes }: Consent, question: string): Promise<boolean> {
+    if (yes) return true;
+    if (!this.mayAsk) {
+      this.say('cms: nothing was changed; to do it: cms service install --yes');
+      return false;
+    }
+    const { askYesNo } = await import('../../prompts/ask.ts');
+    return askYesNo(question, true);
+  }
+
+  #withoutSystemd(program: Program): CmsError {
+    const ways = alternatives(program, userInfo().username, process.platform);
+    if (this.wantsJson) this.printJson({ alternatives: ways });
+    else process.stdout.write(ways.map(({ title, text }) => `# ${title}\n${text}`).join('\n'));
+    return new CmsError('config_invalid', 'systemd does not run this host; the broker can be started otherwise', {
+      suggestions: ['cms serve   # in a terminal', 'one of the ways above'],
+    });
+  }
+}
+
+interface Consent {
+  yes: boolean;
+  json: boolean;
+  'dry-run': boolean;
+}
+
+const START_LATER = 'cms: the broker starts at the next login, or now: systemctl --user start cms.socket cms.service';
+
+/** This very program; a link in a bin folder leads elsewhere after an upgrade of node. */
+export function programOf(root: string): Program {
+  return { node: process.execPath, script: realpathSync(join(root, 'bin', 'run.js')) };
+}
