@@ -36,8 +36,8 @@ export async function tokenMain(argv: readonly string[], env: Environment): Prom
     const request = parseTokenArguments(argv);
     const text =
       request.output === 'password'
-        ? (await password(request, env)).reveal()
-        : render(request, await token(request, env));
+        ? (await obtainPassword(request, env)).reveal()
+        : render(request, await obtainToken(request, env));
     process.stdout.write(request.newline ? `${text}\n` : text);
     return 0;
   } catch (error) {
@@ -87,7 +87,10 @@ function parse(argv: readonly string[]) {
   }
 }
 
-async function token(request: TokenArguments, env: Environment): Promise<TokenAnswer> {
+type TokenWishes = Pick<TokenArguments, 'address' | 'protocol' | 'minValiditySeconds' | 'forceRefresh'>;
+
+/** The token: from the broker, else refreshed here. @throws CmsError as both do */
+export async function obtainToken(request: TokenWishes, env: Environment): Promise<TokenAnswer> {
   const { privateSocket } = resolvePaths(env);
   const { protocol, minValiditySeconds } = request;
   const address = parseAddress(request.address);
@@ -102,11 +105,14 @@ async function token(request: TokenArguments, env: Environment): Promise<TokenAn
     ...(minValiditySeconds !== undefined && { minValiditySeconds }),
   });
   if (answered !== undefined) return answered;
-  const { tokenWithoutBroker } = await import('./lib/direct.ts');
-  return tokenWithoutBroker(env, request);
+  return (await direct()).tokenWithoutBroker(env, request);
 }
 
-async function password({ address: text, protocol }: TokenArguments, env: Environment): Promise<Secret> {
+/** The app password, on the same way. @throws CmsError as `obtainToken` */
+export async function obtainPassword(
+  { address: text, protocol }: Pick<TokenArguments, 'address' | 'protocol'>,
+  env: Environment,
+): Promise<Secret> {
   const { privateSocket } = resolvePaths(env);
   const address = parseAddress(text);
   const answered = await ask(privateSocket, {
@@ -117,8 +123,14 @@ async function password({ address: text, protocol }: TokenArguments, env: Enviro
     waitSeconds: MAX_WAIT_SECONDS,
   });
   if (answered !== undefined && answered !== '') return new Secret(answered);
-  const { passwordWithoutBroker } = await import('./lib/direct.ts');
-  return passwordWithoutBroker(env, address, protocol);
+  return (await direct()).passwordWithoutBroker(env, address, protocol);
+}
+
+/** Only here does this process hold more than one access token. */
+async function direct() {
+  const { forbidDumps } = await import('./lib/native.ts');
+  forbidDumps();
+  return import('./lib/direct.ts');
 }
 
 function render({ output, host, port }: TokenArguments, answer: TokenAnswer): string {

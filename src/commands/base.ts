@@ -1,6 +1,7 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
+import { forbidDumps } from '../lib/native.ts';
 import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
 import { fromOclif } from '../oclif-errors.ts';
@@ -8,6 +9,12 @@ import { fromOclif } from '../oclif-errors.ts';
 export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
   static readonly jsonFlag = Flags.boolean({ description: 'print JSON, never ask', default: false });
+
+  /** Nearly every command holds a secret sooner or later. */
+  protected override async init(): Promise<void> {
+    forbidDumps();
+    await super.init();
+  }
 
   protected get wantsJson(): boolean {
     return this.argv.includes('--json');
@@ -20,14 +27,12 @@ export abstract class BaseCommand extends Command {
 
   /** Progress and remarks: for people, on stderr, wrapped between words. An address or token stays in one piece. */
   protected say(words: string): void {
-    const line = redact(words);
-    const { isTTY, columns } = process.stderr;
-    const indent = /^ */.exec(line)?.[0] ?? '';
-    const text =
-      isTTY && line.length > columns
-        ? wrapAnsi(line, columns - 1, { trim: false }).replaceAll('\n', `\n${indent}`)
-        : line;
-    process.stderr.write(`${text}\n`);
+    write(process.stderr, words);
+  }
+
+  /** A result in words: as `say`, on stdout. */
+  protected print(words: string): void {
+    write(process.stdout, words);
   }
 
   protected printJson(data: unknown): void {
@@ -40,4 +45,15 @@ export abstract class BaseCommand extends Command {
     reportFailure(failure, this.wantsJson);
     process.exitCode = failure.exitStatus;
   }
+}
+
+function write(stream: NodeJS.WriteStream, words: string): void {
+  const line = redact(words);
+  const { isTTY, columns } = stream;
+  const indent = /^ */.exec(line)?.[0] ?? '';
+  const text =
+    isTTY && line.length > columns
+      ? wrapAnsi(line, columns - 1, { trim: false }).replaceAll('\n', `\n${indent}`)
+      : line;
+  stream.write(`${text}\n`);
 }

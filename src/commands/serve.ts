@@ -8,7 +8,6 @@ import { takeServiceManager } from '../lib/broker/service-manager.ts';
 import { openContext, openTokens } from '../lib/context.ts';
 import { CmsError, messageOf } from '../lib/errors.ts';
 import { LOG_LEVELS } from '../lib/log.ts';
-import { forbidDumps } from '../lib/native.ts';
 import { checkSocketPath } from '../lib/paths.ts';
 import { createLogger } from '../lib/pretty-log.ts';
 import { parseMode, type SocketSettings } from '../lib/settings.ts';
@@ -62,7 +61,6 @@ export default class Serve extends BaseCommand {
       level: flags['log-level'],
       write: (text) => process.stderr.write(text),
     });
-    forbidDumps();
     const activated = takeActivatedSockets(process.env, process.pid);
     const manager = takeServiceManager(process.env, process.pid);
     const context = openContext(process.env, { log });

@@ -10,6 +10,13 @@ import { OTHER_USER } from './second-user.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 
+const ADD = ['account', 'add', 'jane@example.org', '--provider', 'microsoft', '--client-id', 'x', '--no-browser'];
+const SIGN_IN = [...ADD, '--store', 'file'];
+const PROGRAMS = [
+  { name: 'the broker', args: ['serve'], ready: /listening/ },
+  { name: 'a sign-in', args: SIGN_IN, ready: /^https:/m },
+];
+
 describe('the process of the broker', function () {
   this.timeout(30_000);
   let home: TemporaryHome;
@@ -23,21 +30,7 @@ describe('the process of the broker', function () {
   it('opens no debugger on SIGUSR1, and neither does any other command', async () => {
     const serving = spawnCms(['serve'], { env: home.env });
     await serving.waitFor(/listening/);
-    const waiting = spawnCms(
-      [
-        'account',
-        'add',
-        'jane@example.org',
-        '--provider',
-        'microsoft',
-        '--client-id',
-        'x',
-        '--no-browser',
-        '--store',
-        'file',
-      ],
-      { env: home.env },
-    );
+    const waiting = spawnCms(SIGN_IN, { env: home.env });
     await waiting.waitFor(/^https:/m);
     for (const process of [serving, waiting]) {
       process.kill('SIGUSR1');
@@ -59,35 +52,46 @@ describe('the process of the broker', function () {
   });
 
   // Row 18.
-  it('is closed to other processes of its own user', async function () {
-    const owner = await ordinaryUser(this);
-    mkdirSync(join(home.path, 'of-the-user'));
-    await run('chmod', ['0755', home.path]);
-    const own = join(home.path, 'of-the-user');
-    if (owner !== undefined) await run('chown', [OTHER_USER, own]);
-    const env = { PATH: process.env.PATH, HOME: own, CMS_RUNTIME_DIR: join(own, 'run'), CANARY: 'in-the-environment' };
-    const as = (argv: string[]): string[] => [...(owner ?? []), ...argv];
-    const [command = '', ...argv] = as([process.execPath, CMS_PROGRAM, 'serve']);
-    await using broker = start(command, argv, { env, cwd: '/' });
-    await broker.waitFor(/listening/);
-    const look = (file: string, pid = broker.pid): Promise<Finished> => {
-      const [program = '', ...rest] = as(['head', '-c', '1', `/proc/${pid}/${file}`]);
-      return run(program, rest, { cwd: '/' });
-    };
-    for (const file of ['mem', 'environ', 'maps', 'auxv', 'syscall']) {
-      const { status, stdout, stderr } = await look(file);
-      assert.notEqual(status, 0, `${file} can be read`);
-      assert.equal(stdout, '');
-      assert.match(stderr, /Permission denied|Operation not permitted/);
-    }
-    const [sleep = '', ...minute] = as(['sleep', '60']);
-    await using other = start(sleep, minute, { env, cwd: '/' });
-    while (!readFileSync(`/proc/${other.pid}/comm`, 'utf8').startsWith('sleep')) await run('true', []);
-    assert.equal((await look('environ', other.pid)).stdout, 'P', 'this user can look into other processes of its own');
-    const [list = '', ...fd] = as(['ls', `/proc/${broker.pid}/fd`]);
-    assert.match((await run(list, fd, { cwd: '/' })).stderr, /Permission denied/);
-    assert.equal(statSync(`/proc/${broker.pid}/environ`).uid, 0, 'the kernel gives what cannot be dumped to root');
-  });
+  for (const { name, args, ready } of PROGRAMS) {
+    it(`is closed to other processes of its own user: ${name}`, async function () {
+      const owner = await ordinaryUser(this);
+      mkdirSync(join(home.path, 'of-the-user'));
+      await run('chmod', ['0755', home.path]);
+      const own = join(home.path, 'of-the-user');
+      if (owner !== undefined) await run('chown', [OTHER_USER, own]);
+      const env = {
+        PATH: process.env.PATH,
+        HOME: own,
+        CMS_RUNTIME_DIR: join(own, 'run'),
+        CANARY: 'in-the-environment',
+      };
+      const as = (argv: string[]): string[] => [...(owner ?? []), ...argv];
+      const [command = '', ...argv] = as([process.execPath, CMS_PROGRAM, ...args]);
+      await using broker = start(command, argv, { env, cwd: '/' });
+      await broker.waitFor(ready);
+      const look = (file: string, pid = broker.pid): Promise<Finished> => {
+        const [program = '', ...rest] = as(['head', '-c', '1', `/proc/${pid}/${file}`]);
+        return run(program, rest, { cwd: '/' });
+      };
+      for (const file of ['mem', 'environ', 'maps', 'auxv', 'syscall']) {
+        const { status, stdout, stderr } = await look(file);
+        assert.notEqual(status, 0, `${file} can be read`);
+        assert.equal(stdout, '');
+        assert.match(stderr, /Permission denied|Operation not permitted/);
+      }
+      const [sleep = '', ...minute] = as(['sleep', '60']);
+      await using other = start(sleep, minute, { env, cwd: '/' });
+      while (!readFileSync(`/proc/${other.pid}/comm`, 'utf8').startsWith('sleep')) await run('true', []);
+      assert.equal(
+        (await look('environ', other.pid)).stdout,
+        'P',
+        'this user can look into other processes of its own',
+      );
+      const [list = '', ...fd] = as(['ls', `/proc/${broker.pid}/fd`]);
+      assert.match((await run(list, fd, { cwd: '/' })).stderr, /Permission denied/);
+      assert.equal(statSync(`/proc/${broker.pid}/environ`).uid, 0, 'the kernel gives what cannot be dumped to root');
+    });
+  }
 
   // Row 18.
   it('leaves no core file when it crashes', async function () {

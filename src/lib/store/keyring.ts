@@ -10,7 +10,8 @@ import { messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
 import { KeyringError, keyringErrorKind, type KeyringErrorKind } from './keyring-errors.ts';
 
-export const KEYRING_DEADLINE_MS = 2_000;
+/** Nobody waits 2 s for a keyring, killing the helper included. */
+export const KEYRING_DEADLINE_MS = 1_800;
 /** For the helper to be loaded, which a busy machine may make long and a bad keyring cannot. */
 const START_LIMIT_MS = 10_000;
 /** As long as a person may take to type the keyring's password. */
@@ -19,7 +20,7 @@ export const INTERACTIVE_DEADLINE_MS = 120_000;
 export interface AskOptions {
   /** Whether the desktop may ask its user to unlock the keyring. Without it no dialog ever appears. */
   interactive?: boolean | undefined;
-  /** After this the helper, once it runs, is killed; 2 s by default, 120 s when interactive. */
+  /** After this the helper, once it runs, is killed; 1.8 s by default, 120 s when interactive. */
   deadlineMs?: number | undefined;
   /** A lock that the helper shall hold with us, so that one which outlives us writes under it. */
   lockFd?: number | undefined;

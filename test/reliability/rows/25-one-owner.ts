@@ -8,7 +8,7 @@ export const oneOwner: Row = {
   target: 'exactly one wins, nine exit with 73, each round',
   async run(scale) {
     const checks = new Checks();
-    const rounds = scale.pick(1, 15);
+    const rounds = scale.pick(1, 40);
     await using site = await Site.open();
     const expected = xoauth2Of(JANE, (await site.onDisk()).secrets.access_token ?? '');
     await killHard(await site.serve());
