@@ -181,10 +181,16 @@ describe('secrets', function () {
       cms('account', 'show', JANE),
       cms('account', 'show', JANE, '--json'),
       cms('account', 'list'),
+      cms('account', 'test', JANE, '--json'),
+      cms('account', 'test', BOB, '--send', '--admin-mail'),
+      cms('account', 'test', PAT),
       cms('unlock'),
       cms('exim-config'),
       cms('exim-config', '--section', 'smart-hosts'),
       cms('exim-config', '--write', join(world.home.path, 'exim')),
+      cms('service', 'install', '--dry-run'),
+      cms('service', 'status', '--json'),
+      cms('service', 'uninstall', '--dry-run'),
     ]);
     await Promise.all([cms('store', 'move', 'file'), cms('account', 'show', 'nobody@example.org'), cms('nonsense')]);
     await cms('store', 'move', 'keyring');

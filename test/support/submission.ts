@@ -68,6 +68,7 @@ export class SubmissionServer {
   readonly certificate: ServerCertificate;
   readonly #options: SubmissionOptions;
   readonly #refusals = new Map<string, string>();
+  #messageRefusal: string | undefined;
   readonly #mechanisms = new Map<string, string>();
   readonly #server: Server;
   readonly #news = new EventEmitter();
@@ -97,6 +98,11 @@ export class SubmissionServer {
   refuse(user: string, reply: string | undefined): void {
     if (reply === undefined) this.#refusals.delete(user);
     else this.#refusals.set(user, reply);
+  }
+
+  /** Answers every message, once it is there, with `reply`; undefined ends that. */
+  refuseMessages(reply: string | undefined): void {
+    this.#messageRefusal = reply;
   }
 
   /** Waits until `count` messages have come in all. */
@@ -148,6 +154,10 @@ export class SubmissionServer {
       },
       onData: (stream, session, callback) => {
         buffer(stream).then((bytes) => {
+          if (this.#messageRefusal !== undefined) {
+            callback(asError(this.#messageRefusal));
+            return;
+          }
           this.#receive(bytes.toString(), session);
           callback(null, 'OK queued');
         }, callback);

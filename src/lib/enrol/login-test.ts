@@ -1,7 +1,10 @@
 /** The proof after a sign-in: a real login at the mail servers, and the user name that they take. */
-import { type Account, caFileOf, type Protocol } from '../accounts/account.ts';
+import { type Account, caFileOf, type Protocol, saslUser } from '../accounts/account.ts';
+import { type Explanation, explain } from '../explain/explain.ts';
+import type { Subject } from '../explain/fill.ts';
 import { imapLogin } from '../mail/imap.ts';
-import type { LoginOptions, LoginResult } from '../mail/login.ts';
+import type { LoginFailure, LoginOptions, LoginResult } from '../mail/login.ts';
+import { popLogin } from '../mail/pop.ts';
 import { smtpLogin } from '../mail/smtp.ts';
 import { tryUsers } from '../mail/try-users.ts';
 import type { Secret } from '../secret.ts';
@@ -17,39 +20,71 @@ export interface LoginReport {
   user?: string;
   /** Why none did; one line for each name that was tried. */
   refused?: string;
+  /** What that means; of the first name that was tried. */
+  explanation?: Explanation;
 }
 
-const LOGINS: Partial<Record<Protocol, (options: LoginOptions) => Promise<LoginResult>>> = {
+const LOGINS: Readonly<Record<Protocol, (options: LoginOptions) => Promise<LoginResult>>> = {
   smtp: smtpLogin,
   imap: imapLogin,
+  pop: popLogin,
 };
 
-/** Logs in with every protocol of the account that has a server; POP is not tried. Never throws for what a server does. */
+/** Logs in with every protocol of the account that has a server. Never throws for what a server does. */
 export async function testLogins(account: Account, credential: Credential): Promise<LoginReport[]> {
   const reports = account.protocols.map((protocol) => testLogin(account, protocol, credential));
   return (await Promise.all(reports)).filter((report) => report !== undefined);
 }
 
-async function testLogin(
+/** One login, as the name that is kept or as the login. @returns undefined without a server */
+export async function testLogin(
   account: Account,
   protocol: Protocol,
   credential: Credential,
 ): Promise<LoginReport | undefined> {
   const server = account.servers[protocol];
-  const login = LOGINS[protocol];
-  if (server === undefined || login === undefined) return undefined;
-  const kept = protocol === 'smtp' ? account.smtp_user : account.imap_user;
+  if (server === undefined) return undefined;
   const ca = await trustedAuthorities(caFileOf(account));
   const trust = ca === undefined ? {} : { ca };
-  const result = await tryUsers([kept, account.login], (user) =>
-    login({ server, user, ...trust, ...revealed(credential) }),
+  const result = await tryUsers([saslUser(account, protocol), account.login], (user) =>
+    LOGINS[protocol]({ server, user, ...trust, ...revealed(credential) }),
   );
   const place = { protocol, server: `${server.host}:${server.port}` };
   if (result.ok) return { ...place, user: result.user };
-  return { ...place, refused: result.failures.map(({ detail }) => detail).join('; ') };
+  return {
+    ...place,
+    refused: result.failures.map(({ detail }) => detail).join('; '),
+    explanation: explainFailure(account, protocol, result.failures[0]),
+  };
 }
 
-function revealed(credential: Credential): { accessToken: string } | { password: string } {
+/** A failure on the way to or at a mail server, explained for this account. */
+export function explainFailure(account: Account, protocol: Protocol, failure: LoginFailure): Explanation {
+  const { kind, code, reply, detail } = failure;
+  const connection = kind === 'certificate' || kind === 'protocol' ? 'tls' : 'net';
+  const source = reply === undefined ? connection : protocol;
+  const { host } = account.servers[protocol] ?? {};
+  const credential = account.kind === 'password' ? 'password' : 'token';
+  return explain({
+    ...subjectOf(account),
+    user: saslUser(account, protocol),
+    host,
+    source,
+    code,
+    text: reply ?? detail,
+    credential,
+  });
+}
+
+/** What explanations may name of an account. */
+export function subjectOf(account: Account): Subject {
+  const { address, login } = account;
+  if (account.kind === 'password') return { address, login };
+  const { client_id: clientId, token_endpoint: tokenEndpoint, scope } = account.client;
+  return { address, login, clientId, tokenEndpoint, scope };
+}
+
+export function revealed(credential: Credential): { accessToken: string } | { password: string } {
   return 'password' in credential
     ? { password: credential.password.reveal() }
     : { accessToken: credential.accessToken.reveal() };

@@ -74,9 +74,13 @@ export function effectOnSignIn(error: string): ExplanationClass {
   return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error))?.class ?? 'unknown';
 }
 
+/** Code and text as one line, nothing twice; IMAP's tag says nothing. */
 function wordsOf({ source, code = '', text = '' }: Observation): string {
-  if (source !== 'oauth') return `${code} ${text.startsWith(code) ? text.slice(code.length).trimStart() : text}`.trim();
-  return text === '' ? code : `${code} (${text})`.trim();
+  if (source === 'oauth') return text === '' ? code : `${code} (${text})`.trim();
+  const said = text.replace(/^\w+ (?=(?:NO|BAD) )/, '');
+  if (said.includes(code)) return said;
+  const [status, enhanced] = code.split(' ');
+  return enhanced !== undefined && said.startsWith(enhanced) ? `${status ?? ''} ${said}` : `${code} ${said}`.trim();
 }
 
 function fits({ sources, match }: Entry, seen: Observation, words: string): boolean {

@@ -64,7 +64,9 @@ export function errorFailure(error: unknown, options: LoginOptions): LoginFailur
   if (error instanceof LoginRefusal) return replyFailure(error.reply, options);
   // A user name or token that cannot be sent is the caller's mistake, not the server's.
   if (error instanceof CmsError) throw error;
-  return { ok: false, kind: kindOf(error), detail: `${place(options)}: ${presentable(messageOf(error), options)}` };
+  // An address of each family was tried: then there is no message, but a code.
+  const text = messageOf(error) || (systemErrorCode(error) ?? 'no connection');
+  return { ok: false, kind: kindOf(error), detail: `${place(options)}: ${presentable(text, options)}` };
 }
 
 /** The certificate errors of node:tls, by code where there is one, else by OpenSSL's words. */

@@ -31,7 +31,8 @@ export async function popLogin(options: LoginOptions): Promise<LoginResult> {
     return errorFailure(error, options);
   } finally {
     stop.abort();
-    for (const socket of sockets) socket.destroy();
+    // TLS takes the connection under it along; destroying that one first, Node 20 crashes.
+    sockets.at(-1)?.destroy();
   }
 }
 

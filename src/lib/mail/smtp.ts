@@ -84,7 +84,8 @@ function breakage(connection: SMTPConnection, { timeoutMs = LOGIN_TIMEOUT_MS }: 
   const stop = new AbortController();
   const broken = new Promise<never>((_resolve, reject) => {
     connection.on('error', reject);
-    connection.on('end', () => reject(lost('the server closed the connection')));
+    // After a 421 its words are still on their way to whoever asked for the reply.
+    connection.on('end', () => setImmediate(() => reject(lost('the server closed the connection'))));
     const timer = setTimeout(() => reject(lost(`no answer within ${timeoutMs} ms`)), timeoutMs);
     stop.signal.addEventListener('abort', () => clearTimeout(timer));
   });

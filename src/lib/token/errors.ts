@@ -3,7 +3,7 @@ import { type Account, type Protocol, PROTOCOLS } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
 import { type Explanation, explain, fromWords } from '../explain/explain.ts';
 import { explainReason } from '../explain/grant.ts';
-import type { GrantFailure, GrantHeader } from '../store/grant.ts';
+import type { GrantFailure, GrantHeader, GrantSecrets } from '../store/grant.ts';
 
 export function neverSignedIn(address: string): CmsError {
   return new CmsError('authorization_required', `${address} has not been signed in`, {
@@ -11,10 +11,13 @@ export function neverSignedIn(address: string): CmsError {
   });
 }
 
+type Refused = Pick<GrantHeader, 'address' | 'reason' | 'signed_in_at'> & { secrets?: Pick<GrantSecrets, 'binding'> };
+
 /** What the provider meant, what it said, and what is to be done about it. */
-export function authorizationRequired(header: Pick<GrantHeader, 'address' | 'reason' | 'signed_in_at'>): CmsError {
-  const { address, reason } = header;
-  const explained = explainReason(header);
+export function authorizationRequired(record: Refused): CmsError {
+  const { address, reason, secrets } = record;
+  const { client_id: clientId, token_endpoint: tokenEndpoint } = secrets?.binding ?? {};
+  const explained = explainReason(record, { clientId, tokenEndpoint });
   const why = explained === undefined ? '' : `: ${explained.sentence} (${wordsOf(reason)})`;
   return new CmsError('authorization_required', `the sign-in of ${address} is no longer accepted${why}`, {
     suggestions: withSignIn(address, explained?.fix ?? []),
