@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 const LAYERS = [
   ['errors', 'log', 'redact'],
   ['paths', 'native', 'report', 'table', 'pretty-log', 'secret', 'endpoint', 'trust'],
-  ['store', 'sasl', 'browser', 'explain'],
+  ['store', 'sasl', 'browser', 'explain', 'completion'],
   ['accounts'],
   ['providers', 'mail', 'exim'],
   ['settings', 'oauth'],
@@ -20,13 +20,13 @@ const LAYERS = [
   ['direct', 'enrol', 'index', 'service'],
   ['proof'],
   ['prompts', 'token-main'],
-  ['oclif-errors'],
+  ['oclif-errors', 'oclif-commands'],
   ['commands'],
 ];
 
 /** Third parties, and the only rooms that may load them. */
 const ROOMS: Record<string, RegExp> = {
-  '@oclif/core': /^(commands\/|oclif-errors)/,
+  '@oclif/core': /^(commands\/|oclif-)/,
   '@inquirer/prompts': /^prompts\//,
   'openid-client': /^lib\/oauth\//,
   'proxy-from-env': /^lib\/oauth\//,

@@ -185,6 +185,7 @@ describe('secrets', function () {
       cms('account', 'test', BOB, '--send', '--admin-mail'),
       cms('account', 'test', PAT),
       cms('unlock'),
+      cms('completion', 'bash'),
       cms('exim-config'),
       cms('exim-config', '--section', 'smart-hosts'),
       cms('exim-config', '--write', join(world.home.path, 'exim')),

@@ -39,6 +39,11 @@ const REQUIREMENTS = {
   mount: need(['util-linux', 'sudo'], mayMount, 'root, or sudo without a password, with CAP_SYS_ADMIN'),
   systemd: need(['systemd'], () => hasPrograms('systemd-analyze', 'systemd-socket-activate')),
   tmux: need(['tmux'], () => hasPrograms('tmux')),
+  zsh: need(['zsh'], () => hasPrograms('zsh')),
+  fish: need(['fish'], () => hasPrograms('fish')),
+  groff: need(['groff-base'], () => hasPrograms('groff')),
+  mandoc: need(['mandoc'], () => hasPrograms('mandoc')),
+  'exim4-config': need(['exim4-daemon-light', 'exim4-config'], () => hasPrograms('exim4', 'update-exim4.conf')),
   'second-user': need([], () => process.getuid?.() === 0 && succeeds('getent', 'passwd', 'nobody'), 'root'),
 };
 

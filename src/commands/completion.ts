@@ -1,0 +1,34 @@
+import { Args } from '@oclif/core';
+import { completionFor, SHELLS } from '../lib/completion/completion.ts';
+import { commandLineOf } from '../oclif-commands.ts';
+import { BaseCommand } from './base.ts';
+
+export default class Completion extends BaseCommand {
+  static override readonly summary = 'print a script that completes commands in your shell';
+  static override readonly description =
+    'Completes commands, flags, their values and the addresses of your accounts. The script reads the addresses from accounts.json whenever you press Tab, and runs nothing of cms.';
+  static override readonly examples = [
+    {
+      description: 'bash, in ~/.bashrc:',
+      command: 'source <(<%= config.bin %> completion bash)',
+    },
+    {
+      description: 'zsh, in ~/.zshrc, after compinit:',
+      command: 'source <(<%= config.bin %> completion zsh)',
+    },
+    {
+      description: 'fish, once:',
+      command: '<%= config.bin %> completion fish > ~/.config/fish/completions/cms.fish',
+    },
+  ];
+  static override readonly flags = {};
+  static override readonly args = {
+    shell: Args.string({ required: true, options: [...SHELLS], description: 'the shell that reads it' }),
+  };
+
+  async run(): Promise<void> {
+    const { args } = await this.parse(Completion);
+    const shell = SHELLS.find((each) => each === args.shell) ?? 'bash';
+    process.stdout.write(completionFor(shell, commandLineOf(this.config)));
+  }
+}
