@@ -1,6 +1,6 @@
 /**
- * `cms … --system`: the same command once more, as the user of the system's broker, with its folders and its vault key.
- * Only root can become that user and open the sealed key, so sudo stands in front.
+ * `cms service run …`: a command as the user of the system's broker, with its folders and its vault key. Only root can
+ * become that user and open the sealed key, so sudo stands in front.
  */
 import { runInOurPlace } from '../exim/exim4.ts';
 import type { Program } from './program.ts';
@@ -29,8 +29,7 @@ setpriv --reuid=${SYSTEM.user} --regid=${SYSTEM.user} --init-groups env -i PATH=
 
 /** The whole command line; root needs no sudo. Pure. */
 export function systemArgv(argv: readonly string[], { node, script }: Program, uid: number | undefined): string[] {
-  const words = argv.filter((word) => word !== '--system');
-  return [...(uid === 0 ? [] : ['sudo']), 'sh', '-c', SCRIPT, 'cms', node, script, ...words];
+  return [...(uid === 0 ? [] : ['sudo']), 'sh', '-c', SCRIPT, 'cms', node, script, ...argv];
 }
 
 /** Runs it with the terminal left to it. @returns its exit status */

@@ -67,12 +67,12 @@ function units(installation: SystemInstallation): string {
 }
 
 function enable(now: boolean): string {
-  return `# exim's socket is for those who have its configuration: cms exim-config --system --install
+  return `# exim's socket is for those who have its configuration: cms service run exim-config --install
 units=cms.service
 if [ -e ${SYSTEM.environment.CMS_CONFIG_DIR}/exim.json ]; then units="cms-exim.socket cms.service"; fi
 systemctl daemon-reload
 systemctl enable $units
-${now ? 'systemctl restart $units\n' : ''}echo "cms: the service is installed: cms account add ADDRESS --system"
+${now ? 'systemctl restart $units\n' : ''}echo "cms: the service is installed: cms service run account add ADDRESS"
 `;
 }
 
