@@ -237,7 +237,7 @@ describe('cms account', function () {
     it('stores nothing when the person declines', async () => {
       world.env.CMS_TEST_CONSENT = 'deny';
       const added = await world.add(JANE);
-      assertFailure(added, 77, /access_denied/, /sign in again/);
+      assertFailure(added, 77, /access_denied/, /and allow the access/);
       await assertNothingStored();
     });
 
