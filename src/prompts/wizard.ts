@@ -194,7 +194,7 @@ export function sayResult(say: (line: string) => void, account: Account, reports
     const name = protocol.toUpperCase();
     if (user !== undefined) say(`${name} ${server}: login as ${user} accepted`);
     else say(`${name} login refused: ${refused ?? 'no reason given'}`);
-    if (explanation !== undefined) for (const line of advice(explanation)) say(`  ${line}`);
+    if (explanation !== undefined) for (const line of advice(explanation, account.address)) say(`  ${line}`);
   }
   const refused = reports.some((report) => report.refused !== undefined);
   if (refused) say(`The account is kept. Once that is mended: cms account test ${account.address}`);

@@ -62,7 +62,7 @@ export default class AccountTest extends BaseCommand {
     const credential = await this.#credential(context, account, protocols);
     if (credential === undefined) return;
     const warning = tokenWarning(account, credential);
-    if (warning !== undefined) this.#tell([`warning: ${warning.words}`, ...advice(warning)]);
+    if (warning !== undefined) this.#tell([`warning: ${warning.words}`, ...advice(warning, account.address)]);
     const messageId = flags.send ? `${randomUUID()}@${account.address.split('@')[1] ?? ''}` : undefined;
     const tests = await testAccount(account, {
       credential,
@@ -119,7 +119,7 @@ export default class AccountTest extends BaseCommand {
     }
     for (const { protocol, explanation } of tests) {
       if (explanation !== undefined)
-        this.#tell(['', `${protocol}:`, ...advice(explanation).map((line) => `  ${line}`)]);
+        this.#tell(['', `${protocol}:`, ...advice(explanation, address).map((line) => `  ${line}`)]);
     }
     if (this.#aside) this.#printMails(tests.map(({ explanation }) => explanation));
   }

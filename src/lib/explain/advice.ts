@@ -2,13 +2,13 @@
 import type { Explanation } from './explain.ts';
 
 /** The sentence, who must act, each step on a line of its own, and where to read on; nothing for what nobody knows. */
-export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation): string[] {
+export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation, address: string): string[] {
   if (kind === 'unknown') return ['what that means is not known to cms'];
   return [
     `${sentence} (${kind})`,
     `who can mend it: ${who}`,
     ...fix.map((line) => `do: ${line}`),
-    ...(admin === undefined ? [] : ['do: cms account test ADDRESS --admin-mail   # writes to the administrator']),
+    ...(admin === undefined ? [] : [`do: cms account test ${address} --admin-mail   # writes to the administrator`]),
     ...(link === undefined ? [] : [`see: ${link}`]),
   ];
 }
