@@ -10,7 +10,7 @@ import { AccountStore } from '../lib/accounts/store.ts';
 import { CmsError } from '../lib/errors.ts';
 import { asMta } from '../lib/exim/as-mta.ts';
 import { type CheckedSender, checkSender, judgeConfig, sendersOf } from '../lib/exim/check.ts';
-import { renderConfig, SECTIONS } from '../lib/exim/config.ts';
+import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
 import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
 import { renderInstallScript } from '../lib/exim/install-script.ts';
 import { readInstalled } from '../lib/exim/installed.ts';
@@ -48,6 +48,10 @@ Options that are not given are those of the last --install.`;
 
   static override readonly flags = {
     section: Flags.option({ options: SECTIONS, default: 'config' as const })({ description: 'what to print' }),
+    split: Flags.boolean({
+      description: "the section for a file of Debian's split configuration (conf.d)",
+      dependsOn: ['section'],
+    }),
     write: Flags.string({
       description: 'write exim4.conf and exim-smart-hosts into this folder',
       helpValue: 'DIR',
@@ -114,11 +118,11 @@ Options that are not given are those of the last --install.`;
     if (flags.install) return this.#install(plan, paths, flags.yes);
     if (flags.check) return this.#check(plan);
     if (flags.try !== undefined) return this.#try(plan, flags.try);
-    this.#print(plan, flags.section);
+    this.#print(plan, flags.section, flags.split);
   }
 
-  #print(plan: EximPlan, section: (typeof SECTIONS)[number]): void {
-    const text = section === 'smart-hosts' ? plan.block : renderConfig(plan.options, section);
+  #print(plan: EximPlan, section: (typeof SECTIONS)[number], split: boolean): void {
+    const text = textOf(plan, section, split);
     if (this.wantsJson) this.printJson({ section, text });
     else process.stdout.write(text);
   }
@@ -210,6 +214,15 @@ Options that are not given are those of the last --install.`;
     const failure = failureOf(sender, steps);
     if (failure !== undefined) throw failure;
   }
+}
+
+function textOf({ options, block }: EximPlan, section: (typeof SECTIONS)[number], split: boolean): string {
+  if (section === 'smart-hosts') return block;
+  if (!split) return renderConfig(options, section);
+  if (section !== 'config') return renderSplit(options, section);
+  throw new CmsError('usage', 'the whole configuration is not split', {
+    suggestions: ['cms exim-config --section routers --split'],
+  });
 }
 
 async function smtpLoginWith(

@@ -50,14 +50,17 @@ cms_rcpt:
   deny   message = relay not permitted
 `;
 
-export const RETRY_SECTION = `begin retry
-
-# What a router deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient
+/** The rules without which one account would make others wait. */
+export const SENDER_RETRY = `# What a router deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient
 # may be another sender's, so it waits no longer than it must.
 ^[^*] * F,4d,1s
 # A refused login is no fault of the host: other accounts there must not wait for it.
 * auth_failed F,4d,1s
-# Everything else is tried for four days, which is the time there is to sign in anew.
+`;
+
+export const RETRY_SECTION = `begin retry
+
+${SENDER_RETRY}# Everything else is tried for four days, which is the time there is to sign in anew.
 * * F,4d,5m
 `;
 

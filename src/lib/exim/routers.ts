@@ -5,10 +5,15 @@ import type { EximOptions } from './options.ts';
 // Longer than the broker takes to answer (it gives up after 4 s), shorter than anybody's patience.
 export const BROKER_TIMEOUT = '20s';
 
-export function routersSection({ smartHostsFile }: EximOptions): string {
+export function routersSection(options: EximOptions): string {
   return `begin routers
 
-# Mail for this host goes to the account of the * line.
+${localRouter(options)}
+${senderRouters(options)}`;
+}
+
+function localRouter({ smartHostsFile }: EximOptions): string {
+  return `# Mail for this host goes to the account of the * line.
 cms_local:
   driver = redirect
   domains = +local_domains
@@ -16,8 +21,12 @@ cms_local:
   data = \${if match{$address_data}{.+@.+}{$0}\\
     {:defer: cms: no * line in ${smartHostsFile}, nobody to give this mail to}}
   allow_defer
+`;
+}
 
-# Whose mail is it? The envelope sender's; where a program left that to exim, whoever stands in From:.
+/** What every mail to elsewhere passes. */
+export function senderRouters({ smartHostsFile }: EximOptions): string {
+  return `# Whose mail is it? The envelope sender's; where a program left that to exim, whoever stands in From:.
 # The line is looked up once, by address, by domain, then *.
 cms_line:
   driver = redirect
