@@ -96,7 +96,7 @@ export function stateOfGrant(header: GrantHeader): StateView {
       remedy: explained?.fix[0] ?? signIn(address),
       ...(reason && {
         reason: [reason.error, reason.description].filter(Boolean).join(': '),
-        since: iso(reason.at),
+        since: iso(reason.since ?? reason.at),
       }),
     };
   }

@@ -11,6 +11,8 @@ import { ensurePrivateFolder } from '../store/files.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
 import { acquireLock } from '../store/lock.ts';
+import type { Vault } from '../store/vault.ts';
+import { livesAfter } from '../token/forecast.ts';
 import { bindingOf, isRevocableAt } from '../token/rotation.ts';
 import { refuseTakenAliases } from './plan.ts';
 
@@ -79,10 +81,12 @@ export async function storeSignIn(
   { clientSecret, registrationAccessToken }: ClientSecrets = {},
 ): Promise<void> {
   const { access_token, refresh_token, scope, identity, issued_at, expires_in } = signedIn;
+  const { refresh_token_expires_in: lifetime } = signedIn;
   await storeAccount(context, account, {
     issued_at,
     expires_at: issued_at + expires_in * 1000,
     ...(identity !== undefined && { identity }),
+    ...(lifetime !== undefined && { refresh_token_expires_at: issued_at + lifetime * 1000 }),
     secrets: {
       refresh_token,
       refresh_token_accepted: false,
@@ -100,20 +104,35 @@ export function storePassword(context: Context, account: Account, password: Secr
   return storeAccount(context, account, { secrets: { password } });
 }
 
-type NewGrant = Pick<GrantRecord, 'issued_at' | 'expires_at' | 'identity' | 'secrets'>;
+type NewGrant = Pick<GrantRecord, 'issued_at' | 'expires_at' | 'identity' | 'refresh_token_expires_at' | 'secrets'>;
 
 async function storeAccount({ accounts, vault }: Context, account: Account, grant: NewGrant): Promise<void> {
-  refuseTakenAliases(account, (await accounts.read()).accounts);
+  const { accounts: known } = await accounts.read();
+  refuseTakenAliases(account, known);
   await using _lock = await vault.lock(account.address, LOCK_TIMEOUT_MS);
+  const now = Date.now();
+  const lives = await livesSoFar(vault, account, known[account.address], now);
   // A new id: an exchange that began before this sign-in finds it changed and stores nothing.
   await vault.write({
     address: account.address,
     grant_id: randomUUID(),
     state: 'active',
-    signed_in_at: Date.now(),
+    signed_in_at: now,
+    ...(lives.length > 0 && { sign_in_lives: lives }),
     ...grant,
   });
   await accounts.update((file) => ({ ...file, accounts: { ...file.accounts, [account.address]: account } }));
+}
+
+/** How long sign-ins last is a matter of who signs in where, with which client: for others it is forgotten. */
+async function livesSoFar(vault: Vault, account: Account, before: Account | undefined, now: number): Promise<number[]> {
+  if (account.kind === 'password' || before?.kind !== 'oauth' || account.login !== before.login) return [];
+  const sameClient =
+    account.client.client_id === before.client.client_id &&
+    account.client.token_endpoint === before.client.token_endpoint;
+  // What cannot be read is about to be replaced: a forecast is no reason to refuse a sign-in.
+  const header = sameClient ? await vault.readHeader(account.address).catch(() => undefined) : undefined;
+  return header === undefined ? [] : livesAfter(header, now);
 }
 
 /** Replaces what is kept about the account besides its grant. */

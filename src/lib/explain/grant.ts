@@ -6,7 +6,7 @@ export interface EndedGrant {
   address: string;
   /** Milliseconds since the epoch, as all times here. */
   signed_in_at: number;
-  reason?: { error: string; description?: string; at: number };
+  reason?: { error: string; description?: string; at: number; since?: number };
 }
 
 const DAY_MS = 86_400_000;
@@ -17,6 +17,6 @@ export function explainReason(
   more: Subject = {},
 ): Explanation | undefined {
   if (reason === undefined) return undefined;
-  const { error: code, description: text, at } = reason;
-  return explain({ source: 'oauth', address, ...more, code, text, age: (at - signed_in_at) / DAY_MS });
+  const { error: code, description: text, at, since = at } = reason;
+  return explain({ source: 'oauth', address, ...more, code, text, age: (since - signed_in_at) / DAY_MS });
 }

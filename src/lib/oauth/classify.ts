@@ -6,7 +6,7 @@ import type { ExchangeOutcome } from './exchange.ts';
 import { effectOnGrant } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
-import { lifetimeSeconds } from './lifetime.ts';
+import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
 
 export interface TokenEndpointAnswer {
   status: number;
@@ -51,11 +51,13 @@ function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpo
   if (typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') {
     return temporary(answer, 'the token is not of type Bearer');
   }
+  const refresh_token_expires_in = refreshTokenLifetimeSeconds(json);
   return {
     kind: 'granted',
     access_token: new Secret(access_token),
     expires_in: lifetimeSeconds(expires_in),
     ...(typeof refresh_token === 'string' && refresh_token !== '' && { refresh_token: new Secret(refresh_token) }),
+    ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
     ...(typeof scope === 'string' && { scope }),
   };
 }

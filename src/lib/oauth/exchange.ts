@@ -10,6 +10,8 @@ export interface Granted {
   expires_in: number;
   /** Only where the provider rotates or issues one. */
   refresh_token?: Secret;
+  /** Seconds; only where the provider says it. */
+  refresh_token_expires_in?: number;
   scope?: string;
 }
 

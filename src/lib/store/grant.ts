@@ -13,7 +13,14 @@ export interface GrantRecord {
   grant_id: string;
   state: 'active' | 'authorization_required';
   /** Why a person is needed; only with `authorization_required`. */
-  reason?: { error: string; description?: string; at: number };
+  reason?: {
+    error: string;
+    description?: string;
+    /** The last refusal. */
+    at: number;
+    /** The first one in the row. */
+    since?: number;
+  };
   /** The last exchange failed; shared with all who waited for it, and kept until one succeeds. */
   failure?: GrantFailure;
   signed_in_at: number;
@@ -22,6 +29,12 @@ export interface GrantRecord {
   /** Of the access token in `secrets`. */
   issued_at?: number;
   expires_at?: number;
+  /** When the refresh token ends, where the provider said so with it. */
+  refresh_token_expires_at?: number;
+  /** A refresh has moved that end on: it only comes without refreshes. */
+  refresh_token_extended?: boolean;
+  /** How long the sign-ins before this one lasted until a person was needed, in milliseconds; the newest last. */
+  sign_in_lives?: number[];
   secrets: GrantSecrets;
 }
 

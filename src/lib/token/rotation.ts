@@ -16,7 +16,8 @@ export function withAttempt(record: GrantRecord, now: number): GrantRecord {
  * accepted itself; one that was not rotated has just been accepted.
  */
 export function withGranted(record: GrantRecord, used: Secret, granted: Granted, now: number): GrantRecord {
-  const { reason: _reason, failure: _failure, secrets, ...kept } = record;
+  const { reason: _reason, failure: _failure, secrets, ...others } = record;
+  const { refresh_token_expires_at: _end, refresh_token_extended: _extended, ...kept } = others;
   const { attempt: _attempt, previous_refresh_token: _previous, scope, ...rest } = secrets;
   const rotated = granted.refresh_token !== undefined && !granted.refresh_token.equals(used);
   const next: GrantSecrets = {
@@ -33,8 +34,25 @@ export function withGranted(record: GrantRecord, used: Secret, granted: Granted,
     state: 'active',
     issued_at: now,
     expires_at: now + granted.expires_in * 1000,
+    ...endOfRefreshToken(record, granted, rotated, now),
     secrets: next,
   };
+}
+
+/** What rounding and the way of the answer can move an end by. */
+const STEADY_MS = 5000;
+
+type RefreshTokenEnd = Pick<GrantRecord, 'refresh_token_expires_at' | 'refresh_token_extended'>;
+
+/** What was said of the end of one token does not hold for the next, unless it is said again. */
+function endOfRefreshToken(before: RefreshTokenEnd, granted: Granted, rotated: boolean, now: number): RefreshTokenEnd {
+  const { refresh_token_expires_at: end, refresh_token_extended: extended = false } = before;
+  const { refresh_token_expires_in: seconds } = granted;
+  if (seconds === undefined && rotated) return {};
+  const at = seconds === undefined ? end : now + seconds * 1000;
+  if (at === undefined) return {};
+  const movedOn = extended || (end !== undefined && at > end + STEADY_MS);
+  return { refresh_token_expires_at: at, ...(movedOn && { refresh_token_extended: true }) };
 }
 
 /** After a well-formed refusal. Nothing is deleted: only a new sign-in replaces a refresh token. */
@@ -45,10 +63,11 @@ export function withRefusal(
   now: number,
 ): GrantRecord {
   const { failure: _failure, ...kept } = record;
+  const since = record.reason?.since ?? record.reason?.at ?? now;
   return {
     ...kept,
     state: 'authorization_required',
-    reason: { error, ...(description !== undefined && { description }), at: now },
+    reason: { error, ...(description !== undefined && { description }), at: now, since },
     secrets: withoutAttempt(record.secrets),
   };
 }

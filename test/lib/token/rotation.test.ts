@@ -51,6 +51,27 @@ describe('a grant', () => {
     assert.deepEqual([next.issued_at, next.expires_at, next.grant_id], [NOW, NOW + 60_000, 'g']);
   });
 
+  it('ends when the provider says, and not when it said so of the token before', () => {
+    const ended = { ...record, refresh_token_expires_at: NOW + 50_000 };
+    const after = (before: GrantRecord, more: object): unknown[] => {
+      const next = withGranted(before, new Secret('one'), { ...granted, ...more }, NOW);
+      return [next.refresh_token_expires_at, next.refresh_token_extended];
+    };
+    const rotated = { refresh_token: new Secret('two') };
+    assert.deepEqual(after(record, {}), [undefined, undefined]);
+    assert.deepEqual(after(record, { refresh_token_expires_in: 9 }), [NOW + 9000, undefined]);
+    assert.deepEqual(after(ended, {}), [NOW + 50_000, undefined], 'still the same token');
+    assert.deepEqual(after(ended, rotated), [undefined, undefined]);
+    assert.deepEqual(
+      after(ended, { refresh_token_expires_in: 51 }),
+      [NOW + 51_000, undefined],
+      'the same end, rounded',
+    );
+    assert.deepEqual(after(ended, { ...rotated, refresh_token_expires_in: 1800 }), [NOW + 1_800_000, true]);
+    const extended = { ...ended, refresh_token_extended: true };
+    assert.deepEqual(after(extended, { refresh_token_expires_in: 50 }), [NOW + 50_000, true]);
+  });
+
   it('without a new refresh token, or with the same, shows that the one used is accepted', () => {
     for (const answer of [granted, { ...granted, refresh_token: new Secret('one') }]) {
       const { secrets } = revealed(withGranted(record, new Secret('one'), answer, NOW));
@@ -86,6 +107,12 @@ describe('an error', () => {
         assert.deepEqual(revealed(secrets), revealed(record.secrets));
       }),
     );
+  });
+
+  it('remembers when a person was first needed, however often somebody insists', () => {
+    const first = withRefusal(record, 'invalid_grant', undefined, NOW);
+    const again = withRefusal(withRefusal(first, 'invalid_grant', undefined, NOW + 5), 'x', undefined, NOW + 9);
+    assert.deepEqual([again.reason?.since, again.reason?.at], [NOW, NOW + 9]);
   });
 
   it('counts failures in a row', () => {
