@@ -1,6 +1,7 @@
 /** The manual pages, judged by groff and mandoc, and against the commands that there are. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core';
 import { type ManPage, manPages, roff } from '../../scripts/man-page.ts';
@@ -43,6 +44,12 @@ describe('the manual pages', function () {
       pages.map(({ file }) => file),
       ['cms.1', ...line.commands.map(({ words }) => `cms-${words.join('-')}.1`)],
     );
+  });
+
+  it('are named in package.json, whose list is what npm install -g links', () => {
+    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    const { man } = JSON.parse(text) as { man: string[] };
+    assert.deepEqual(man.toSorted(), pages.map(({ file }) => `man/${file}`).toSorted());
   });
 
   it('are taken by groff without a warning, and name each flag', function () {
