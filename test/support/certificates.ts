@@ -1,4 +1,5 @@
 /** Certificates made in the process: an authority and a leaf for `localhost`, `127.0.0.1` and `::1`. */
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -48,7 +49,8 @@ export async function createCertificate(options: CertificateOptions = {}): Promi
     notBeforeDate: options.notBefore ?? new Date(Date.now() - DAY_MS),
     notAfterDate: options.notAfter ?? new Date(Date.now() + 7 * DAY_MS),
   };
-  const authority = await generate([{ name: 'commonName', value: 'cms test authority' }], {
+  // Of several authorities of one name, the first is taken for the issuer.
+  const authority = await generate([{ name: 'commonName', value: `cms test authority ${randomUUID()}` }], {
     ...KEY_KIND,
     ...validity,
     extensions: [

@@ -5,7 +5,7 @@ import { Secret } from '../secret.ts';
 import { type ConfiguredClient, configure } from './client.ts';
 import { listenForRedirect } from './loopback.ts';
 import { type PageContent, renderPage, type Page } from './page.ts';
-import { hasTemplateIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+import { hasFixedIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
 
 /** One sign-in under way: what was sent, and what has to come back. */
 interface Challenge {
@@ -139,7 +139,7 @@ function withLogin(parameters: Record<string, string>, login: string): Record<st
 async function redeem(options: SignInOptions, challenge: Challenge, response: URL): Promise<SignedIn> {
   const { client, clientSecret, signal } = options;
   const { authorizationCodeGrant } = await import('openid-client');
-  const taken = hasTemplateIssuer(client);
+  const taken = !hasFixedIssuer(client);
   const { state, nonce, codeVerifier } = challenge;
   const sent = [state, response.searchParams.get('code') ?? ''].map((value) => new Secret(value));
   const secrets = [codeVerifier, ...sent, ...(clientSecret === undefined ? [] : [clientSecret])];
@@ -159,7 +159,7 @@ async function redeem(options: SignInOptions, challenge: Challenge, response: UR
 
 /** Without a fixed issuer there is nothing that `iss` could be compared with. @see RFC 9207 section 2.4 */
 function comparable(response: URL, client: OAuthClient): URL {
-  if (client.issuer !== undefined && !hasTemplateIssuer(client)) return response;
+  if (hasFixedIssuer(client)) return response;
   const url = new URL(response);
   url.searchParams.delete('iss');
   return url;

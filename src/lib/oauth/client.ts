@@ -2,7 +2,7 @@
 import * as oidc from 'openid-client';
 import type { OAuthClient } from '../accounts/account.ts';
 import type { Secret } from '../secret.ts';
-import { isLoopback } from '../endpoint.ts';
+import { isLoopbackUrl } from '../endpoint.ts';
 import { request } from './http.ts';
 
 /** Seconds by which the clocks of provider and host may differ before an id_token is refused. */
@@ -28,7 +28,7 @@ interface Options {
   signal?: AbortSignal | undefined;
   /**
    * Keeps the id_token from openid-client: at refresh nothing depends on it, and where the issuer is a template
-   * (Microsoft's `{tenantid}`) it cannot be compared with one.
+   * (Microsoft's `{tenantid}`) or not known at all, it cannot be compared with one.
    */
   takeIdToken?: boolean;
 }
@@ -42,7 +42,7 @@ export function configure(client: OAuthClient, { clientSecret, signal, takeIdTok
     { [oidc.clockTolerance]: CLOCK_TOLERANCE_SECONDS },
     clientAuthentication(client, clientSecret),
   );
-  if (isLoopback(new URL(client.token_endpoint).hostname)) {
+  if ([client.token_endpoint, client.authorization_endpoint ?? ''].some(isLoopbackUrl)) {
     // Plain http is for servers on this machine; every endpoint was checked when the account was added.
     // eslint-disable-next-line @typescript-eslint/no-deprecated
     oidc.allowInsecureRequests(config);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { type ConfiguredClient, configure } from './client.ts';
-import { hasTemplateIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+import { hasFixedIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
 
 export interface DeviceCode {
   verification_uri: string;
@@ -35,7 +35,7 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   const polling = new AbortController();
   const secrets = clientSecret === undefined ? [] : [clientSecret];
   try {
-    configured = configure(client, { clientSecret, signal, takeIdToken: hasTemplateIssuer(client) });
+    configured = configure(client, { clientSecret, signal, takeIdToken: !hasFixedIssuer(client) });
     const code = await initiateDeviceAuthorization(configured.config, { scope: client.scope });
     secrets.push(new Secret(code.device_code));
     show(presentable(code));

@@ -40,8 +40,8 @@ function canonical(address: string): string {
 }
 
 export interface ExpectedIdToken {
-  /** Holds `{tenantid}`, for which the token's own `tid` is put (Microsoft). */
-  issuerTemplate: string;
+  /** Holds `{tenantid}`, for which the token's own `tid` is put (Microsoft). Without it nobody knows who should issue. */
+  issuerTemplate?: string | undefined;
   client_id: string;
   nonce?: string | undefined;
   /** Seconds since the epoch. */
@@ -51,24 +51,28 @@ export interface ExpectedIdToken {
 const CLOCK_TOLERANCE_SECONDS = 300;
 
 /**
- * The claims of an id_token whose issuer is known as a template only. It came from the token endpoint over TLS, which
+ * The claims of an id_token whose issuer is known as a template only, or not at all. It came from the token endpoint over TLS, which
  * stands in for its signature.
  * @throws CmsError `protocol_error`
  * @see OpenID Connect Core section 3.1.3.7
  */
 export function claimsOfIdToken(idToken: string, expected: ExpectedIdToken): Claims {
   const claims = decode(idToken);
-  const tenant = claims.tid;
-  if (typeof tenant !== 'string' || !/^[0-9A-Za-z.-]+$/.test(tenant)) throw refused('it names no tenant');
-  const issuer = expected.issuerTemplate.replace('{tenantid}', tenant);
   const { iss, aud, exp, nonce } = claims as { iss?: unknown; aud?: unknown; exp?: unknown; nonce?: unknown };
   const audiences = Array.isArray(aud) ? (aud as unknown[]) : [aud];
-  if (iss !== issuer) throw refused('it was issued by someone else');
+  if (expected.issuerTemplate !== undefined && iss !== issuerOf(expected.issuerTemplate, claims)) {
+    throw refused('it was issued by someone else');
+  }
   if (!audiences.includes(expected.client_id)) throw refused('it is meant for another client');
   if (typeof exp !== 'number' || exp + CLOCK_TOLERANCE_SECONDS < expected.now)
     throw refused('it has expired; is the clock of this machine right?');
   if (expected.nonce !== undefined && nonce !== expected.nonce) throw refused('it belongs to another sign-in');
   return claims;
+}
+
+function issuerOf(template: string, { tid: tenant }: Claims): string {
+  if (typeof tenant !== 'string' || !/^[0-9A-Za-z.-]+$/.test(tenant)) throw refused('it names no tenant');
+  return template.replace('{tenantid}', tenant);
 }
 
 function decode(idToken: string): Claims {

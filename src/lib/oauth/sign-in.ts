@@ -42,9 +42,9 @@ interface TokenResponse {
   claims: () => Claims | undefined;
 }
 
-/** An issuer that holds a placeholder cannot be compared with by openid-client. */
-export function hasTemplateIssuer(client: OAuthClient): boolean {
-  return client.issuer?.includes('{tenantid}') ?? false;
+/** An issuer that is not known, or holds a placeholder, cannot be compared with by openid-client. */
+export function hasFixedIssuer({ issuer }: OAuthClient): boolean {
+  return issuer !== undefined && !issuer.includes('{tenantid}');
 }
 
 /**
@@ -83,7 +83,7 @@ function readClaims(
 ): Claims | undefined {
   const taken = idToken();
   if (taken === undefined) return tokens.claims();
-  const { issuer: issuerTemplate = '', client_id } = client;
+  const { issuer: issuerTemplate, client_id } = client;
   return claimsOfIdToken(taken, { issuerTemplate, client_id, nonce, now: Date.now() / 1000 });
 }
 
