@@ -19,6 +19,7 @@ const LAYERS = [
   ['context'],
   ['direct', 'enrol', 'index', 'service'],
   ['proof'],
+  ['doctor'],
   ['prompts', 'token-main'],
   ['oclif-errors', 'oclif-commands'],
   ['commands'],

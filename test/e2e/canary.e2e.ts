@@ -184,6 +184,8 @@ describe('secrets', function () {
       cms('account', 'test', JANE, '--json'),
       cms('account', 'test', BOB, '--send', '--admin-mail'),
       cms('account', 'test', PAT),
+      cms('doctor'),
+      cms('doctor', JANE, '--json'),
       cms('unlock'),
       cms('completion', 'bash'),
       cms('exim-config'),

@@ -1,0 +1,105 @@
+import { hostname, userInfo } from 'node:os';
+import { Args, Flags } from '@oclif/core';
+import { styleText } from 'node:util';
+import { parseAddress } from '../lib/accounts/address.ts';
+import { openContext } from '../lib/context.ts';
+import { examine } from '../lib/doctor/doctor.ts';
+import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
+import { run } from '../lib/exim/exim4.ts';
+import { obtainPassword, obtainToken } from '../token-main.ts';
+import { BaseCommand } from './base.ts';
+import { programOf } from './service/install.ts';
+
+export default class Doctor extends BaseCommand {
+  static override readonly summary = 'walk from the vault key to the MTA, and say what is wrong and what mends it';
+  static override readonly description =
+    'Files, vault key, provider, token, logins, broker, sockets, exim, hooks, service: each link is tried, with a time limit of its own. What hangs on a link that failed is left out. Nothing is changed; a token is exchanged only if it is not fresh, or refused. Exit status: 0 all well or warnings only, else that of the first failure.';
+  static override readonly examples = [
+    '<%= config.bin %> doctor',
+    '<%= config.bin %> doctor jane@example.org',
+    '<%= config.bin %> doctor --json',
+    '<%= config.bin %> doctor --report > report.md',
+  ];
+  static override readonly strict = false;
+  static override readonly args = {
+    address: Args.string({ description: 'only these accounts (repeatable)' }),
+  };
+  static override readonly flags = {
+    refresh: Flags.boolean({ description: 'exchange each refresh token, even where the access token is fresh' }),
+    report: Flags.boolean({
+      description: 'print a report in Markdown that is safe to publish: names, hosts and addresses are masked',
+      exclusive: ['json'],
+    }),
+    json: BaseCommand.jsonFlag,
+  };
+
+  async run(): Promise<void> {
+    const { argv, flags } = await this.parse(Doctor);
+    const context = openContext(process.env);
+    const live = !flags.json && !flags.report;
+    let group = '';
+    const checks = await examine({
+      ...{ context, run, refresh: flags.refresh, version: this.config.version, program: programOf(this.config.root) },
+      ...{ user: userInfo().username, uid: process.getuid?.(), hostName: hostname(), now: Date.now },
+      addresses: (argv as string[]).map((address) => parseAddress(address)),
+      obtainToken: async (request) => (await obtainToken(request, context.env)).access_token,
+      obtainPassword: (request) => obtainPassword(request, context.env),
+      done: (check) => {
+        if (!live) return;
+        const link = linkOf(check);
+        if (link !== group) this.print(`${group === '' ? '' : '\n'}${link}`);
+        group = link;
+        for (const line of linesOf(check)) this.print(line);
+      },
+    });
+    const summary = summaryOf(checks);
+    if (flags.json) this.printJson({ version: 1, checks: checks.map(published), summary });
+    else this.print(`\n${summary}`);
+    process.exitCode = exitStatusOf(checks);
+  }
+}
+
+const TITLES: Readonly<Record<string, string>> = {
+  files: 'files',
+  accounts: 'accounts',
+  key: 'vault key',
+  provider: 'provider',
+  token: 'token',
+  login: 'mail servers',
+  broker: 'broker',
+  socket: 'broker',
+  mta: 'MTA',
+  exim: 'exim',
+  hook: 'hooks',
+  service: 'service',
+};
+
+function linkOf({ id }: Check): string {
+  const [first = ''] = id.split('.');
+  return TITLES[first] ?? first;
+}
+
+const COLOURS = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'gray' } as const;
+
+function linesOf({ id, subject, status, summary, cause, fix = [], who, blockedBy }: Check): string[] {
+  const what = [id, subject].filter((each) => each !== '').join(' ');
+  const head = `  ${word(status)} ${what}: ${summary}`;
+  if (status === 'ok' || blockedBy !== undefined) return [head];
+  return [
+    head,
+    ...(cause === undefined ? [] : [`           ${cause}`]),
+    ...fix.map((line) => `           do: ${line}`),
+    ...(who === undefined || who === 'you' || status === 'skipped' ? [] : [`           who: ${who}`]),
+  ];
+}
+
+function word(status: CheckStatus): string {
+  const padded = status.padEnd(8);
+  if (!process.stdout.isTTY || process.env.NO_COLOR) return padded;
+  return styleText(COLOURS[status], padded);
+}
+
+/** What only the walk itself needs is left out. */
+function published({ blockedBy: _blockedBy, ...check }: Check): object {
+  return check;
+}

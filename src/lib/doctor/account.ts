@@ -1,0 +1,221 @@
+/** The links of one account: token, scopes, audience, logins. */
+import type { Account, Protocol } from '../accounts/account.ts';
+import type { Context } from '../context.ts';
+import type { Credential } from '../enrol/login-test.ts';
+import { subjectOf } from '../enrol/login-test.ts';
+import { type CmsError, toCmsError } from '../errors.ts';
+import { explainReason } from '../explain/grant.ts';
+import type { Secret } from '../secret.ts';
+import type { GrantHeader } from '../store/grant.ts';
+import { type ProtocolTest, testAccount } from '../proof/account-test.ts';
+import { codeOfClass } from '../proof/verdict.ts';
+import { authorizationRequired, neverSignedIn } from '../token/errors.ts';
+import { answers, DEFAULT_MIN_VALIDITY_SECONDS } from '../token/schedule.ts';
+import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
+import { judgeAudience, judgeScopes, type MissingScope, missingScopes } from './scopes.ts';
+import type { Step } from './walk.ts';
+
+/** How tokens and passwords are had: from the broker, else done here, as `cms token` does. */
+export interface TokenPorts {
+  obtainToken: (request: { address: string; protocol: Protocol; forceRefresh: boolean }) => Promise<Secret>;
+  obtainPassword: (request: { address: string; protocol: Protocol }) => Promise<Secret>;
+}
+
+export interface AccountLook {
+  context: Context;
+  account: Account;
+  ports: TokenPorts;
+  /** Exchange although the token at hand may be good. */
+  refresh: boolean;
+  brokerRuns: boolean;
+  /** Keys of checks: of the files, of the vault key, and of the provider's answer where there is one. */
+  files: readonly string[];
+  key: string;
+  provider: string | undefined;
+  now: () => number;
+}
+
+/** What the checks of one account hand on to each other. */
+interface Known {
+  credential?: Credential;
+  missing: readonly MissingScope[];
+  /** Logins that were made to see whether the token at hand is good. */
+  tests: Map<Protocol, ProtocolTest>;
+}
+
+/** A broker waits for a slow provider for so long; after it nothing is to be expected. */
+const TOKEN_LIMIT_MS = 25_000;
+const LOGIN_LIMIT_MS = 20_000;
+
+export function accountSteps(look: AccountLook): Step[] {
+  const { account, files, key } = look;
+  const { address } = account;
+  const known: Known = { missing: [], tests: new Map() };
+  const token = keyOf({ id: 'token', subject: address });
+  const scope = keyOf({ id: 'token.scope', subject: address });
+  const steps: Step[] = [
+    {
+      id: 'token',
+      subject: address,
+      needs: files,
+      after: [key, ...(look.provider === undefined ? [] : [look.provider])],
+      limitMs: TOKEN_LIMIT_MS,
+      look: (result) => {
+        const vault = result(key);
+        // A broker has opened the vault long ago.
+        if (!look.brokerRuns && isBroken(vault)) return Promise.resolve(because(vault));
+        if (account.kind === 'password') return passwordOf(look, known);
+        return tokenOf(look, known, look.provider === undefined ? undefined : result(look.provider));
+      },
+    },
+  ];
+  if (account.kind === 'oauth') {
+    steps.push(
+      {
+        id: 'token.scope',
+        subject: address,
+        needs: [token, key],
+        look: async () => {
+          const record = await look.context.vault.read(address);
+          if (record?.secrets.scope === undefined) return skipped('the provider does not say what it granted');
+          known.missing = missingScopes(account, record.secrets.scope);
+          return judgeScopes(account, known.missing);
+        },
+      },
+      {
+        id: 'token.audience',
+        subject: address,
+        needs: [token],
+        look: () => Promise.resolve(judgeAudienceOf(look, known)),
+      },
+    );
+  }
+  const logins = account.protocols.map((protocol): Step => loginStep(look, known, protocol, token, scope));
+  return [...steps, ...logins];
+}
+
+function judgeAudienceOf({ account }: AccountLook, { credential }: Known): Judgement {
+  if (account.kind !== 'oauth' || credential === undefined || 'password' in credential) return skipped('no token');
+  return judgeAudience(account, credential.accessToken.reveal());
+}
+
+async function passwordOf({ account, ports }: AccountLook, known: Known): Promise<Judgement> {
+  const [protocol = 'smtp'] = account.protocols;
+  known.credential = { password: await ports.obtainPassword({ address: account.address, protocol }) };
+  return ok('the app password is there');
+}
+
+async function tokenOf(look: AccountLook, known: Known, provider: Parameters<typeof isBroken>[0]): Promise<Judgement> {
+  const { context, account, refresh, now } = look;
+  const { address } = account;
+  const header = await context.vault.readHeader(address);
+  if (header === undefined) return failed(neverSignedIn(address));
+  const fresh = isFresh(header, now());
+  // Nothing could come of an exchange; a token that still lives is good for logins all the same.
+  if ((refresh || !fresh) && isBroken(provider)) return because(provider);
+  try {
+    await obtain(look, known, refresh);
+    if (!fresh || refresh) return ok('refreshed');
+    return (await proven(look, known)) ?? judgeHeader(look, (await context.vault.readHeader(address)) ?? header);
+  } catch (error) {
+    return withActor(look, toCmsError(error), await context.vault.readHeader(address));
+  }
+}
+
+function isFresh(header: GrantHeader, now: number): boolean {
+  return answers(header, { began: now, minValiditySeconds: DEFAULT_MIN_VALIDITY_SECONDS, force: false }, now);
+}
+
+async function obtain({ account, ports }: AccountLook, known: Known, forceRefresh: boolean): Promise<void> {
+  const [protocol = 'smtp'] = account.protocols;
+  known.credential = { accessToken: await ports.obtainToken({ address: account.address, protocol, forceRefresh }) };
+}
+
+/**
+ * Whether a server takes the token at hand. One that is refused although it is fresh is exchanged once, which tells a
+ * sign-in that has ended from a server that does not let this account in.
+ * @returns undefined where there is nothing to say
+ */
+async function proven(look: AccountLook, known: Known): Promise<Judgement | undefined> {
+  const [protocol] = look.account.protocols.filter((each) => look.account.servers[each] !== undefined);
+  if (protocol === undefined) return undefined;
+  const test = await login(look, known, protocol);
+  if (test?.ok !== false || test.explanation?.class !== 'sign in again') return undefined;
+  const record = await look.context.vault.read(look.account.address).catch(() => undefined);
+  const isMissing = (each: MissingScope): boolean => each.protocols.includes(protocol);
+  // A new token would be refused just as well.
+  if (look.account.kind === 'oauth' && missingScopes(look.account, record?.secrets.scope).some(isMissing))
+    return undefined;
+  known.tests.clear();
+  await obtain(look, known, true);
+  return ok('the token at hand was refused by the mail server; refreshed');
+}
+
+/** What the vault says of a token that is there. */
+function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgement {
+  const { state, failure: trouble, expires_at: expires = 0 } = header;
+  if (state === 'authorization_required')
+    return failed(authorizationRequired(header), explainReason(header, subjectOf(account))?.who);
+  const left = `${Math.max(0, Math.round((expires - now()) / 60_000))} min left`;
+  if (trouble === undefined) return ok(`fresh, ${left}`);
+  return warning(`fresh, ${left}, but the last refresh failed: ${trouble.message}`, {
+    fix: [`cms token ${account.address} --force-refresh   # tries again`],
+    who: trouble.code === 'client_invalid' ? 'client owner' : 'nobody: wait',
+  });
+}
+
+function withActor({ account }: AccountLook, error: CmsError, header: GrantHeader | undefined): Judgement {
+  if (error.code === 'client_invalid') return failed(error, 'client owner');
+  if (error.code !== 'authorization_required' || header === undefined) return failed(error);
+  return failed(error, explainReason(header, subjectOf(account))?.who);
+}
+
+function loginStep(look: AccountLook, known: Known, protocol: Protocol, token: string, scope: string): Step {
+  return {
+    id: `login.${protocol}`,
+    subject: look.account.address,
+    needs: [token],
+    after: [scope],
+    limitMs: LOGIN_LIMIT_MS,
+    look: async (result) => {
+      const scopes = result(scope);
+      const lacks = known.missing.some(({ protocols }) => protocols.includes(protocol));
+      if (lacks && isBroken(scopes)) return because(scopes);
+      const test = known.tests.get(protocol) ?? (await login(look, known, protocol));
+      return test === undefined ? skipped('the account has no server for it') : judgeLogin(test);
+    },
+  };
+}
+
+async function login(
+  { account, now }: AccountLook,
+  { credential, tests }: Known,
+  protocol: Protocol,
+): Promise<ProtocolTest | undefined> {
+  if (credential === undefined) return undefined;
+  const quiet = { now, begun: () => undefined, step: () => undefined };
+  const [test] = await testAccount(account, { credential, protocols: [protocol], ...quiet });
+  if (test !== undefined) tests.set(protocol, test);
+  return test;
+}
+
+/** What a trial login came to. Pure. */
+export function judgeLogin({
+  host,
+  port,
+  user,
+  ok: accepted,
+  steps,
+  error = '',
+  explanation,
+}: ProtocolTest): Judgement {
+  if (accepted) return ok(`${host}:${port} as ${user ?? '?'}`);
+  const step = steps.at(-1)?.step ?? 'login';
+  const code = codeOfClass(explanation?.class ?? 'unknown');
+  const known = explanation !== undefined && explanation.class !== 'unknown';
+  return failure(code, `${step}: ${error}`, {
+    cause: known ? explanation.sentence : 'cms does not know this answer',
+    fix: known ? explanation.fix : [],
+    ...(known && { who: explanation.who }),
+  });
+}

@@ -1,0 +1,164 @@
+/** The broker and its sockets: whether it runs, which version, and whether the sockets are as they are wanted. */
+import { lstat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ask, parseAnswer } from '../broker/client.ts';
+import { resolvePolicy } from '../broker/names.ts';
+import type { BrokerStatus } from '../broker/status.ts';
+import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
+import type { SocketSettings } from '../settings.ts';
+import { failed, failure, type Judgement, ok, warning } from './finding.ts';
+import { octal } from './files.ts';
+import type { Step } from './walk.ts';
+
+/** What answered at the private socket: a broker, nobody, or something that should not be there. */
+export type BrokerAnswer = { status: BrokerStatus } | { error: CmsError } | undefined;
+
+const STATUS_LIMIT_MS = 5000;
+
+export async function askBroker(privateSocket: string): Promise<BrokerAnswer> {
+  const late = AbortSignal.timeout(STATUS_LIMIT_MS);
+  const silence = new Promise<never>((_resolve, reject) =>
+    late.addEventListener('abort', () =>
+      reject(
+        new CmsError('broker_unavailable', `the broker does not answer within ${STATUS_LIMIT_MS / 1000} s`, {
+          suggestions: [`ls -l ${privateSocket}`],
+        }),
+      ),
+    ),
+  );
+  try {
+    const answer = await Promise.race([ask(privateSocket, { kind: 'status' }), silence]);
+    if (answer === undefined) return undefined;
+    return { status: parseAnswer(answer, privateSocket) as unknown as BrokerStatus };
+  } catch (error) {
+    return { error: toCmsError(error) };
+  }
+}
+
+export interface BrokerLook {
+  answer: BrokerAnswer;
+  version: string;
+  privateSocket: string;
+  sockets: readonly SocketSettings[];
+  /** How it is started and restarted on this machine. */
+  start: string;
+  restart: string;
+  /** Who cannot do without it: exim, a socket, a service; empty where `cms token` does the work. */
+  reliedOnBy: readonly string[];
+  uid: number | undefined;
+}
+
+export function brokerSteps(look: BrokerLook, needs: readonly string[]): Step[] {
+  const { privateSocket, sockets, answer } = look;
+  const wanted: SocketSettings[] = [{ path: privateSocket, mode: 0o600, passwords: true }, ...sockets];
+  const steps: Step[] = [{ id: 'broker', subject: '', look: () => Promise.resolve(judgeBroker(look)) }];
+  if (answer === undefined && look.reliedOnBy.length === 0) return steps;
+  return [
+    ...steps,
+    {
+      id: 'broker.grants',
+      subject: '',
+      needs: ['broker'],
+      look: () => Promise.resolve(judgeGrants(answer)),
+    },
+    ...wanted.map((socket): Step => ({
+      id: 'socket',
+      subject: socket.path,
+      needs: ['broker', ...needs],
+      look: async () => judgeSocket(look, socket, await socketFacts(socket)),
+    })),
+  ];
+}
+
+/** Pure. */
+export function judgeBroker({ answer, version, privateSocket, start, restart, reliedOnBy }: BrokerLook): Judgement {
+  if (answer === undefined) {
+    const summary = `not running: nobody answers at ${privateSocket}`;
+    if (reliedOnBy.length === 0)
+      return warning(summary, {
+        cause: 'cms token does the work itself; exim and other programs need it',
+        fix: [start],
+      });
+    return failure('broker_unavailable', summary, { cause: `needed by ${reliedOnBy.join(', ')}`, fix: [start] });
+  }
+  if ('error' in answer) return failed(answer.error);
+  const { pid, cms } = answer.status.broker;
+  if (cms !== version)
+    return warning(`pid ${pid} is cms ${cms}, this is ${version}`, {
+      cause: 'it goes on with what it was started with',
+      fix: [restart],
+    });
+  return ok(`pid ${pid}, cms ${cms}`);
+}
+
+/** Grants that are in its memory only are lost when it ends. Pure. */
+export function judgeGrants(answer: BrokerAnswer): Judgement {
+  const accounts = answer !== undefined && 'status' in answer ? answer.status.accounts : [];
+  const worst = accounts.find(({ state }) => state === 'degraded') ?? accounts.find(({ state }) => state === 'locked');
+  if (worst === undefined) return ok(`${accounts.length} accounts, nothing unsaved`);
+  return failure(worst.code ?? 'io_error', `${worst.address}: ${worst.reason ?? worst.state}`, {
+    fix: worst.remedy === undefined ? [] : [worst.remedy],
+  });
+}
+
+export interface SocketFacts {
+  isSocket: boolean;
+  uid: number;
+  gid: number;
+  mode: number;
+  /** The group that it should have. */
+  wantedGid: number | undefined;
+  /** Permission bits of its folder. */
+  folderMode: number;
+}
+
+async function socketFacts(socket: SocketSettings): Promise<SocketFacts | undefined> {
+  const { gid: wantedGid } = await resolvePolicy({ path: socket.path, mode: 0, passwords: false, ...groupOf(socket) });
+  try {
+    const [stat, folder] = await Promise.all([lstat(socket.path), lstat(dirname(socket.path))]);
+    const { uid, gid, mode } = stat;
+    return { isSocket: stat.isSocket(), uid, gid, mode: mode & 0o777, wantedGid, folderMode: folder.mode & 0o7777 };
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function groupOf({ group }: SocketSettings): { group?: string } {
+  return group === undefined ? {} : { group };
+}
+
+/** Pure. */
+export function judgeSocket(
+  { answer, restart, uid }: BrokerLook,
+  { path, mode, group }: SocketSettings,
+  facts: SocketFacts | undefined,
+): Judgement {
+  const status = answer !== undefined && 'status' in answer ? answer.status.sockets : [];
+  const served = status.find((each) => each.path === path);
+  if (served?.error !== undefined)
+    return failure('cannot_create', `the broker could not open it: ${served.error}`, { fix: [restart] });
+  if (served === undefined)
+    return failure('config_invalid', 'the broker does not know it', {
+      cause: 'it reads its sockets when it starts',
+      fix: [restart],
+    });
+  if (facts === undefined) return failure('broker_unavailable', 'it is not there', { fix: [restart] });
+  const fix = [restart, `ls -l ${path}`];
+  if (!facts.isSocket) return failure('config_invalid', 'it is no socket', { fix: [`ls -l ${path}`] });
+  if (uid !== undefined && facts.uid !== uid && facts.uid !== 0)
+    return failure('config_invalid', `it belongs to uid ${facts.uid}`, { fix });
+  if (facts.mode !== mode)
+    return failure('config_invalid', `mode ${octal(facts.mode)} in place of ${octal(mode)}`, { fix });
+  if (facts.wantedGid !== undefined && facts.gid !== facts.wantedGid)
+    return failure('config_invalid', `group ${facts.gid} in place of ${group ?? ''} (${facts.wantedGid})`, { fix });
+  if ((facts.folderMode & 0o002) !== 0)
+    return failure(
+      'config_invalid',
+      `everybody may put another socket in its place (folder mode ${octal(facts.folderMode)})`,
+      {
+        fix: [`chmod o-w ${dirname(path)}`],
+      },
+    );
+  return ok(`mode ${octal(facts.mode)}${group === undefined ? '' : `, group ${group}`}`);
+}

@@ -1,0 +1,140 @@
+/** All links in their order, from the files to the service. What can be known at once decides which checks there are. */
+import type { Account } from '../accounts/account.ts';
+import { findAccount, accountUnknown } from '../accounts/store.ts';
+import type { Context } from '../context.ts';
+import { CmsError } from '../errors.ts';
+import type { Run } from '../exim/exim4.ts';
+import { type Installed, readInstalled } from '../exim/installed.ts';
+import type { Program } from '../service/program.ts';
+import type { Settings } from '../settings.ts';
+import { accountSteps, type TokenPorts } from './account.ts';
+import { askBroker, type BrokerAnswer, type BrokerLook, brokerSteps } from './broker.ts';
+import { eximSteps } from './exim.ts';
+import { fileSteps, type Opened, openFiles } from './files.ts';
+import { type Check, keyOf, ok, warning } from './finding.ts';
+import { hookSteps } from './hooks.ts';
+import { keyStep } from './key.ts';
+import { mtaSteps } from './mta.ts';
+import { endpointKey, endpointsOf, providerSteps } from './provider.ts';
+import { type ServiceFacts, serviceFacts, type ServiceLook, serviceSteps } from './service.ts';
+import { type Step, walk } from './walk.ts';
+
+export interface DoctorOptions extends TokenPorts {
+  context: Context;
+  /** Accounts to look at, by address or alias; all when empty. */
+  addresses: readonly string[];
+  refresh: boolean;
+  version: string;
+  program: Program;
+  user: string;
+  uid: number | undefined;
+  hostName: string;
+  run: Run;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  done: (check: Check) => void;
+}
+
+/**
+ * Walks every link. What is wrong is a result.
+ * @throws CmsError `account_unknown` for one of `addresses`
+ */
+export async function examine(options: DoctorOptions): Promise<Check[]> {
+  const { context, now, done } = options;
+  const opened = await openFiles(context);
+  const accounts = accountsOf(opened, options.addresses);
+  const steps = accounts.length === 0 ? noAccountSteps(options, opened) : await allSteps(options, opened, accounts);
+  return walk(steps, { now, done });
+}
+
+function accountsOf({ file }: Opened, addresses: readonly string[]): Account[] {
+  if (file instanceof CmsError) return [];
+  const all = Object.values(file.accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
+  if (addresses.length === 0) return all;
+  const found = addresses.map((address) => {
+    const account = findAccount(file.accounts, address);
+    if (account === undefined) throw accountUnknown(address, Object.keys(file.accounts));
+    return account;
+  });
+  return [...new Set(found)];
+}
+
+/** Nothing follows from files that cannot be read, and nothing from no accounts. */
+function noAccountSteps({ context, uid }: DoctorOptions, opened: Opened): Step[] {
+  const files = fileSteps(context, opened, uid);
+  const needs = files.map(keyOf);
+  const later = (id: string): Step => ({ id, subject: '', needs, look: () => Promise.resolve(ok('')) });
+  if (opened.file instanceof CmsError) return [...files, ...['key', 'provider', 'token', 'login', 'exim'].map(later)];
+  const none = warning('no account yet', { fix: ['cms account add jane@example.org   # signs one in'] });
+  return [...files, { id: 'accounts', subject: '', needs, look: () => Promise.resolve(none) }];
+}
+
+async function allSteps(options: DoctorOptions, opened: Opened, accounts: readonly Account[]): Promise<Step[]> {
+  const { context, uid, now } = options;
+  const file = opened.file instanceof CmsError ? undefined : opened.file;
+  const settings: Settings | undefined = opened.settings instanceof CmsError ? undefined : opened.settings;
+  const { sockets = [], hooks = {} } = settings ?? {};
+  const [answer, installed] = await Promise.all([
+    askBroker(context.paths.privateSocket),
+    readInstalled(context.paths).catch(() => undefined),
+  ]);
+  const brokerRuns = answer !== undefined && 'status' in answer;
+  const files = fileSteps(context, opened, uid);
+  const folders = files.filter(({ id }) => id === 'files.folder' || id === 'files.accounts').map(keyOf);
+  const config = files.filter(({ id }) => id === 'files.config').map(keyOf);
+  const service: ServiceLook = {
+    ...options,
+    env: context.env,
+    brokerPid: brokerRuns ? answer.status.broker.pid : undefined,
+  };
+  const facts = await serviceFacts(service);
+  const endpoints = endpointsOf(accounts);
+  const provider = [...endpoints.values()].flatMap((endpoint) => providerSteps(endpoint, [], now));
+  return [
+    ...files,
+    keyStep(context, file?.vault_key, folders, brokerRuns),
+    ...provider,
+    ...accounts.flatMap((account) =>
+      accountSteps({
+        ...{ context, account, ports: options, refresh: options.refresh, brokerRuns, now },
+        files: folders,
+        key: 'key',
+        provider:
+          account.kind === 'oauth'
+            ? keyOf({ id: 'provider.answer', subject: endpoints.get(endpointKey(account))?.subject ?? '' })
+            : undefined,
+      }),
+    ),
+    ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config),
+    ...(await mtaSteps({ run: options.run, uid, node: options.program.node }, sockets)),
+    ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed }, []),
+    ...hookSteps(hooks, uid ?? -1),
+    ...serviceSteps(service, () => Promise.resolve(facts)),
+  ];
+}
+
+function allAccounts({ file }: Opened): Account[] {
+  return file instanceof CmsError ? [] : Object.values(file.accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+function brokerLook(
+  { context, version, uid }: DoctorOptions,
+  answer: BrokerAnswer,
+  sockets: Settings['sockets'],
+  installed: Installed | undefined,
+  { units, state }: ServiceFacts,
+): BrokerLook {
+  const managed = units.length > 0 && state !== undefined;
+  const pid = answer !== undefined && 'status' in answer ? answer.status.broker.pid : undefined;
+  return {
+    ...{ answer, version, sockets, uid },
+    privateSocket: context.paths.privateSocket,
+    start: managed ? 'systemctl --user restart cms   # then: journalctl --user -u cms -e' : 'cms serve',
+    restart: managed ? 'systemctl --user restart cms.socket cms.service' : `kill ${pid ?? 'PID'}; cms serve`,
+    reliedOnBy: [
+      ...(installed === undefined ? [] : ['exim']),
+      ...(sockets.length === 0 ? [] : ['the sockets of config.toml']),
+      ...(units.length === 0 ? [] : ['the service, which does not run it']),
+    ],
+  };
+}

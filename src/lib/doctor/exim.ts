@@ -1,0 +1,181 @@
+/** exim: whether its configuration is ours and of now, whether exim takes it, and what each sender would use. */
+import { readFile } from 'node:fs/promises';
+import type { Account } from '../accounts/account.ts';
+import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
+import { checkSender, type CheckedSender, judgeConfig, sendersOf } from '../exim/check.ts';
+import { findExim4, type Run } from '../exim/exim4.ts';
+import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
+import { type Installed, type SmartHostsState, smartHostsState } from '../exim/installed.ts';
+import { type EximPlan, planExim } from '../exim/plan.ts';
+import { findBlock, parseEntries } from '../exim/smart-hosts-file.ts';
+import { readSmartHosts } from '../exim/workspace.ts';
+import type { Environment } from '../paths.ts';
+import { failed, failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
+import type { Step } from './walk.ts';
+
+export interface EximLook {
+  env: Environment;
+  run: Run;
+  accounts: readonly Account[];
+  installed: Installed | undefined;
+  user: string;
+  hostName: string;
+}
+
+const INSTALL = 'cms exim-config --install';
+const JUDGED = 'exim.judged';
+const EXIM_LIMIT_MS = 15_000;
+/** Each takes a process of exim. */
+const SENDERS = 20;
+
+/** Nothing of exim is looked at where cms has not installed anything for it. */
+export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
+  const { installed } = look;
+  const binary = eximBinary(look.env);
+  if (binary === undefined || installed === undefined) {
+    const why = binary === undefined ? 'exim4 is not installed' : 'cms was not installed for it';
+    return [
+      { id: 'exim', subject: '', look: () => Promise.resolve(skipped(why, { fix: installed ? [] : [INSTALL] })) },
+    ];
+  }
+  const plan = planned(look);
+  const steps: Step[] = [
+    {
+      id: 'exim.config',
+      subject: EXIM_CONFIG_FILE,
+      needs,
+      look: async () =>
+        plan instanceof CmsError ? failed(plan) : judgeInstalledConfig(await configText(), plan.config),
+    },
+    {
+      id: JUDGED,
+      subject: '',
+      limitMs: EXIM_LIMIT_MS,
+      look: async () => judgeVerdict(await judgeConfig({ run: installedRun(look.run), binary, configFile: '' })),
+    },
+    {
+      id: 'exim.accounts',
+      subject: installed.options.smartHostsFile,
+      needs,
+      look: async () => {
+        const { text, closed } = await readSmartHosts(installed.options.smartHostsFile);
+        const block = closed ? undefined : (findBlock(text, installed.user) ?? '');
+        return judgeSmartHosts(smartHostsState(installed, look.accounts), block, plan);
+      },
+    },
+  ];
+  if (plan instanceof CmsError) return steps;
+  return [...steps, ...senderSteps(look, plan, binary, needs)];
+}
+
+function senderSteps(look: EximLook, plan: EximPlan, binary: string, needs: readonly string[]): Step[] {
+  const file = plan.options.smartHostsFile;
+  const ours = keyOf({ id: 'exim.config', subject: EXIM_CONFIG_FILE });
+  const lines = keyOf({ id: 'exim.accounts', subject: file });
+  const socket = keyOf({ id: 'socket', subject: plan.socket });
+  return sendersOf(plan.lines)
+    .slice(0, SENDERS)
+    .map((sender) => ({
+      id: 'exim.sender',
+      subject: `<${sender}>`,
+      needs: [...needs, JUDGED, ours, lines, 'broker', socket],
+      limitMs: EXIM_LIMIT_MS,
+      look: async () => {
+        const { text, closed } = await readSmartHosts(file);
+        const entries = parseEntries(closed ? plan.block : text);
+        return judgeSender(
+          await checkSender({ run: installedRun(look.run), binary, configFile: '' }, entries, sender),
+          plan,
+        );
+      },
+    }));
+}
+
+function eximBinary(env: Environment): string | undefined {
+  try {
+    return findExim4(env);
+  } catch {
+    return undefined;
+  }
+}
+
+function planned({ user, hostName, accounts, installed }: EximLook): EximPlan | CmsError {
+  try {
+    return planExim({}, { user, hostName, accounts, installed });
+  } catch (error) {
+    return toCmsError(error);
+  }
+}
+
+/** The configuration that is installed: exim keeps its privileges for no other. */
+function installedRun(run: Run): Run {
+  return ([binary = '', dash, file, ...rest], input) =>
+    run(
+      dash === '-C' ? [binary, ...rest] : [binary, ...[dash, file].filter((each) => each !== undefined), ...rest],
+      input,
+    );
+}
+
+async function configText(): Promise<string | undefined> {
+  try {
+    return await readFile(EXIM_CONFIG_FILE, 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** @param text of the installed file; undefined where there is none. Pure. */
+export function judgeInstalledConfig(text: string | undefined, wanted: string): Judgement {
+  if (text === wanted) return ok('ours, as it would be written now');
+  const fix = [INSTALL];
+  if (text === undefined) return failure('config_invalid', 'it is not there: exim uses another configuration', { fix });
+  if (!text.includes('# Made by "cms exim-config"'))
+    return failure('config_invalid', 'it is not ours', {
+      cause: 'somebody replaced it; cms exim-config --install keeps a copy of it',
+      fix,
+    });
+  return warning('ours, but not as it would be written now', {
+    cause: 'an older cms wrote it, or somebody changed it',
+    fix,
+  });
+}
+
+/** @param verdict what exim complains of. Pure. */
+export function judgeVerdict(verdict: string | undefined): Judgement {
+  if (verdict === undefined) return ok('exim takes its configuration');
+  const [first = '', ...rest] = verdict.split('\n');
+  return failure('config_invalid', `exim refuses its configuration: ${first}`, {
+    ...(rest.length > 0 && { cause: rest.join('; ') }),
+    fix: [INSTALL, 'sudo exim4 -bV'],
+  });
+}
+
+/** @param block ours as it stands in the file; undefined where the file is closed to us. Pure. */
+export function judgeSmartHosts(
+  state: SmartHostsState,
+  block: string | undefined,
+  plan: EximPlan | CmsError,
+): Judgement {
+  const fix = [INSTALL];
+  if (state === 'stale')
+    return failure('config_invalid', 'exim does not know of the accounts as they are now', {
+      cause: 'accounts were added, changed or removed since the last installation',
+      fix,
+    });
+  if (block === '') return failure('config_invalid', 'our lines are not in it', { fix });
+  if (block === undefined) return ok('as it was installed last; it is closed to you');
+  if (!(plan instanceof CmsError) && block !== plan.block)
+    return warning('somebody changed our lines', { cause: 'the next installation replaces them', fix });
+  return ok('says what the accounts say');
+}
+
+/** Pure. */
+export function judgeSender(sender: CheckedSender, { user }: Pick<EximPlan, 'user'>): Judgement {
+  const { account = '?', line = '-', host = '?', detail } = sender;
+  if (sender.ok) return ok(`through ${account} at ${host} (line ${line}, ${detail})`);
+  return failure('temporarily_unavailable', `exim would not send now: ${detail}`, {
+    cause: `line ${line} of ${user}, account ${account}`,
+    fix: [`sudo cms exim-config --try ${sender.sender === '<>' ? '"<>"' : sender.sender.slice(1, -1)}`],
+  });
+}

@@ -1,0 +1,38 @@
+/** The vault key: from the keyring, a file or a credential, and the one that sealed the accounts. */
+import type { Context } from '../context.ts';
+import { toCmsError } from '../errors.ts';
+import { openVaultKey, SOURCE_NAMES } from '../store/key-source.ts';
+import type { VaultKeyRecord } from '../store/vault-key.ts';
+import { failed, type Judgement, ok, skipped, warning } from './finding.ts';
+import type { Step } from './walk.ts';
+
+/**
+ * Nothing is asked of a person: no dialog appears.
+ * @param needs keys of the checks of the files
+ */
+export function keyStep(
+  { paths, env }: Context,
+  record: VaultKeyRecord | undefined,
+  needs: readonly string[],
+  brokerRuns: boolean,
+): Step {
+  return {
+    id: 'key',
+    subject: '',
+    needs,
+    // Twice the keyring's deadline, and the start of its helper on a busy machine.
+    limitMs: 15_000,
+    look: async (): Promise<Judgement> => {
+      if (record === undefined) return skipped('there is none before the first account');
+      try {
+        const { source, id } = await openVaultKey({ paths, env, record, interactive: false });
+        return ok(`from ${SOURCE_NAMES[source]}, id ${id}`);
+      } catch (error) {
+        const { code, message, suggestions } = toCmsError(error);
+        // It had the key when it started, or it would serve nothing: its own state is judged elsewhere.
+        if (code !== 'store_locked' || !brokerRuns) return failed(error);
+        return warning(`${message}; the broker that runs may have the key already`, { fix: suggestions });
+      }
+    },
+  };
+}

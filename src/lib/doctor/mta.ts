@@ -1,0 +1,88 @@
+/** Whether the users of a socket can really open it: tried as them, where that is possible. */
+import { CmsError } from '../errors.ts';
+import type { Run } from '../exim/exim4.ts';
+import { MTA_USER } from '../exim/as-mta.ts';
+import type { SocketSettings } from '../settings.ts';
+import { failure, type Judgement, keyOf, ok, skipped } from './finding.ts';
+import type { Step } from './walk.ts';
+
+/** More users of one socket say nothing new. */
+const USERS_OF_A_SOCKET = 4;
+
+/** Connects, and sees whether it is sent away at once; asks for nothing. Says one word. */
+const PROBE = `
+const socket = require('node:net').connect(process.argv[1]);
+const say = (word) => { process.stdout.write(word); process.exit(0); };
+socket.on('error', (error) => say(error.code));
+socket.on('end', () => say('CLOSED'));
+socket.on('connect', () => { socket.resume(); setTimeout(say, 400, 'OPEN'); });
+setTimeout(say, 4000, 'SILENT');
+`;
+
+export interface MtaLook {
+  run: Run;
+  uid: number | undefined;
+  /** Path of node. */
+  node: string;
+}
+
+/** One step for each user of each socket that is for somebody else. */
+export async function mtaSteps(look: MtaLook, sockets: readonly SocketSettings[]): Promise<Step[]> {
+  const all = await Promise.all(
+    sockets.map(async (socket) => (await usersOf(look.run, socket)).map((user) => stepFor(look, socket, user))),
+  );
+  return all.flat();
+}
+
+function stepFor(look: MtaLook, { path }: SocketSettings, user: string): Step {
+  return {
+    id: 'mta',
+    subject: `${user} ${path}`,
+    needs: [keyOf({ id: 'socket', subject: path })],
+    look: async () => judgeProbe(user, path, await probe(look, path, user)),
+  };
+}
+
+/** The users that are named, and who is in the group. */
+export async function usersOf(run: Run, { users = [], group }: SocketSettings): Promise<string[]> {
+  if (group === undefined) return users.slice(0, USERS_OF_A_SOCKET);
+  const { stdout } = await run(['getent', 'group', group]);
+  const members = (stdout.trim().split(':')[3] ?? '').split(',').filter((name) => name !== '');
+  // Debian calls a system user's own group after the user.
+  const { status } = await run(['getent', 'passwd', group]);
+  const all = [...(status === 0 ? [group] : []), ...members, ...users];
+  return [...new Set(all)].slice(0, USERS_OF_A_SOCKET);
+}
+
+async function probe({ run, uid, node }: MtaLook, path: string, user: string): Promise<string | undefined> {
+  const group = user === MTA_USER ? MTA_USER : (await run(['id', '-gn', user])).stdout.trim();
+  const prefix =
+    uid === 0
+      ? ['setpriv', `--reuid=${user}`, `--regid=${group}`, '--init-groups', '--']
+      : ['sudo', '-n', '-u', user, '--'];
+  try {
+    const { status, stdout } = await run([...prefix, node, '-e', PROBE, path]);
+    return status === 0 ? stdout : undefined;
+  } catch (error) {
+    if (error instanceof CmsError) return undefined;
+    throw error;
+  }
+}
+
+/** @param word what the probe said; undefined where nobody could become that user. Pure. */
+export function judgeProbe(user: string, path: string, word: string | undefined): Judgement {
+  const again = `sudo -u ${user} socat -u OPEN:/dev/null UNIX-CONNECT:${path} && echo open`;
+  if (word === undefined) return skipped(`not tried as ${user}, which takes root`, { fix: [again], who: 'root' });
+  if (word === 'OPEN') return ok('opened it');
+  if (word === 'CLOSED' || word === 'ECONNRESET') {
+    return failure('access_denied', `${user} reaches the broker, which sends it away`, {
+      cause: 'it is not among the users of this socket',
+      fix: ['cms status   # whom each socket is for; users = [...] in the [[socket]] of config.toml'],
+    });
+  }
+  return failure('access_denied', `${user} cannot open it: ${word}`, {
+    cause:
+      word === 'EACCES' ? 'the mode or group of the socket, or of a folder above it, keeps it out' : 'nobody listens',
+    fix: [`namei -l ${path}   # every folder above must let ${user} in`, again],
+  });
+}

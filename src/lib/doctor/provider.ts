@@ -1,0 +1,194 @@
+/** The way to the authorization server: name, addresses, TLS, proxy, answer, clock. */
+import { lookup } from 'node:dns/promises';
+import { connect, isIP } from 'node:net';
+import { type Account, type OAuthAccount } from '../accounts/account.ts';
+import { CmsError, systemErrorCode } from '../errors.ts';
+import { clockAheadSeconds, type HttpAnswer, NoAnswer, request } from '../oauth/http.ts';
+import { troubleOf } from '../oauth/network-error.ts';
+import { proxyFor, proxyName } from '../oauth/proxy.ts';
+import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
+import type { Step } from './walk.ts';
+
+/** Accounts of one authorization server share its checks. */
+export interface Endpoint {
+  url: URL;
+  caFile: string | undefined;
+  /** `host:port`, unless another endpoint is called so as well. */
+  subject: string;
+}
+
+export interface Attempt {
+  address: string;
+  family: number;
+  /** Milliseconds that it took. */
+  ms: number;
+  /** The system's error code; absent when the connection was made. */
+  error?: string;
+}
+
+/** More addresses than these say nothing more. */
+const ADDRESSES_OF_A_FAMILY = 2;
+const CONNECT_TIMEOUT_MS = 4000;
+/** Clocks on the network differ by less. */
+const CLOCK_WARNING_SECONDS = 60;
+/** Beyond it an id_token is refused at sign-in, and a token is served after its end. */
+const CLOCK_FAILURE_SECONDS = 300;
+
+export function endpointsOf(accounts: readonly Account[]): Map<string, Endpoint> {
+  const endpoints = new Map<string, Endpoint>();
+  for (const account of accounts) {
+    if (account.kind !== 'oauth') continue;
+    const url = new URL(account.client.token_endpoint);
+    const same = [...endpoints.values()].filter(({ subject }) => subject.startsWith(url.host)).length;
+    const key = endpointKey(account);
+    if (endpoints.has(key)) continue;
+    endpoints.set(key, {
+      url,
+      caFile: account.client.ca_file,
+      subject: `${url.host}${same === 0 ? '' : ` (${same + 1})`}`,
+    });
+  }
+  return endpoints;
+}
+
+export function endpointKey({ client }: OAuthAccount): string {
+  return `${new URL(client.token_endpoint).origin} ${client.ca_file ?? ''}`;
+}
+
+export function providerSteps(endpoint: Endpoint, needs: readonly string[], now: () => number): Step[] {
+  const { url, caFile, subject } = endpoint;
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  let addresses: { address: string; family: number }[] = [];
+  let answer: HttpAnswer | undefined;
+  const [name, connection, answered] = ['provider.name', 'provider.connection', 'provider.answer'].map((id) =>
+    keyOf({ id, subject }),
+  ) as [string, string, string];
+  return [
+    {
+      id: 'provider.name',
+      subject,
+      needs,
+      look: async () => {
+        if ((await proxyFor(url)) !== undefined) return skipped('the proxy looks the name up');
+        if (isIP(host) !== 0) {
+          addresses = [{ address: host, family: isIP(host) }];
+          return ok('is an address');
+        }
+        try {
+          addresses = await lookup(host, { all: true });
+          return ok([...new Set(addresses.map(({ address }) => address))].join(', '));
+        } catch (error) {
+          return failed(unreached(host, error));
+        }
+      },
+    },
+    {
+      id: 'provider.connection',
+      subject,
+      needs: [name],
+      look: async () => {
+        const proxy = await proxyFor(url);
+        if (proxy !== undefined) return skipped(`through ${proxyName(proxy)}`);
+        const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+        return judgeAttempts(await Promise.all(chosen(addresses).map((each) => attempt(each, port, now))));
+      },
+    },
+    {
+      id: 'provider.answer',
+      subject,
+      needs: [name, connection],
+      limitMs: 12_000,
+      look: async () => {
+        const began = now();
+        try {
+          answer = await request(url.href, { caFile });
+        } catch (error) {
+          if (!(error instanceof NoAnswer)) throw error;
+          return failure('temporarily_unavailable', `cannot reach ${error.message}`, { fix: error.suggestions });
+        }
+        return judgeAnswer(answer.status, Math.round(now() - began));
+      },
+    },
+    {
+      id: 'provider.clock',
+      subject,
+      after: [answered],
+      look: async (result) => {
+        const before = result(answered);
+        if (isBroken(before)) return because(before);
+        return Promise.resolve(judgeClock(answer && clockAheadSeconds(answer.headers, now())));
+      },
+    },
+  ];
+}
+
+/** Any answer proves TLS, the proxy and the way; nothing was asked for. Pure. */
+export function judgeAnswer(status: number, ms: number): Judgement {
+  if (status < 500) return ok(`answers in ${ms} ms`);
+  return warning(`answers ${status}: it is not well now`, { fix: ['wait, then: cms doctor'], who: 'nobody: wait' });
+}
+
+/** @param ahead seconds by which this clock is ahead. Pure. */
+export function judgeClock(ahead: number | undefined): Judgement {
+  if (ahead === undefined) return skipped('its answer has no date');
+  const off = Math.abs(ahead);
+  const summary = `the clock of this machine is ${off} s ${ahead > 0 ? 'ahead of' : 'behind'} the provider's`;
+  const fix = ['sudo timedatectl set-ntp true', 'timedatectl   # shows whether the clock is kept right'];
+  if (off > CLOCK_FAILURE_SECONDS)
+    return failure('config_invalid', summary, { cause: 'tokens are taken for fresh or stale at the wrong time', fix });
+  return off > CLOCK_WARNING_SECONDS ? warning(summary, { fix }) : ok(`within ${off} s of the provider's`);
+}
+
+/** Pure. A family that leads nowhere at once harms nobody; one that is silent is waited for at each connection. */
+export function judgeAttempts(attempts: readonly Attempt[]): Judgement {
+  const told = attempts.map(
+    ({ address, family, ms, error }) =>
+      `IPv${family} ${address}: ${error === undefined ? `${ms} ms` : troubleOf(coded(error)).reason}`,
+  );
+  const said = told.join('; ');
+  const reached = attempts.filter(({ error }) => error === undefined);
+  if (reached.length === 0) {
+    const [first] = attempts;
+    const fix = first?.error === undefined ? [] : troubleOf(coded(first.error)).suggestions;
+    return failure('temporarily_unavailable', `no connection: ${said}`, { fix });
+  }
+  const silent = attempts.find(({ error }) => error === 'ETIMEDOUT');
+  if (silent === undefined) return ok(said);
+  return warning(`IPv${silent.family} leads nowhere: ${said}`, {
+    cause: `each connection waits a second for ${silent.address} first`,
+    fix: [`ip -${silent.family} route   # is there a way out?`],
+    who: 'root',
+  });
+}
+
+function chosen<T extends { family: number }>(addresses: readonly T[]): T[] {
+  return [4, 6].flatMap((family) => addresses.filter((each) => each.family === family).slice(0, ADDRESSES_OF_A_FAMILY));
+}
+
+function attempt(
+  { address, family }: { address: string; family: number },
+  port: number,
+  now: () => number,
+): Promise<Attempt> {
+  const began = now();
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port });
+    const end = (error?: string): void => {
+      socket.destroy();
+      resolve({ address, family, ms: Math.round(now() - began), ...(error !== undefined && { error }) });
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => end('ETIMEDOUT'));
+    socket.once('connect', () => end());
+    socket.once('error', (error) => end(systemErrorCode(error) ?? error.message));
+  });
+}
+
+function unreached(host: string, error: unknown): CmsError {
+  const { reason, suggestions } = troubleOf(error);
+  const fix = suggestions.map((line) => line.replace('HOST', host));
+  return new CmsError('temporarily_unavailable', `${host}: ${reason}`, { suggestions: fix, cause: error });
+}
+
+function coded(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
