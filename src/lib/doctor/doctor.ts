@@ -109,7 +109,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
     ...(await mtaSteps({ run: options.run, uid, node: options.program.node }, sockets)),
     ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed }, []),
     ...hookSteps(hooks, uid ?? -1),
-    ...serviceSteps(service, () => Promise.resolve(facts)),
+    ...serviceSteps(service, facts),
   ];
 }
 

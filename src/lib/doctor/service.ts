@@ -42,28 +42,29 @@ export async function serviceFacts({ run, env, uid, user, program }: ServiceLook
   return { ...facts, state, stale: staleness(units, files) };
 }
 
-/** @param gather gives the facts, once */
-export function serviceSteps(look: ServiceLook, gather: () => Promise<ServiceFacts>): Step[] {
-  const step = (id: string, judge: (facts: ServiceFacts) => Judgement, needs: readonly string[] = []): Step => ({
-    id,
-    subject: '',
-    needs,
-    look: async () => judge(await gather()),
+export function serviceSteps({ brokerPid, user }: ServiceLook, facts: ServiceFacts): Step[] {
+  const step = (id: string, judgement: Judgement, needs: readonly string[] = []): Step => ({
+    ...{ id, subject: '', needs },
+    look: () => Promise.resolve(judgement),
   });
+  const installed = step('service', judgeInstalled(facts));
+  if (facts.units.length === 0) return [installed];
   return [
-    step('service', judgeInstalled),
-    step('service.units', judgeUnits, ['service']),
-    step('service.enabled', judgeEnabled, ['service']),
-    step('service.active', (facts) => judgeActive(facts, look.brokerPid), ['service', 'broker']),
-    step('service.linger', (facts) => judgeLinger(facts, look.user), ['service']),
+    installed,
+    step('service.units', judgeUnits(facts), ['service']),
+    step('service.enabled', judgeEnabled(facts), ['service']),
+    step('service.active', judgeActive(facts, brokerPid), ['service', 'broker']),
+    step('service.linger', judgeLinger(facts, user), ['service']),
   ];
 }
 
-const NOT_INSTALLED = 'no service of yours is installed';
+const NO_MANAGER = 'no service manager of yours answers';
 
 export function judgeInstalled({ units, state }: ServiceFacts): Judgement {
   if (units.length === 0)
-    return skipped(NOT_INSTALLED, { fix: ['cms service install   # the broker is then started by systemd'] });
+    return skipped('no service of yours is installed', {
+      fix: ['cms service install   # the broker is then started by systemd'],
+    });
   if (state !== undefined) return ok(units.map(({ path }) => path).join(', '));
   return warning('installed, but no service manager of yours answers', {
     cause: 'systemd does not run this host, or nobody has logged in as you',
@@ -71,8 +72,7 @@ export function judgeInstalled({ units, state }: ServiceFacts): Judgement {
   });
 }
 
-export function judgeUnits({ units, stale }: ServiceFacts): Judgement {
-  if (units.length === 0) return skipped(NOT_INSTALLED);
+export function judgeUnits({ stale }: ServiceFacts): Judgement {
   const [first] = stale;
   if (first === undefined) return ok('as they would be written now');
   const remedy = { cause: stale.slice(1).join('; '), fix: [INSTALL] };
@@ -80,14 +80,14 @@ export function judgeUnits({ units, stale }: ServiceFacts): Judgement {
   return warning(first, remedy.cause === '' ? { fix: [INSTALL] } : remedy);
 }
 
-export function judgeEnabled({ units, state }: ServiceFacts): Judgement {
-  if (units.length === 0 || state === undefined) return skipped(NOT_INSTALLED);
+export function judgeEnabled({ state }: ServiceFacts): Judgement {
+  if (state === undefined) return skipped(NO_MANAGER);
   if (state.enabled) return ok('it is started at login');
   return warning('it is not started by itself', { fix: ['systemctl --user enable cms.service cms.socket'] });
 }
 
-export function judgeActive({ units, state }: ServiceFacts, brokerPid: number | undefined): Judgement {
-  if (units.length === 0 || state === undefined) return skipped(NOT_INSTALLED);
+export function judgeActive({ state }: ServiceFacts, brokerPid: number | undefined): Judgement {
+  if (state === undefined) return skipped(NO_MANAGER);
   if (!state.active)
     return warning(`the service is ${state.state}, and a broker runs without it (pid ${brokerPid ?? '?'})`, {
       cause: 'it was started by hand',
@@ -100,8 +100,7 @@ export function judgeActive({ units, state }: ServiceFacts, brokerPid: number | 
   });
 }
 
-export function judgeLinger({ units, lingering, alone }: ServiceFacts, user: string): Judgement {
-  if (units.length === 0) return skipped(NOT_INSTALLED);
+export function judgeLinger({ lingering, alone }: ServiceFacts, user: string): Judgement {
   if (lingering) return ok('it runs while you are logged out');
   if (!alone) return skipped('it runs while you are logged in, as on a desktop');
   return warning('it ends when you log out, and mail waits until you are back', {

@@ -1,0 +1,403 @@
+/** `cms doctor`: a chain that is whole, and then one link broken at a time; the link that is broken is the one named. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { untrustedCertificate } from '../support/certificates.ts';
+import { runCms, spawnCms, temporaryHome } from '../support/environment.ts';
+import type { Environment, RunningProcess } from '../support/processes.ts';
+import { faults } from '../support/provider.ts';
+import { requires } from '../support/requirements.ts';
+import { startProxy } from '../support/proxy.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const JANE = 'jane@example.org';
+
+interface Check {
+  id: string;
+  subject: string;
+  status: 'ok' | 'warning' | 'failure' | 'skipped';
+  summary: string;
+  cause?: string;
+  fix?: string[];
+  who?: string;
+  ms: number;
+}
+interface Examination {
+  status: number | null;
+  checks: Check[];
+  summary: string;
+  stderr: string;
+}
+
+interface Account {
+  client: Record<string, unknown>;
+}
+
+describe('cms doctor', function () {
+  this.timeout(60_000);
+  let world: World;
+  let broker: RunningProcess | undefined;
+  const undo: (() => unknown)[] = [];
+
+  before(async () => {
+    world = await startWorld();
+    const added = await world.add(JANE);
+    assert.equal(added.status, 0, added.stderr);
+  });
+  afterEach(async () => {
+    for (const each of undo.splice(0).reverse()) await each();
+    await broker?.stop();
+    broker = undefined;
+  });
+  after(() => world[Symbol.asyncDispose]());
+
+  async function doctor(argv: string[] = [], env: Environment = {}): Promise<Examination> {
+    const { status, stdout, stderr } = await runCms(['doctor', '--json', ...argv], { env: { ...world.env, ...env } });
+    assert.notEqual(stdout, '', stderr);
+    return { status, stderr, ...(JSON.parse(stdout) as { checks: Check[]; summary: string }) };
+  }
+
+  async function serve(socket = /listening.*cms\.sock/): Promise<void> {
+    broker = spawnCms(['serve'], { env: world.env });
+    await broker.waitFor(socket);
+  }
+
+  const named = (checks: readonly Check[], ...statuses: string[]): string[] =>
+    checks.filter(({ status }) => statuses.includes(status)).map(({ id }) => id);
+
+  /** Only this link is broken, what hangs on it is left out because of it, and it says what to do. */
+  function assertBroken({ checks, status, summary }: Examination, id: string, exit: number, words: RegExp): Check {
+    assert.deepEqual(named(checks, 'failure'), [id], JSON.stringify(checks, null, 1));
+    assert.equal(status, exit);
+    const broken = checks.find((check) => check.id === id && check.status === 'failure');
+    assert.ok(broken);
+    assert.match([broken.subject, broken.summary, broken.cause].join(' '), words);
+    assert.ok((broken.fix ?? []).length > 0, 'no fix');
+    assert.match(summary, new RegExp(`^1 failure.*first: ${id.replace('.', '\\.')}`));
+    return broken;
+  }
+
+  /** Changes a file and puts it back after the test. */
+  function change(path: string, edit: (text: string) => string): void {
+    const text = readFileSync(path, 'utf8');
+    undo.push(() => writeFileSync(path, text));
+    writeFileSync(path, edit(text));
+  }
+
+  function mode(path: string, bits: number, normal: number): void {
+    chmodSync(path, bits);
+    undo.push(() => chmodSync(path, normal));
+  }
+
+  function changeAccount(edit: (account: Account) => void): void {
+    change(join(world.home.configDir, 'accounts.json'), (text) => {
+      const data = JSON.parse(text) as { accounts: Record<string, Account> };
+      const account = data.accounts[JANE];
+      assert.ok(account);
+      edit(account);
+      return JSON.stringify(data);
+    });
+  }
+
+  async function expire(): Promise<void> {
+    world.provider.accessTokenTtl = 1;
+    const { status, stderr } = await world.cms('token', JANE, '--force-refresh');
+    assert.equal(status, 0, stderr);
+    world.provider.accessTokenTtl = 3600;
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    undo.push(async () => {
+      const again = await world.cms('token', JANE, '--force-refresh');
+      assert.equal(again.status, 0, again.stderr);
+    });
+  }
+
+  it('finds nothing wrong where nothing is, without a refresh, and with a broker too', async () => {
+    const before = world.provider.count('refresh_token');
+    const alone = await doctor();
+    assert.deepEqual(named(alone.checks, 'failure'), []);
+    assert.deepEqual(named(alone.checks, 'warning'), ['broker']);
+    await serve();
+    const { checks, status, summary } = await doctor();
+    assert.deepEqual(named(checks, 'failure', 'warning'), [], JSON.stringify(checks, null, 1));
+    assert.deepEqual([status, summary], [0, 'all is well']);
+    const sound = named(checks, 'ok');
+    for (const id of [
+      'files.accounts',
+      'key',
+      'provider.answer',
+      'provider.clock',
+      'token',
+      'token.scope',
+      'login.smtp',
+    ])
+      assert.ok(sound.includes(id), id);
+    for (const id of ['login.imap', 'broker', 'socket']) assert.ok(sound.includes(id), id);
+    assert.equal(world.provider.count('refresh_token'), before, 'no exchange');
+  });
+
+  describe('names the link that is broken:', () => {
+    const accountsFile = (): string => join(world.home.configDir, 'accounts.json');
+
+    it('a folder that others can write to', async () => {
+      mode(world.home.configDir, 0o777, 0o700);
+      const { fix } = assertBroken(await doctor(), 'files.folder', 78, /config others can write to it \(mode 0777\)/);
+      assert.deepEqual(fix, [`chmod go-w ${world.home.configDir}`]);
+    });
+
+    it('accounts.json, damaged', async () => {
+      change(accountsFile(), (text) => text.slice(0, -20));
+      const examined = await doctor();
+      assertBroken(examined, 'files.accounts', 78, /cannot read/);
+      assert.ok(examined.checks.some(({ id, status }) => id === 'token' && status === 'skipped'));
+    });
+
+    it('config.toml, with a key that is none', async () => {
+      await world.home.writeConfig('config.toml', '[hooks]\nrefreshd = ["/bin/true"]\n');
+      undo.push(() => rmSync(join(world.home.configDir, 'config.toml')));
+      assertBroken(await doctor(), 'files.config', 78, /unknown key refreshd/);
+    });
+
+    it('another vault key', async () => {
+      change(join(world.home.configDir, 'vault.key'), () => `${randomBytes(32).toString('base64')}\n`);
+      const examined = await doctor();
+      assertBroken(examined, 'key', 69, /is not the one that sealed the accounts/);
+      const token = examined.checks.find(({ id }) => id === 'token');
+      assert.deepEqual([token?.status, token?.summary], ['skipped', 'because of key']);
+    });
+
+    it('a provider that is down, while the token at hand is good', async () => {
+      await world.provider.pause();
+      undo.push(() => world.provider.resume());
+      const examined = await doctor();
+      assertBroken(examined, 'provider.connection', 75, /connection refused/);
+      assert.ok(named(examined.checks, 'ok').includes('login.smtp'));
+    });
+
+    it('a provider that is down, when a token is needed', async () => {
+      await expire();
+      await world.provider.pause();
+      undo.push(() => world.provider.resume());
+      const examined = await doctor();
+      assertBroken(examined, 'provider.connection', 75, /connection refused/);
+      for (const id of ['token', 'token.scope', 'login.smtp', 'login.imap'])
+        assert.match(
+          examined.checks.find((check) => check.id === id)?.summary ?? '',
+          /because of provider\.connection/,
+        );
+    });
+
+    it('a name that nobody knows', async () => {
+      changeAccount(({ client }) => (client.token_endpoint = 'https://login.example.invalid/token'));
+      assertBroken(await doctor(), 'provider.name', 75, /login\.example\.invalid: .*\(DNS\)/);
+    });
+
+    it('a certificate of a stranger', async () => {
+      const { key, cert } = await untrustedCertificate();
+      const server = createServer({ key, cert }, (_request, response) => response.end('{}')).listen(0, '127.0.0.1');
+      undo.push(() => server.close());
+      await new Promise((resolve) => server.once('listening', resolve));
+      const { port } = server.address() as AddressInfo;
+      changeAccount(({ client }) => (client.token_endpoint = `https://localhost:${port}/token`));
+      const { fix } = assertBroken(await doctor(), 'provider.answer', 75, /certificate/);
+      assert.match(fix?.join('\n') ?? '', /--ca-file FILE/);
+    });
+
+    it('a proxy that refuses', async () => {
+      const proxy = await startProxy({ refuse: 403 });
+      undo.push(() => proxy.stop());
+      changeAccount(({ client }) => (client.token_endpoint = 'https://login.example.test/token'));
+      const words = /the proxy .* does not let anybody through to login\.example\.test/;
+      assertBroken(await doctor([], { HTTPS_PROXY: proxy.url }), 'provider.answer', 75, words);
+    });
+
+    it('a clock that goes wrong', async () => {
+      const date = new Date(Date.now() - 3_600_000).toUTCString();
+      world.provider.setFault(faults.answer(404, '', { date }));
+      undo.push(() => world.provider.setFault(undefined));
+      const { fix, who } = assertBroken(await doctor(), 'provider.clock', 78, /3\d{3} s ahead of the provider's/);
+      assert.deepEqual([fix?.[0], who], ['sudo timedatectl set-ntp true', 'root']);
+    });
+
+    it('a scope that was not granted', async () => {
+      world.provider.setFault(faults.rewrite((answer) => ({ ...answer, scope: 'openid email mail.smtp' })));
+      assert.equal((await world.cms('token', JANE, '--force-refresh')).status, 0);
+      world.provider.setFault(undefined);
+      undo.push(() => world.cms('token', JANE, '--force-refresh'));
+      const examined = await doctor();
+      assertBroken(examined, 'token.scope', 78, /not granted: mail\.imap \(imap\)/);
+      assert.ok(named(examined.checks, 'ok').includes('login.smtp'));
+      assert.ok(named(examined.checks, 'skipped').includes('login.imap'));
+    });
+
+    it('a tenant that has SMTP switched off', async () => {
+      const words = '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.';
+      world.submission.refuse('*', words);
+      undo.push(() => world.submission.refuse('*', undefined));
+      const before = world.provider.count('refresh_token');
+      const { who } = assertBroken(await doctor(), 'login.smtp', 77, /login: .*5\.7\.139/);
+      assert.equal(who, 'administrator');
+      assert.equal(world.provider.count('refresh_token'), before, 'a new token would not help');
+    });
+
+    it('an IMAP server that refuses', async () => {
+      world.imap.refuse(JANE, 'NO [ALERT] Your account is not enabled for IMAP use. (Failure)');
+      undo.push(() => world.imap.refuse(JANE, undefined));
+      assertBroken(await doctor(), 'login.imap', 77, /not enabled for IMAP/);
+    });
+
+    const configure = async (text: string): Promise<void> => {
+      await world.home.writeConfig('config.toml', text);
+      undo.push(() => rmSync(join(world.home.configDir, 'config.toml')));
+    };
+    const further = (): string => join(world.home.runtimeDir, 'further.sock');
+
+    it('a broker that does not run, where a socket is wanted', async () => {
+      await configure(`[[socket]]\npath = "${further()}"\n`);
+      const examined = await doctor();
+      assertBroken(examined, 'broker', 69, /not running.*the sockets of config\.toml/);
+      assert.deepEqual(named(examined.checks, 'ok').includes('socket'), false);
+    });
+
+    it('a socket of another mode', async () => {
+      await configure(`[[socket]]\npath = "${further()}"\n`);
+      await serve(/listening.*further\.sock/);
+      chmodSync(further(), 0o640);
+      assertBroken(await doctor(), 'socket', 78, /further\.sock mode 0640 in place of 0600/);
+    });
+
+    it('a socket that could not be made', async () => {
+      await configure(`[[socket]]\npath = "${world.home.path}/nowhere/further.sock"\n`);
+      await serve();
+      assertBroken(await doctor(), 'socket', 73, /further\.sock the broker could not open it: /);
+    });
+
+    it('a socket that the broker has not read of', async () => {
+      await serve();
+      await configure(`[[socket]]\npath = "${further()}"\n`);
+      assertBroken(await doctor(), 'socket', 78, /further\.sock the broker does not know it/);
+    });
+
+    it('a user of a socket who cannot open it', async function () {
+      requires(this, 'second-user');
+      await configure(`[[socket]]\npath = "${further()}"\nmode = "0660"\nusers = ["nobody"]\n`);
+      await serve(/listening.*further\.sock/);
+      assertBroken(await doctor(), 'mta', 77, /nobody cannot open it: EACCES/);
+    });
+
+    it("a user who is let in by the socket's group and sent away by its list", async function () {
+      requires(this, 'second-user');
+      const folder = mkdtempSync(join(tmpdir(), 'cms-socket-'));
+      undo.push(() => rmSync(folder, { recursive: true }));
+      chmodSync(folder, 0o755);
+      const socket = `[[socket]]\npath = "${folder}/s.sock"\nmode = "0660"\ngroup = "games"\n`;
+      await configure(socket);
+      await serve(/listening.*s\.sock/);
+      const { checks } = await doctor();
+      assert.deepEqual(
+        checks.filter(({ id }) => id === 'mta').map(({ status, subject }) => [status, subject.split(' ')[0]]),
+        [['ok', 'games']],
+      );
+      await broker?.stop();
+      writeFileSync(join(world.home.configDir, 'config.toml'), `${socket}users = ["0"]\n`);
+      await serve(/listening.*s\.sock/);
+      const examined = await doctor();
+      const [first] = examined.checks.filter(({ id }) => id === 'mta');
+      assert.match(first?.summary ?? '', /games reaches the broker, which sends it away/);
+      assert.equal(examined.status, 77);
+    });
+
+    it('a hook that others can change', async () => {
+      const program = join(world.home.home, 'hook');
+      writeFileSync(program, '#!/bin/sh\n');
+      chmodSync(program, 0o777);
+      await configure(`[hooks]\nrefreshed = ["${program}"]\n`);
+      const { fix } = assertBroken(await doctor(), 'hook', 78, /others may write to/);
+      assert.deepEqual(fix, [`chmod go-w ${program}`]);
+    });
+
+    it('a service of another program, and one that is gone', async () => {
+      const tools = join(world.home.path, 'tools');
+      const units = join(world.home.home, 'xdg', 'systemd', 'user');
+      for (const folder of [tools, units]) mkdirSync(folder, { recursive: true });
+      undo.push(() => rmSync(join(world.home.home, 'xdg'), { recursive: true }));
+      const env = {
+        PATH: `${tools}:${process.env.PATH ?? ''}`,
+        XDG_CONFIG_HOME: join(world.home.home, 'xdg'),
+        DISPLAY: ':0',
+      };
+      await serve();
+      const shown = `ActiveState=active\\nUnitFileState=enabled\\nMainPID=${broker?.pid}\\nStatusText=1 account\\n`;
+      writeFileSync(
+        join(tools, 'systemctl'),
+        `#!/bin/sh\ncase "$*" in *Version*) echo 252;; *) printf '${shown}';; esac\n`,
+      );
+      chmodSync(join(tools, 'systemctl'), 0o755);
+      const unit = (program: string): void =>
+        writeFileSync(
+          join(units, 'cms.service'),
+          `# Made by "cms service install"; put changes into: x\n[Service]\nExecStart=${program} serve\n`,
+        );
+      unit('/bin/true');
+      const old = await doctor([], env);
+      assert.deepEqual(named(old.checks, 'failure', 'warning'), ['service.units'], JSON.stringify(old.checks));
+      unit('/opt/no-such-node /opt/no-such-script');
+      const { fix } = assertBroken(
+        await doctor([], env),
+        'service.units',
+        78,
+        /starts \/opt\/no-such-node, which is gone/,
+      );
+      assert.deepEqual(fix, ['cms service install --now']);
+    });
+
+    it('a sign-in that was revoked, although the token at hand is not old', async () => {
+      world.provider.revokeGrants(JANE);
+      undo.push(async () => {
+        const again = await world.add(JANE);
+        assert.equal(again.status, 0, again.stderr);
+      });
+      const examined = await doctor();
+      const { fix } = assertBroken(examined, 'token', 77, /no longer accepted/);
+      assert.ok(fix?.some((line) => line.startsWith(`cms account add ${JANE}`)));
+    });
+  });
+
+  it('begins at the beginning where there is no account', async () => {
+    await using home = await temporaryHome();
+    const { status, stdout } = await runCms(['doctor'], { env: home.env });
+    assert.equal(status, 0);
+    assert.match(stdout, /warning {2}accounts: no account yet\n +do: cms account add /);
+  });
+
+  it('looks only at the accounts that are named, and refuses one that it does not know', async () => {
+    const { checks } = await doctor([JANE]);
+    assert.ok(checks.some(({ id, subject }) => id === 'token' && subject === JANE));
+    const unknown = await runCms(['doctor', 'bob@example.org'], { env: world.env });
+    assert.equal(unknown.status, 67);
+  });
+
+  it('exchanges when told to', async () => {
+    const before = world.provider.count('refresh_token');
+    const { checks } = await doctor(['--refresh']);
+    assert.equal(checks.find(({ id }) => id === 'token')?.summary, 'refreshed');
+    assert.equal(world.provider.count('refresh_token'), before + 1);
+  });
+
+  it('tells people on stdout, in lines without colour, what to do and who has to', async () => {
+    world.submission.refuse(
+      '*',
+      '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.',
+    );
+    undo.push(() => world.submission.refuse('*', undefined));
+    const { status, stdout, stderr } = await runCms(['doctor'], { env: world.env });
+    assert.deepEqual([status, stderr], [77, '']);
+    assert.match(stdout, /^mail servers\n {2}failure {2}login\.smtp jane@example\.org: /m);
+    assert.match(stdout, /^ +do: .*\n[^]*^ +who: administrator$/m);
+    assert.match(stdout, /\n\n1 failure, 1 warning; first: login\.smtp jane@example\.org: [^\n]*\n$/);
+    assert.doesNotMatch(stdout, /\x1b/);
+  });
+});
