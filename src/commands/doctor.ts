@@ -5,6 +5,7 @@ import { parseAddress } from '../lib/accounts/address.ts';
 import { openContext } from '../lib/context.ts';
 import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
+import { reportOf } from '../lib/doctor/report.ts';
 import { run } from '../lib/exim/exim4.ts';
 import { obtainPassword, obtainToken } from '../token-main.ts';
 import { BaseCommand } from './base.ts';
@@ -38,9 +39,10 @@ export default class Doctor extends BaseCommand {
     const context = openContext(process.env);
     const live = !flags.json && !flags.report;
     let group = '';
+    const here = { context, run, version: this.config.version, user: userInfo().username, hostName: hostname() };
     const checks = await examine({
-      ...{ context, run, refresh: flags.refresh, version: this.config.version, program: programOf(this.config.root) },
-      ...{ user: userInfo().username, uid: process.getuid?.(), hostName: hostname(), now: Date.now },
+      ...here,
+      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid: process.getuid?.(), now: Date.now },
       addresses: (argv as string[]).map((address) => parseAddress(address)),
       obtainToken: async (request) => (await obtainToken(request, context.env)).access_token,
       obtainPassword: (request) => obtainPassword(request, context.env),
@@ -54,6 +56,7 @@ export default class Doctor extends BaseCommand {
     });
     const summary = summaryOf(checks);
     if (flags.json) this.printJson({ version: 1, checks: checks.map(published), summary });
+    else if (flags.report) process.stdout.write(await reportOf(checks, here));
     else this.print(`\n${summary}`);
     process.exitCode = exitStatusOf(checks);
   }

@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { leaks } from '../support/canary.ts';
 import { untrustedCertificate } from '../support/certificates.ts';
 import { runCms, spawnCms, temporaryHome } from '../support/environment.ts';
 import type { Environment, RunningProcess } from '../support/processes.ts';
@@ -399,5 +400,57 @@ describe('cms doctor', function () {
     assert.match(stdout, /^ +do: .*\n[^]*^ +who: administrator$/m);
     assert.match(stdout, /\n\n1 failure, 1 warning; first: login\.smtp jane@example\.org: [^\n]*\n$/);
     assert.doesNotMatch(stdout, /\x1b/);
+  });
+
+  describe('in a report for others', () => {
+    const PRIVATE = 'w.hohenstein@sekret-werke.example';
+    const TENANT = '6f1c2b3a-0d4e-4f5a-8b6c-7d8e9fa0b1c2';
+    let home: World;
+    before(async () => {
+      home = await startWorld({ clientId: 'client-of-sekret-werke-4711' });
+      Object.assign(home.env, { USER: 'whohenstein', LOGNAME: 'whohenstein' });
+      const added = await home.add(PRIVATE, '--alias', 'vorstand@sekret-werke.example', '--alias', '@tochter.example');
+      assert.equal(added.status, 0, added.stderr);
+    });
+    after(() => home[Symbol.asyncDispose]());
+
+    it('nothing secret and nothing personal stands, and all that helps', async () => {
+      const words = `535 5.7.139 ${PRIVATE} (whohenstein, w.hohenstein) at mx7.sekret-werke.example [198.51.100.77] tenant ${TENANT} has SMTP off, see ${home.home.home}/x; W%2Ehohenstein w.hohenstein%40sekret-werke.example`;
+      home.submission.refuse('*', words);
+      const token = (await home.cms('token', PRIVATE)).stdout.trim();
+      home.imap.refuse(PRIVATE, `NO [AUTHENTICATIONFAILED] no ${token} for w.hohenstein@sekret-werke.example`);
+      const secret = 'hook-argument-secret-0815';
+      await home.home.writeConfig(
+        'config.toml',
+        `# ${secret}\n[hooks]\nrefreshed = ["${home.home.home}/whohenstein-hook", "${secret}"]\n[notify]\nmail_to = "chef@sekret-werke.example"\n[[socket]]\npath = "/run/whohenstein/x.sock"\naccounts = ["${PRIVATE}"]\n`,
+      );
+      const proxy = `http://user-0815:${secret}@proxy.sekret-werke.example:3128`;
+      const env = { ...home.env, HTTPS_PROXY: proxy };
+      const { status, stdout, stderr } = await runCms(['doctor', '--report'], { env });
+      assert.deepEqual([status, stderr], [77, '']);
+      const key = readFileSync(join(home.home.configDir, 'vault.key'), 'utf8').trim();
+      const secrets = [...home.provider.issuedTokens, key, secret];
+      assert.deepEqual(leaks([{ name: 'report', text: stdout }], secrets), []);
+      const personal = [
+        'hohenstein',
+        'sekret',
+        'werke',
+        'vorstand',
+        'tochter',
+        'chef',
+        '4711',
+        '198.51.100.77',
+        TENANT,
+      ];
+      const low = stdout.toLowerCase();
+      for (const each of [...personal, home.home.path, hostname(), 'user-0815'])
+        assert.ok(!low.includes(each.toLowerCase()), `${each} in\n${stdout}`);
+      assert.match(stdout, /login\.smtp user1@domain1 \| failure \| login: /);
+      assert.match(stdout, /\| user1@domain1 \| oauth \| custom \| smtp, imap \| client1 \(none\)/);
+      assert.match(stdout, /^\| node \| v\d+\./m);
+      assert.match(stdout, /^Set: .*HTTPS_PROXY/m);
+      assert.match(stdout, /^\[hooks\]\nrefreshed = \(set\)$/m);
+      assert.match(stdout, /^path = "\/run\/user\d+\/x\.sock"$/m);
+    });
   });
 });
