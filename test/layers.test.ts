@@ -7,7 +7,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** From the ground up: a layer may import from those before it, and its own files from each other. */
 const LAYERS = [
-  ['errors', 'log', 'redact'],
+  ['errors', 'log', 'redact', 'width'],
   ['paths', 'native', 'report', 'table', 'pretty-log', 'secret', 'endpoint', 'trust'],
   ['store', 'sasl', 'browser', 'explain', 'completion'],
   ['accounts'],
@@ -17,7 +17,7 @@ const LAYERS = [
   ['notify'],
   ['broker'],
   ['context'],
-  ['direct', 'enrol', 'index', 'service'],
+  ['direct', 'enrol', 'index', 'service', 'status'],
   ['proof'],
   ['doctor'],
   ['prompts', 'token-main'],
@@ -38,7 +38,8 @@ const ROOMS: Record<string, RegExp> = {
   pino: /^lib\/pretty-log/,
   'smol-toml': /^lib\/(settings|exim\/)/,
   open: /^lib\/browser/,
-  'wrap-ansi': /^commands\/base/,
+  'wrap-ansi': /^(commands\/base|lib\/width)/,
+  'string-width': /^lib\/width/,
 };
 
 interface Import {

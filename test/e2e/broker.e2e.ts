@@ -266,7 +266,7 @@ describe('cms serve', function () {
     assert.equal(status.status, 77);
     assert.match(
       status.stdout,
-      /carol@example\.org +AUTHORIZATION REQUIRED[^]*AUTHORIZATION REQUIRED for \d+ s: invalid_grant[^]*cms account add carol@example\.org/,
+      /carol@example\.org +custom +AUTHORIZATION REQUIRED +[^]* now [^]*AUTHORIZATION REQUIRED for \d+ s: [^]*invalid_grant[^]*cms account add carol@example\.org/,
     );
     assert.match(await talk(socket, `SMTP ${JANE}`), XOAUTH2);
     assert.equal((await world.add(carol)).status, 0);

@@ -3,6 +3,9 @@ import type { Account } from '../accounts/account.ts';
 import { iso, stateOfGrant, stateOfTrouble, type StateView } from '../accounts/view.ts';
 import type { CmsError } from '../errors.ts';
 import type { Condition } from '../notify/decide.ts';
+import { refreshTokenLifetimes } from '../providers/presets/refresh-token-lifetimes.ts';
+import type { GrantHeader } from '../store/grant.ts';
+import { forecast, type Forecast } from '../token/forecast.ts';
 import type { TokenService } from '../token/service.ts';
 import { isUnexpired } from '../token/schedule.ts';
 import type { Broker } from './broker.ts';
@@ -12,10 +15,14 @@ import type { SocketPolicy } from './policy.ts';
 export interface AccountStatus extends StateView {
   address: string;
   kind: Account['kind'];
+  provider?: string;
   /** ISO 8601. */
+  signed_in_at?: string;
   access_token_expires_at?: string;
   last_refresh_at?: string;
   last_asked_at?: string;
+  /** When somebody will have to sign in again; `at` is ISO 8601. */
+  next_sign_in?: Omit<Forecast, 'at'> & { at?: string };
 }
 
 export interface SocketStatus {
@@ -72,8 +79,20 @@ export function brokerStatus(parts: StatusParts): BrokerStatus {
         error: error.message,
       })),
     ],
-    accounts: directory.all.map((account) => accountStatus(account, parts)),
+    accounts: accountStatuses(directory.all, parts),
   };
+}
+
+function accountStatuses(accounts: readonly Account[], parts: StatusParts): AccountStatus[] {
+  const { unstored } = parts.tokens;
+  return accounts.map((account) => accountStatus(account, parts, unstored));
+}
+
+/** The forecast as it is told; none for an app password, which no sign-in brought. */
+export function nextSignIn(account: Account, grant: GrantHeader, now: number): Pick<AccountStatus, 'next_sign_in'> {
+  if (account.kind === 'password') return {};
+  const { at, ...rest } = forecast(grant, refreshTokenLifetimes(account.client.token_endpoint), now);
+  return { next_sign_in: { ...rest, ...(at !== undefined && { at: iso(at) }) } };
 }
 
 /** The same for whoever tells people. @param statuses of these accounts, in their order */
@@ -102,25 +121,31 @@ function socketStatus(policy: SocketPolicy): SocketStatus {
   };
 }
 
-function accountStatus(account: Account, parts: StatusParts): AccountStatus {
-  const { address, kind } = account;
+type Unstored = TokenService['unstored'];
+
+function accountStatus(account: Account, parts: StatusParts, unstored: Unstored): AccountStatus {
+  const { address, kind, provider } = account;
   const record = parts.tokens.known(address);
   const asked = parts.broker.lastAskedAt(address);
   return {
     address,
     kind,
-    ...stateOf(account, parts),
-    ...(record?.expires_at !== undefined && { access_token_expires_at: new Date(record.expires_at).toISOString() }),
-    ...(record?.issued_at !== undefined && { last_refresh_at: new Date(record.issued_at).toISOString() }),
-    ...(asked > 0 && { last_asked_at: new Date(asked).toISOString() }),
+    provider,
+    ...stateOf(account, parts, unstored),
+    ...(record !== undefined && { signed_in_at: iso(record.signed_in_at) }),
+    ...(record?.expires_at !== undefined && { access_token_expires_at: iso(record.expires_at) }),
+    ...(record?.issued_at !== undefined && { last_refresh_at: iso(record.issued_at) }),
+    ...(asked > 0 && { last_asked_at: iso(asked) }),
+    ...(record !== undefined && nextSignIn(account, record, parts.now)),
   };
 }
 
-function stateOf({ address, kind }: Account, { tokens, broker, unreadable, now }: StatusParts): StateView {
+function stateOf({ address, kind }: Account, parts: StatusParts, unstored: Unstored): StateView {
+  const { tokens, broker, unreadable, now } = parts;
   const record = tokens.known(address);
   const trouble = unreadable.get(address);
   if (record === undefined && trouble !== undefined) return stateOfTrouble(address, trouble.error, trouble.since);
-  const degradedSince = tokens.unstored.get(address);
+  const degradedSince = unstored.get(address);
   if (degradedSince !== undefined) return degraded(degradedSince);
   if (record === undefined) return { state: kind === 'password' ? 'ok' : 'unknown' };
   const refusedSince = broker.refusedSince(address);

@@ -1,0 +1,23 @@
+/** The audit trail as a table. Pure. */
+import type { AuditLine } from '../broker/audit.ts';
+import { table } from '../table.ts';
+import { printable } from '../width.ts';
+
+export function auditText(lines: readonly AuditLine[]): string {
+  if (lines.length === 0) return 'nothing has been asked for yet\n';
+  return table(
+    ['WHEN', 'WHO', 'PROGRAM', 'ACCOUNT', 'FOR', 'RESULT'],
+    lines.map((line) => auditRow(line).map(printable)),
+  );
+}
+
+function auditRow({ time, user, uid, pid, command, account, protocol, form, result, reason }: AuditLine): string[] {
+  return [
+    time.slice(0, 19).replace('T', ' '),
+    user ?? (uid === undefined ? '?' : String(uid)),
+    `${command ?? '?'}${pid === undefined ? '' : ` (${pid})`}`,
+    account ?? '-',
+    [protocol, form === 'xoauth2' ? undefined : form].filter(Boolean).join(',') || '-',
+    result === 'served' ? result : `${result}: ${reason ?? ''}`,
+  ];
+}

@@ -1,0 +1,51 @@
+/** What `cms status` knows: from the broker, or from the vault where none runs. */
+import type { Account } from '../accounts/account.ts';
+import { grantView, stateOfTrouble } from '../accounts/view.ts';
+import { ask, parseAnswer } from '../broker/client.ts';
+import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
+import type { Context } from '../context.ts';
+import { CmsError, EXIT_STATUS } from '../errors.ts';
+
+/** Its JSON is what scripts read: members are added, never changed. */
+export type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'] | null };
+
+/** Files that are read at a time: each one is open meanwhile. */
+const PARALLEL = 64;
+
+/** @throws CmsError `broker_unavailable`, `protocol_error`, `config_invalid` */
+export async function readStatus(context: Context, now: number): Promise<StatusView> {
+  const answer = await ask(context.paths.privateSocket, { kind: 'status' });
+  if (answer === undefined) return fromVault(context, now);
+  return parseAnswer(answer, context.paths.privateSocket) as unknown as BrokerStatus;
+}
+
+async function fromVault(context: Context, now: number): Promise<StatusView> {
+  const all = await context.accounts.list();
+  const accounts: AccountStatus[] = [];
+  for (let begin = 0; begin < all.length; begin += PARALLEL) {
+    const some = all.slice(begin, begin + PARALLEL).map((account) => accountFromVault(context, account, now));
+    accounts.push(...(await Promise.all(some)));
+  }
+  return { version: 1, broker: null, sockets: [], accounts };
+}
+
+async function accountFromVault({ vault }: Context, account: Account, now: number): Promise<AccountStatus> {
+  const { address, kind, provider } = account;
+  try {
+    const header = await vault.readHeader(address);
+    return { address, kind, provider, ...grantView(address, header), ...(header && nextSignIn(account, header, now)) };
+  } catch (error) {
+    if (error instanceof CmsError) return { address, kind, provider, ...stateOfTrouble(address, error) };
+    throw error;
+  }
+}
+
+/** The worst first: what only a person can mend, then the store, then what may pass by itself. */
+const GRAVITY = [77, 78, 69, 74, 75];
+
+/** The exit status that stands for the worst state; 69 where all is well but no broker runs. */
+export function exitStatusOf({ broker, accounts }: StatusView): number {
+  const statuses = new Set<number>(accounts.flatMap(({ code }) => (code === undefined ? [] : [EXIT_STATUS[code]])));
+  const worst = GRAVITY.find((status) => statuses.has(status)) ?? [...statuses][0];
+  return worst ?? (broker === null ? EXIT_STATUS.broker_unavailable : 0);
+}

@@ -1,0 +1,33 @@
+/** Text as a terminal lays it out: wide characters take two columns, marks and colours none. Pure. */
+import stringWidth from 'string-width';
+import wrapAnsi from 'wrap-ansi';
+
+const ASCII = /^[\x20-\x7e]*$/;
+/** Whatever moves the cursor or changes how text looks. */
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Columns that `text` takes. */
+export function displayWidth(text: string): number {
+  return ASCII.test(text) ? text.length : stringWidth(text);
+}
+
+/** Filled up with blanks. */
+export function padTo(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - displayWidth(text)));
+}
+
+/** What somebody else said, or named, without what a terminal would obey. */
+export function printable(text: string): string {
+  return ASCII.test(text) ? text : text.replace(CONTROLS, '?');
+}
+
+/** Lines broken between words at `columns`, all but the first of each indented. Words stay whole. */
+export function wrap(text: string, columns: number, indent = '  '): string {
+  if (!Number.isFinite(columns)) return text;
+  const room = Math.max(20, columns - indent.length);
+  return text
+    .split('\n')
+    .map((line) => (displayWidth(line) > columns ? wrapAnsi(line, room, { trim: false }) : line))
+    .map((line) => line.replaceAll(/\n */g, `\n${indent}`))
+    .join('\n');
+}
