@@ -8,11 +8,15 @@ import { Secret } from '../lib/secret.ts';
 
 const context = { output: process.stderr, clearPromptOnDone: false };
 
-/** A line of text; asked again while `check` throws. */
-export function askText(message: string, check: (text: string) => unknown, preset?: string): Promise<string> {
-  return input({ message, validate: validator(check), ...(preset !== undefined && { default: preset }) }, context).then(
-    (text) => text.trim(),
-  );
+/** A line of text; asked again while `check` throws. The signal takes the question back. */
+export function askText(
+  message: string,
+  check: (text: string) => unknown,
+  preset?: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  const question = { message, validate: validator(check), ...(preset !== undefined && { default: preset }) };
+  return input(question, signal ? { ...context, signal } : context).then((text) => text.trim());
 }
 
 /** A secret, shown as stars; undefined when it was left empty. */

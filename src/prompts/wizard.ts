@@ -1,9 +1,13 @@
 /** The person at the terminal, as `account add` sees one: what is shown, and the few questions. All of it on stderr. */
+import { isIP } from 'node:net';
+import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import type { Account, MailServer, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
 import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
+import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
+import type { CheckAnswer } from '../lib/oauth/authorization-code.ts';
 import type { LoginReport } from '../lib/enrol/login-test.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
 import { CmsError } from '../lib/errors.ts';
@@ -13,13 +17,16 @@ import type { Environment } from '../lib/paths.ts';
 import type { Provider } from '../lib/providers/provider.ts';
 import { PRESETS } from '../lib/providers/table.ts';
 import type { Secret } from '../lib/secret.ts';
+import { remembering } from './answers.ts';
 import { askChoice, askText, askYesNo } from './ask.ts';
 import { askAppPassword, askClient, sayPasswordWay } from './client.ts';
+import { waitForKey } from './wait.ts';
 
 /** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
 const SIGN_IN_TIMEOUT_MS = 10 * 60_000;
 
-const SIGINT_GRACE_MS = 1000;
+/** Enough to take a client back that was registered for this sign-in. */
+const GRACE_MS = 2500;
 
 /** Ends a sign-in that nobody finishes, and one that is given up with Ctrl-C while no question is open. */
 function endOfPatience(): AbortSignal {
@@ -32,11 +39,14 @@ function endOfPatience(): AbortSignal {
       }),
     );
   }, SIGN_IN_TIMEOUT_MS).unref();
-  process.once('SIGINT', () => {
-    end(new CmsError('usage', 'cancelled; nothing was changed'));
-    // Once more, without a listener: for work that heeds no signal, such as a login test.
-    setTimeout(() => process.kill(process.pid, 'SIGINT'), SIGINT_GRACE_MS).unref();
-  });
+  // A terminal that was closed, and a kind kill, leave as little behind as Ctrl-C does.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(name, () => {
+      end(new CmsError('usage', 'cancelled; nothing was changed'));
+      // Once more, without a listener: for work that heeds no signal, such as a login test.
+      setTimeout(() => process.kill(process.pid, name), GRACE_MS).unref();
+    });
+  }
   return controller.signal;
 }
 
@@ -51,18 +61,26 @@ export interface TerminalOptions {
   opensBrowser: boolean;
   /** Not `--no-test` */
   tests: boolean;
+  /** Login tests are told as they end; not for `--json`, which prints them. */
+  tells: boolean;
 }
+
+/** The dialogue, and what was answered in it so far, as flags. */
+export type TerminalDialogue = EnrolDialogue & { answered: () => string[] };
 
 export function askAddress(): Promise<string> {
   return askText('Mail address:', parseAddress);
 }
 
 /** The dialogue of `enrol` at this terminal. */
-export function terminalDialogue(options: TerminalOptions): EnrolDialogue {
+export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
   const { say, asks } = options;
   const signal = endOfPatience();
+  const answers = remembering(questions(say));
   return {
-    ...(asks && !options.takesDefaults && { questions: questions(say) }),
+    answered: answers.flags,
+    ...(asks && !options.takesDefaults && { questions: answers.questions }),
+    ...(asks && { whileWaiting: (ways: readonly OtherWay[], over: AbortSignal) => otherWay(options, ways, over) }),
     ...(asks && {
       confirmIdentity: (identity: string, account: OAuthAccount) => confirmIdentity(say, identity, account),
     }),
@@ -75,7 +93,7 @@ export function terminalDialogue(options: TerminalOptions): EnrolDialogue {
       say(code.user_code);
       say(`(valid for ${Math.round(code.expires_in / 60)} min; waiting)`);
     },
-    askForResponse: (url) => askForResponse(options, url, signal),
+    askForResponse: (url, check, over) => askForResponse(options, url, check, over),
     stored: ({ account, signedIn, verdict }: Outcome) => {
       say(signedIn.identity === undefined ? `signed in for ${account.address}` : `signed in as ${signedIn.identity}`);
       if (verdict !== 'unverified') return;
@@ -89,30 +107,66 @@ export function terminalDialogue(options: TerminalOptions): EnrolDialogue {
       const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
       if (hosts.length > 0) say(`logging in at ${hosts.join(' and ')} …`);
     },
+    tested: (report, { address }) => {
+      if (options.tells) sayReport(say, report, address);
+    },
     signal,
     interactive: asks,
   };
 }
 
-async function showUrl({ say, env, opensBrowser }: TerminalOptions, url: string, redirectUri: string): Promise<void> {
-  if (opensBrowser) {
-    say('Opening the browser; if none appears, open this address:');
-  } else {
-    say('Open this address in a browser:');
-  }
+async function showUrl(options: TerminalOptions, url: string, redirectUri: string): Promise<void> {
+  const { say, env } = options;
+  const opens = options.opensBrowser && hasBrowser(env, process.platform);
+  say(opens ? 'Opening the browser; if none appears, open this address:' : 'Open this address in a browser:');
   say(url);
-  const { port } = new URL(redirectUri);
-  if (env.SSH_CONNECTION) say(`(over SSH, first on your own machine: ssh -N -L ${port}:127.0.0.1:${port} THIS-HOST)`);
+  const forwarding = sshForwarding(env, new URL(redirectUri).port, userInfo().username);
+  if (forwarding !== undefined) {
+    say('You are here over SSH. For a browser on your own machine to come back, run there first:');
+    say(forwarding);
+  }
   say(`waiting for the browser on ${redirectUri} …`);
-  if (opensBrowser && !(await openBrowser(url, env))) say('note: no browser could be started here');
+  if (opens && !(await openBrowser(url, env))) say('note: no browser could be started here');
+}
+
+/** The command that brings the redirect from the machine at the other end of this session. @see sshd(8) SSH_CONNECTION */
+export function sshForwarding(env: Environment, port: string, user: string): string | undefined {
+  if (!env.SSH_CONNECTION && !env.SSH_TTY) return undefined;
+  const [, , address = '', sshPort = '22'] = (env.SSH_CONNECTION ?? '').split(' ');
+  const host = isIP(address) === 0 ? hostname() : address;
+  const options = /^\d+$/.test(sshPort) && sshPort !== '22' ? `-p ${sshPort} ` : '';
+  return `ssh -N ${options}-L ${port}:127.0.0.1:${port} ${user}@${host}`;
+}
+
+function otherWay({ env }: TerminalOptions, ways: readonly OtherWay[], signal: AbortSignal): Promise<OtherWay> {
+  return waitForKey<OtherWay>(
+    {
+      keys: {
+        ...(ways.includes('manual') && { p: { value: 'manual', does: 'paste the address' } }),
+        ...(ways.includes('device') && { d: { value: 'device', does: 'code elsewhere' } }),
+      },
+      input: process.stdin,
+      output: process.stderr,
+      term: env.TERM,
+      interrupt: () => process.kill(process.pid, 'SIGINT'),
+    },
+    signal,
+  );
 }
 
 /** At a terminal a prompt; else one line of standard input. */
-async function askForResponse({ say, asks }: TerminalOptions, url: string, signal: AbortSignal): Promise<string> {
-  say('Open this address in a browser anywhere and sign in:');
-  say(url);
+async function askForResponse(
+  { say, asks }: TerminalOptions,
+  url: string | undefined,
+  check: CheckAnswer,
+  signal: AbortSignal,
+): Promise<string> {
+  if (url !== undefined) {
+    say('Open this address in a browser anywhere and sign in:');
+    say(url);
+  }
   say('At the end the browser shows an address that it cannot open: paste that address, or the code in it.');
-  if (asks) return askText('Address or code:', notEmpty);
+  if (asks) return askText('Address or code:', check, undefined, signal);
   const lines = createInterface({ input: process.stdin, signal });
   for await (const line of lines) {
     lines.close();
@@ -122,10 +176,6 @@ async function askForResponse({ say, asks }: TerminalOptions, url: string, signa
   throw new CmsError('usage', 'no address was pasted: standard input is empty', {
     suggestions: ['run the command at a terminal, or write the final address to its standard input'],
   });
-}
-
-function notEmpty(text: string): void {
-  if (text === '') throw new CmsError('usage', 'paste the address or the code');
 }
 
 function confirmIdentity(say: (line: string) => void, identity: string, account: OAuthAccount): Promise<boolean> {
@@ -188,15 +238,10 @@ function parseServer(text: string): Partial<MailServer> {
   return { host: parseDomain(host), ...(port !== undefined && { port: Number(port) }) };
 }
 
-/** The end of `account add`, for people. */
-export function sayResult(say: (line: string) => void, account: Account, reports: readonly LoginReport[]): void {
-  for (const { protocol, server, user, refused, explanation } of reports) {
-    const name = protocol.toUpperCase();
-    if (user !== undefined) say(`${name} ${server}: login as ${user} accepted`);
-    else say(`${name} login refused: ${refused ?? 'no reason given'}`);
-    if (explanation !== undefined) for (const line of advice(explanation, account.address)) say(`  ${line}`);
-  }
-  const refused = reports.some((report) => report.refused !== undefined);
-  if (refused) say(`The account is kept. Once that is mended: cms account test ${account.address}`);
-  say(`next: cms serve · cms token ${account.address} · cms exim-config --install`);
+function sayReport(say: (line: string) => void, report: LoginReport, address: string): void {
+  const { protocol, server, user, refused, explanation } = report;
+  const name = protocol.toUpperCase();
+  if (user !== undefined) say(`${name} ${server}: login as ${user} accepted`);
+  else say(`${name} login refused: ${refused ?? 'no reason given'}`);
+  if (explanation !== undefined) for (const line of advice(explanation, address)) say(`  ${line}`);
 }

@@ -250,10 +250,14 @@ ${more}`,
 
   function startAdd(argv: readonly string[]): Terminal {
     const withAddress = argv[0]?.includes('@') === true ? argv : [JANE, ...argv];
-    terminal = runInTerminal(process.execPath, [CMS_PROGRAM, 'account', 'add', ...withAddress], {
-      env: world.env,
-      cols: 100,
-    });
+    terminal = runInTerminal(
+      process.execPath,
+      [CMS_PROGRAM, 'account', 'add', ...withAddress, '--no-exim', '--no-service'],
+      {
+        env: world.env,
+        cols: 100,
+      },
+    );
     return terminal;
   }
 });

@@ -10,11 +10,13 @@ import { secretIn } from '../../lib/enrol/defaults.ts';
 import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError } from '../../lib/errors.ts';
-import { staleRemark } from '../../lib/exim/installed.ts';
+import { fromOclif } from '../../oclif-errors.ts';
 import { Secret } from '../../lib/secret.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
 import { ioError } from '../../lib/store/files.ts';
-import { askAddress, sayResult, terminalDialogue } from '../../prompts/wizard.ts';
+import { resumable } from '../../prompts/answers.ts';
+import { goOn } from '../../prompts/go-on.ts';
+import { askAddress, terminalDialogue } from '../../prompts/wizard.ts';
 import { BaseCommand } from '../base.ts';
 
 const port = (description: string) => Flags.integer({ min: 1, max: 65_535, description, helpValue: 'N' });
@@ -80,6 +82,18 @@ const FLAGS = {
     description: 'where the key of the vault is kept; asked for with the first account',
   })(),
   'no-test': Flags.boolean({ description: 'do not log in at the mail servers afterwards' }),
+  send: Flags.boolean({
+    allowNo: true,
+    description: 'send a short mail to yourself afterwards (asked for at a terminal)',
+  }),
+  exim: Flags.boolean({
+    allowNo: true,
+    description: 'have exim send through the account, as cms exim-config --install --yes does',
+  }),
+  service: Flags.boolean({
+    allowNo: true,
+    description: 'start the broker now and at each login, as cms service install --now --yes does',
+  }),
   yes: Flags.boolean({ char: 'y', description: 'take every default; never overrides a sign-in by someone else' }),
   json: BaseCommand.jsonFlag,
 };
@@ -108,15 +122,25 @@ export default class AccountAdd extends BaseCommand {
       takesDefaults: flags.yes,
       opensBrowser: !flags['no-browser'],
       tests: !flags['no-test'],
+      tells: !flags.json,
     });
     const address = parseAddress(args.address ?? (await this.addressAsked(flags.yes)));
     const context = openContext(process.env, { interactive: this.mayAsk });
-    const { account, reports } = await enrol(context, await requestFrom(address, flags), dialogue);
+    const request = await requestFrom(address, flags);
+    const enrolled = await enrol(context, request, dialogue).catch((error: unknown) => {
+      throw resumable(fromOclif(error, 'account add'), address, this.argv, dialogue.answered());
+    });
+    const { account, reports } = enrolled;
     await notifyBroker(context.paths.privateSocket);
-    if (flags.json) this.printJson({ ...accountView(account), login_test: reports });
-    else sayResult(say, account, reports);
-    const stale = await staleRemark(context.paths, await context.accounts.list());
-    if (stale !== undefined && !flags.json) say(stale);
+    const { send, exim, service } = flags;
+    const sent = await goOn(context, enrolled, {
+      say: flags.json ? () => undefined : say,
+      asks: this.mayAsk && !flags.yes,
+      wishes: { send, exim, service },
+      installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
+      installService: async (argv) => (await import('../service/install.ts')).default.run(argv, this.config),
+    });
+    if (flags.json) this.printJson({ ...accountView(account), login_test: reports, ...given('sent', sent) });
   }
 
   private addressAsked(takesDefaults: boolean): Promise<string> {

@@ -25,7 +25,7 @@ import { readProviders } from '../settings.ts';
 import { readAuthorities } from '../trust.ts';
 import { chooseClient, type ChosenClient, type ClientAnswer, type ClientQuestion } from './choose-client.ts';
 import { withDefaults } from './defaults.ts';
-import { chooseFlow } from './flow.ts';
+import { chooseFlow, otherWays } from './flow.ts';
 import { type Credential, type LoginReport, testLogins, withWorkingUsers } from './login-test.ts';
 import {
   type AccountWishes,
@@ -36,7 +36,8 @@ import {
   refuseTakenAliases,
 } from './plan.ts';
 import { type Outcome, signIn, type SignInDialogue, type SignInPlan } from './sign-in.ts';
-import { type ClientSecrets, prepareVault, storePassword, updateAccount } from './store-account.ts';
+import { probeStores } from './prepare.ts';
+import { type ClientSecrets, storePassword, updateAccount } from './store-account.ts';
 
 export interface EnrolRequest {
   address: string;
@@ -72,6 +73,8 @@ export interface EnrolDialogue extends SignInDialogue {
   note: (text: string) => void;
   stored: (outcome: Outcome) => void;
   testing: (account: Account) => void;
+  /** As soon as a mail server has answered. */
+  tested: (report: LoginReport, account: Account) => void;
   signal: AbortSignal;
   /** Whether the keyring may open its dialog. */
   interactive: boolean;
@@ -80,6 +83,8 @@ export interface EnrolDialogue extends SignInDialogue {
 export interface Enrolled {
   account: Account;
   reports: LoginReport[];
+  /** Of this sign-in, for what comes after it. */
+  credential: Credential;
 }
 
 /** @throws CmsError of every kind that the parts throw; then nothing of the account was changed */
@@ -129,24 +134,33 @@ async function enrolOAuth(
   // The id comes from the server; all else can be judged before anything is registered there.
   const wishes = chosen.kind === 'register' ? { ...chosen.wishes, clientId: 'unregistered' } : chosen.wishes;
   const client = planClient(provider, { address, protocols, wishes, before, hadSecret });
+  const hasDeviceEndpoint = client.device_authorization_endpoint !== undefined;
   const flow = chooseFlow(provider, {
     env: context.env,
     platform: process.platform,
     wanted: request.flow ?? provider.defaults?.flow,
     noBrowser: request.noBrowser,
-    hasDeviceEndpoint: client.device_authorization_endpoint !== undefined,
+    hasDeviceEndpoint,
+    canTurn: dialogue.whileWaiting !== undefined,
   });
   if (provider.defaults?.client_id === client.client_id) {
     const { name, defaults } = provider;
     dialogue.note(`the client is that of ${name} (${defaults.from}); the consent page shows the name it has there`);
   }
-  await prepareVault(context, keyWishes(request, dialogue));
+  const beforeStoring = await probeStores(context, keyWishes(request, dialogue));
   const registered = await register(client, chosen, dialogue);
   const account = { ...plan, kind: 'oauth' as const, client: { ...client, ...registered?.client } };
   const secrets = registered ? secretsOf(registered) : await secretsFor(context, account, wishes, before);
   const outcome = await signInOrUnregister(
     context,
-    { account, secrets, flow, signal: dialogue.signal },
+    {
+      account,
+      secrets,
+      beforeStoring,
+      flow,
+      otherWays: otherWays(provider, hasDeviceEndpoint),
+      signal: dialogue.signal,
+    },
     dialogue,
     registered,
   );
@@ -317,7 +331,9 @@ async function enrolPassword(
   password: Secret,
   dialogue: EnrolDialogue,
 ): Promise<Enrolled> {
-  await prepareVault(context, keyWishes(request, dialogue));
+  const beforeStoring = await probeStores(context, keyWishes(request, dialogue));
+  dialogue.signal.throwIfAborted();
+  await beforeStoring();
   await storePassword(context, account, password);
   return tryOut(context, request, account, { password }, dialogue);
 }
@@ -330,10 +346,10 @@ async function tryOut(
   credential: Credential,
   dialogue: EnrolDialogue,
 ): Promise<Enrolled> {
-  if (!request.test) return { account, reports: [] };
+  if (!request.test) return { account, reports: [], credential };
   dialogue.testing(account);
-  const reports = await testLogins(account, credential);
+  const reports = await testLogins(account, credential, (report) => dialogue.tested(report, account));
   const proven = withWorkingUsers(account, reports);
   if (JSON.stringify(proven) !== JSON.stringify(account)) await updateAccount(context, proven);
-  return { account: proven, reports };
+  return { account: proven, reports, credential };
 }

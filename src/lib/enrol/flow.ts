@@ -12,11 +12,14 @@ export interface FlowSituation {
   noBrowser: boolean;
   /** The server is known to have a device authorization endpoint. */
   hasDeviceEndpoint: boolean;
+  /** Somebody at a terminal can carry the answer over by hand while the browser is waited for. */
+  canTurn?: boolean;
 }
 
 /**
  * The flow to use. A browser on this machine is the shortest way; over SSH and without a display, a code that is
- * entered elsewhere is; where the provider has no such code, pasting the final address is.
+ * entered elsewhere is; where the provider has no such code, the browser elsewhere is waited for, through `ssh -L` or with
+ * the final address pasted. Without a terminal only the pasting is left.
  * @throws CmsError `config_invalid` for a flow that this provider does not have
  */
 export function chooseFlow(provider: OAuthProvider, situation: FlowSituation): Flow {
@@ -27,10 +30,20 @@ export function chooseFlow(provider: OAuthProvider, situation: FlowSituation): F
   if (wanted !== undefined) return wanted;
   if (!provider.flows.browser) return device ? 'device' : 'manual';
   if (noBrowser || hasBrowser(env, situation.platform)) return 'browser';
-  return device ? 'device' : 'manual';
+  if (device) return 'device';
+  return situation.canTurn ? 'browser' : 'manual';
 }
 
-function hasBrowser(env: Environment, platform: NodeJS.Platform): boolean {
+/** `manual`: the answer is carried by hand; `device`: a code is entered elsewhere. */
+export type OtherWay = Exclude<Flow, 'browser'>;
+
+/** What there is besides the browser, at this provider. */
+export function otherWays(provider: OAuthProvider, hasDeviceEndpoint: boolean): OtherWay[] {
+  return provider.flows.device && hasDeviceEndpoint ? ['manual', 'device'] : ['manual'];
+}
+
+/** Whether a browser can be opened here, in front of the person. */
+export function hasBrowser(env: Environment, platform: NodeJS.Platform): boolean {
   if (env.BROWSER) return true;
   if (env.SSH_CONNECTION || env.SSH_TTY) return false;
   return platform === 'darwin' || platform === 'win32' || Boolean(env.DISPLAY ?? env.WAYLAND_DISPLAY);

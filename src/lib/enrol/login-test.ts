@@ -31,8 +31,16 @@ const LOGINS: Readonly<Record<Protocol, (options: LoginOptions) => Promise<Login
 };
 
 /** Logs in with every protocol of the account that has a server. Never throws for what a server does. */
-export async function testLogins(account: Account, credential: Credential): Promise<LoginReport[]> {
-  const reports = account.protocols.map((protocol) => testLogin(account, protocol, credential));
+export async function testLogins(
+  account: Account,
+  credential: Credential,
+  tested: (report: LoginReport) => void = () => undefined,
+): Promise<LoginReport[]> {
+  const reports = account.protocols.map(async (protocol) => {
+    const report = await testLogin(account, protocol, credential);
+    if (report !== undefined) tested(report);
+    return report;
+  });
   return (await Promise.all(reports)).filter((report) => report !== undefined);
 }
 

@@ -22,7 +22,15 @@ export interface BrowserSignInOptions<T> extends SignInOptions {
   /** Judges and stores the result while the browser waits, and says what its page shows. */
   finish: (signedIn: SignedIn) => Promise<{ page: PageContent; value: T }>;
   failurePage: (error: unknown) => PageContent;
+  /**
+   * The answer carried by hand, where the browser cannot come back; called once the URL was shown. `check` throws for
+   * what cannot be the answer. May never settle, and stops at the signal. What it throws ends the sign-in.
+   */
+  byHand?: (check: CheckAnswer, signal: AbortSignal) => Promise<string>;
 }
+
+/** @throws CmsError `protocol_error` for what is not the answer to this sign-in */
+export type CheckAnswer = (pasted: string) => void;
 
 /**
  * Listens on loopback, has the URL opened, and waits for the browser to come back.
@@ -31,30 +39,44 @@ export interface BrowserSignInOptions<T> extends SignInOptions {
  * @see RFC 8252 section 7.3
  */
 export async function signInWithBrowser<T>(options: BrowserSignInOptions<T>): Promise<T> {
-  const { client, open, finish, failurePage, signal } = options;
+  const { client, open, finish, failurePage, signal, byHand } = options;
   const listener = await listenForRedirect(client.redirect);
+  const over = new AbortController();
   try {
     const challenge = await makeChallenge(options, listener.redirectUri);
+    const conclude = async (url: URL): Promise<{ page: PageContent; value: T }> => {
+      const signedIn = await redeem(options, challenge, url);
+      // Given up, or turned to another way, in the meantime: nothing is stored.
+      AbortSignal.any([signal, over.signal]).throwIfAborted();
+      return finish(signedIn);
+    };
     const received = listener.receive(
       challenge.state,
       async (url) => {
-        const { page, value } = await finish(await redeem(options, challenge, url));
+        const { page, value } = await conclude(url);
         return { page: renderPage(page), value };
       },
       (error): Page => renderPage(failurePage(error), 400),
       signal,
     );
+    const carried = async (): Promise<T> => {
+      const answerOf = (text: string): URL => authorizationResponse(text, challenge, client);
+      const pasted = await byHand?.(answerOf, AbortSignal.any([signal, over.signal]));
+      return pasted === undefined ? received : (await conclude(answerOf(pasted))).value;
+    };
     // Opening can fail while the listener already waits; neither failure may go unheard.
-    const [value] = await Promise.all([received, open(challenge.url, listener.redirectUri)]);
+    const opened = Promise.resolve(open(challenge.url, listener.redirectUri));
+    const [value] = await Promise.all([Promise.race([received, opened.then(carried)]), opened]);
     return value;
   } finally {
+    over.abort(new CmsError('access_denied', 'this sign-in has ended in the terminal'));
     await listener.close();
   }
 }
 
 export interface ManualSignInOptions extends SignInOptions {
   /** Shows the URL, and returns what the person pasted: the final URL, or the code. */
-  ask: (url: string) => Promise<string>;
+  ask: (url: string, check: CheckAnswer) => Promise<string>;
 }
 
 /**
@@ -63,8 +85,9 @@ export interface ManualSignInOptions extends SignInOptions {
  */
 export async function signInManually(options: ManualSignInOptions): Promise<SignedIn> {
   const challenge = await makeChallenge(options, manualRedirectUri(options.client.redirect));
-  const pasted = await options.ask(challenge.url);
-  return redeem(options, challenge, authorizationResponse(pasted, challenge, options.client));
+  const answerOf = (text: string): URL => authorizationResponse(text, challenge, options.client);
+  const pasted = await options.ask(challenge.url, answerOf);
+  return redeem(options, challenge, answerOf(pasted));
 }
 
 /** Nothing should listen there on the machine with the browser; what matters is that its address bar keeps the URL. */

@@ -117,6 +117,23 @@ export async function createVaultKey(options: CreateOptions): Promise<VaultKey> 
   return createIn(await chooseStore(options), options);
 }
 
+/**
+ * Chooses where `createVaultKey` would put a key, and proves that it can; makes none.
+ * @returns undefined where the service manager or `$CMS_VAULT_KEY_FILE` decides
+ * @throws CmsError as `createVaultKey`
+ */
+export async function probeKeyStore(options: CreateOptions): Promise<KeyStore | undefined> {
+  if ((await keyFromCredential(options.env)) !== undefined || options.env.CMS_VAULT_KEY_FILE) return undefined;
+  const store = await chooseStore(options);
+  if (store === 'file') await readKeyFile(options.paths.keyFile, 'own');
+  else await keyringOf(options).probe(options).catch(rethrowKeyring);
+  return store;
+}
+
+function rethrowKeyring(error: unknown): never {
+  throw keyringFailure(error);
+}
+
 async function createIn(store: KeyStore, options: KeySourceOptions): Promise<VaultKey> {
   if (store === 'file') return vaultKey(await createKeyFile(options.paths.keyFile, 'own', newKey()), 'file');
   const existing = await readKeyring(options);

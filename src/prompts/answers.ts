@@ -1,0 +1,75 @@
+/** What was answered, as flags: so that a first run that was given up can go on where it stopped. Pure. */
+import type { Questions } from '../lib/enrol/enrol.ts';
+import type { ClientWishes } from '../lib/enrol/plan.ts';
+import { CmsError } from '../lib/errors.ts';
+
+export interface Answers {
+  questions: Questions;
+  /** Never a secret: those are asked for again. */
+  flags: () => string[];
+}
+
+/** `questions` with a memory. */
+export function remembering(questions: Questions): Answers {
+  const said: string[] = [];
+  return {
+    flags: () => [...said],
+    questions: {
+      ...questions,
+      provider: async (...asked) => {
+        const answer = await questions.provider(...asked);
+        said.push('--provider', answer.provider.id, ...flag('--issuer', answer.issuer));
+        return answer;
+      },
+      client: async (question) => {
+        const answer = await questions.client(question);
+        if (answer.kind !== 'password') said.push(...clientFlags(answer.wishes));
+        if (answer.kind === 'register') said.push('--register');
+        return answer;
+      },
+      server: async (protocol, ...asked) => {
+        const answer = await questions.server(protocol, ...asked);
+        // There are no flags for a POP server.
+        if (protocol !== 'pop' && answer !== undefined) {
+          said.push(...flag(`--${protocol}-host`, answer.host), ...flag(`--${protocol}-port`, answer.port));
+          said.push(...flag(`--${protocol}-tls`, answer.tls));
+        }
+        return answer;
+      },
+      store: async () => {
+        const answer = await questions.store();
+        said.push('--store', answer);
+        return answer;
+      },
+    },
+  };
+}
+
+function clientFlags({ clientId, tenant, scope, redirectPort }: ClientWishes): string[] {
+  return [
+    ...flag('--client-id', clientId),
+    ...flag('--tenant', tenant),
+    ...flag('--scope', scope),
+    ...flag('--redirect-port', redirectPort),
+  ];
+}
+
+function flag(name: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [name, String(value)];
+}
+
+/** A failure that also names the command that goes on; the failure itself where nothing was answered. */
+export function resumable(failure: CmsError, address: string, given: readonly string[], answered: string[]): CmsError {
+  if (answered.length === 0) return failure;
+  const words = [address, ...given.filter((word) => word !== address), ...answered];
+  const command = `cms account add ${words.map(quoted).join(' ')}   # goes on where you stopped`;
+  return new CmsError(failure.code, failure.message, {
+    suggestions: [command, ...failure.suggestions],
+    cause: failure,
+  });
+}
+
+/** As a POSIX shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

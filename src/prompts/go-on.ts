@@ -1,0 +1,157 @@
+/** What comes after a sign-in: a mail to oneself, exim, the broker at login, and what works now. */
+import { hostname, userInfo } from 'node:os';
+import type { Account } from '../lib/accounts/account.ts';
+import type { Context } from '../lib/context.ts';
+import type { Enrolled } from '../lib/enrol/enrol.ts';
+import { diffToInstalled } from '../lib/exim/diff.ts';
+import { findExim4, run } from '../lib/exim/exim4.ts';
+import { type Installed, readInstalled, smartHostsState } from '../lib/exim/installed.ts';
+import { ownerOf } from '../lib/exim/owner.ts';
+import { planExim } from '../lib/exim/plan.ts';
+import { advice } from '../lib/explain/advice.ts';
+import { sendToSelf } from '../lib/proof/send.ts';
+import { serviceState } from '../lib/service/offer.ts';
+import { askChoice, askYesNo } from './ask.ts';
+
+export interface GoOnOptions {
+  say: (line: string) => void;
+  /** Whether somebody can be asked, and has not said that defaults will do. */
+  asks: boolean;
+  /** What flags say: true and false are not asked about. */
+  wishes: { send: boolean | undefined; exim: boolean | undefined; service: boolean | undefined };
+  /** Other commands of cms, with their arguments. */
+  installExim: (argv: string[]) => Promise<unknown>;
+  installService: (argv: string[]) => Promise<unknown>;
+}
+
+/** Asks and does; what fails here leaves the account as it is. @returns whether a mail was sent, where one was to be */
+export async function goOn(context: Context, enrolled: Enrolled, options: GoOnOptions): Promise<boolean | undefined> {
+  const done: Done = { exim: 'absent', service: 'none' };
+  try {
+    done.sent = await maybeSend(enrolled, options);
+    // exim first: the units of the broker then listen on its socket as well.
+    done.exim = await maybeExim(context, enrolled.account, options);
+    done.service = await maybeService(context, options);
+  } catch (error) {
+    // Ctrl-C at one of these questions: the account is there, and that is what counts.
+    if (!(error instanceof Error && error.name === 'ExitPromptError')) throw error;
+    options.say('the rest was left out; the account is kept');
+  }
+  sayWhatWorks(options.say, enrolled, done);
+  return done.sent;
+}
+
+interface Done {
+  sent?: boolean | undefined;
+  exim: EximState;
+  service: ServiceState;
+}
+
+async function maybeSend(
+  { account, reports, credential }: Enrolled,
+  options: GoOnOptions,
+): Promise<boolean | undefined> {
+  const { say, asks, wishes } = options;
+  const canSend = reports.some(({ protocol, user }) => protocol === 'smtp' && user !== undefined);
+  const wanted = wishes.send ?? (asks && canSend && (await askYesNo('Send yourself a test mail?', true)));
+  if (!wanted) return undefined;
+  const sent = await sendToSelf(account, credential, Date.now());
+  if (sent.ok) say(`sent: ${sent.server} has accepted a mail to ${account.address}, Message-ID <${sent.messageId}>`);
+  else for (const line of [`not sent: ${sent.detail}`, ...advice(sent.explanation, account.address)]) say(line);
+  return sent.ok;
+}
+
+type EximState = 'absent' | 'open' | 'stale' | 'configured';
+
+async function maybeExim(context: Context, account: Account, options: GoOnOptions): Promise<EximState> {
+  const { wishes, asks, installExim } = options;
+  const installed = await readInstalled(context.paths);
+  const state = smartHostsState(installed, await context.accounts.list());
+  if (state === 'not_installed' && wishes.exim !== true && !hasExim(context)) return 'absent';
+  if (state === 'current' && wishes.exim !== true) return 'configured';
+  const sends = account.servers.smtp !== undefined;
+  if (wishes.exim ?? (asks && sends && (await askExim(context, account, installed, options)))) {
+    await installExim(['--install', '--yes', ...defaultFlag(account, installed)]);
+  }
+  const after = smartHostsState(await readInstalled(context.paths), await context.accounts.list());
+  return after === 'current' ? 'configured' : after === 'stale' ? 'stale' : 'open';
+}
+
+function hasExim({ env }: Context): boolean {
+  try {
+    return findExim4(env) !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** The first account that can send is the one for root and cron. */
+function defaultFlag({ address }: Account, installed: Installed | undefined): string[] {
+  return installed?.default_address === undefined ? ['--default', address] : [];
+}
+
+async function askExim(
+  context: Context,
+  account: Account,
+  installed: Installed | undefined,
+  { say }: GoOnOptions,
+): Promise<boolean> {
+  const answer = await askChoice('exim4 is installed. Have it send through this account?', [
+    { name: 'show first what would change', value: 'show' as const },
+    { name: 'yes, write its configuration (with sudo)', value: 'yes' as const },
+    { name: 'no', value: 'no' as const },
+  ]);
+  if (answer !== 'show') return answer === 'yes';
+  const plan = await planFor(context, account, installed);
+  for (const remark of plan.remarks) say(`note: ${remark}`);
+  const text = await diffToInstalled(plan, run);
+  say(text === '' ? 'nothing would change' : text);
+  say('EVERY LOCAL USER can then send as this account: cms exim-config --help');
+  return askYesNo('Write it? (a script is run as root, with a backup)', false);
+}
+
+async function planFor(context: Context, { address }: Account, installed: Installed | undefined) {
+  const caller = { uid: process.getuid?.(), name: userInfo().username, env: context.env };
+  const { name } = await ownerOf(caller, run);
+  const defaultAddress = installed?.default_address ?? address;
+  const accounts = await context.accounts.list();
+  return planExim({ defaultAddress }, { user: name, hostName: hostname(), accounts, installed });
+}
+
+type ServiceState = Awaited<ReturnType<typeof serviceState>>;
+
+async function maybeService(context: Context, { asks, wishes, installService }: GoOnOptions): Promise<ServiceState> {
+  const state = (): Promise<ServiceState> => serviceState(run, context.env, process.getuid?.());
+  if (wishes.service === undefined) {
+    const before = await state();
+    if (!asks || before !== 'possible' || !(await askYesNo('Start the broker now and at each login?', true)))
+      return before;
+  }
+  if (wishes.service === false) return state();
+  await installService(['--now', '--yes']);
+  return state();
+}
+
+/** The end of `account add`, for people: a few lines that can be copied. */
+export function sayWhatWorks(
+  say: (line: string) => void,
+  { account, reports }: Pick<Enrolled, 'account' | 'reports'>,
+  { exim, service }: Done,
+): void {
+  const { address, kind } = account;
+  if (reports.some(({ refused }) => refused !== undefined))
+    say(`The account is kept. Once that is mended: cms account test ${address}`);
+  const token = kind === 'password' ? 'cms token -o password' : 'cms token';
+  const imap = account.protocols.includes('imap');
+  if (account.protocols.includes('smtp')) say(`msmtp:  passwordeval "${token} ${address}"`);
+  if (imap && kind === 'oauth') say(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
+  if (imap) say(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
+  if (exim === 'stale') say('exim does not know of this yet: cms exim-config --install');
+  const next = [
+    ...(service === 'installed' ? [] : [service === 'possible' ? 'cms service install --now' : 'cms serve']),
+    ...(exim === 'open' ? ['cms exim-config --install'] : []),
+    ...(exim === 'configured' ? ['cms exim-config --check'] : []),
+    'cms status',
+  ];
+  say(`next:   ${next.join(' · ')}`);
+}
