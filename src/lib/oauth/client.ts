@@ -3,22 +3,15 @@ import * as oidc from 'openid-client';
 import type { OAuthClient } from '../accounts/account.ts';
 import type { Secret } from '../secret.ts';
 import { isLoopbackUrl } from '../endpoint.ts';
-import { request } from './http.ts';
+import { type HttpAnswer, type HttpHeaders, request } from './http.ts';
 
 /** Seconds by which the clocks of provider and host may differ before an id_token is refused. */
 const CLOCK_TOLERANCE_SECONDS = 300;
 
-/** What the token or device authorization endpoint answered last, for those who judge it themselves. */
-export interface Observed {
-  status: number;
-  headers: Headers;
-  body: string;
-}
-
 export interface ConfiguredClient {
   config: oidc.Configuration;
   /** The last answer of the token endpoint, or of the device authorization endpoint. */
-  observed: () => Observed | undefined;
+  observed: () => HttpAnswer | undefined;
   /** The last id_token, where it was taken out of the answer (see `takeIdToken`). */
   idToken: () => string | undefined;
 }
@@ -27,14 +20,14 @@ interface Options {
   clientSecret?: Secret | undefined;
   signal?: AbortSignal | undefined;
   /**
-   * Keeps the id_token from openid-client: at refresh nothing depends on it, and where the issuer is a template
-   * (Microsoft's `{tenantid}`) or not known at all, it cannot be compared with one.
+   * Keeps the id_token from openid-client: where the issuer is a template (Microsoft's `{tenantid}`) or not known at
+   * all, it cannot be compared with one.
    */
   takeIdToken?: boolean;
 }
 
 export function configure(client: OAuthClient, { clientSecret, signal, takeIdToken }: Options = {}): ConfiguredClient {
-  let observed: Observed | undefined;
+  let observed: HttpAnswer | undefined;
   let idToken: string | undefined;
   const config = new oidc.Configuration(
     serverMetadata(client),
@@ -98,8 +91,8 @@ function splitIdToken(body: string): [string, string | undefined] {
 }
 
 /** The body has been decoded: its old length and encoding no longer hold. */
-function bare(headers: Headers): Headers {
-  const kept = new Headers(headers);
+function bare(headers: HttpHeaders): Headers {
+  const kept = new Headers([...headers]);
   kept.delete('content-encoding');
   kept.delete('content-length');
   return kept;

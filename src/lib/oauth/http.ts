@@ -13,16 +13,22 @@ const MAX_BODY_BYTES = 1024 * 1024;
 
 export interface HttpRequest {
   method?: string;
-  headers?: ConstructorParameters<typeof Headers>[0];
+  headers?: Readonly<Record<string, string>>;
   body?: unknown;
   /** File of an authority to trust besides those of the system. */
   caFile?: string | undefined;
 }
 
+/**
+ * By their names in lower case. Not `Headers`: the first use of any part of `fetch` loads all of it, which takes longer
+ * than a request.
+ */
+export type HttpHeaders = ReadonlyMap<string, string>;
+
 /** An answer read to its end. */
 export interface HttpAnswer {
   status: number;
-  headers: Headers;
+  headers: HttpHeaders;
   body: string;
 }
 
@@ -53,7 +59,7 @@ export async function request(url: string, init: HttpRequest = {}, signal?: Abor
   try {
     const incoming = await send(target, {
       method: init.method ?? 'GET',
-      headers: Object.fromEntries(new Headers(init.headers)),
+      headers: { ...init.headers },
       body: textOf(init.body),
       ca,
       proxy,
@@ -74,10 +80,8 @@ function textOf(body: unknown): string | undefined {
   throw new TypeError('a request body is a form or a text');
 }
 
-function headersOf({ rawHeaders }: IncomingMessage): Headers {
-  const headers = new Headers();
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
-  return headers;
+function headersOf({ headersDistinct }: IncomingMessage): HttpHeaders {
+  return new Map(Object.entries(headersDistinct).map(([name, values]) => [name, (values ?? []).join(', ')]));
 }
 
 function tooLate(stage: Stage, proxy: Proxy | undefined): Error {
@@ -139,15 +143,15 @@ export function unreachable(error: unknown): unknown {
 }
 
 /** Seconds by which the clock of this machine is ahead of the server's; undefined where the answer has no date. */
-export function clockAheadSeconds(headers: Headers, now: number): number | undefined {
+export function clockAheadSeconds(headers: HttpHeaders, now: number): number | undefined {
   const date = Date.parse(headers.get('date') ?? '');
   return Number.isNaN(date) ? undefined : Math.round((now - date) / 1000);
 }
 
 /** `Retry-After` in seconds, from either of its forms. @see RFC 9110 section 10.2.3 */
-export function retryAfterSeconds(headers: Headers, now: number): number | undefined {
+export function retryAfterSeconds(headers: HttpHeaders, now: number): number | undefined {
   const value = headers.get('retry-after');
-  if (value === null) return undefined;
+  if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value);
   // Date.parse would take "-1" for a year.
   const date = /^[A-Z][a-z]{2,8},? /.test(value) ? Date.parse(value) : NaN;

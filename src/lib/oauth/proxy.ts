@@ -6,6 +6,7 @@
 import { request as requestPlain, type RequestOptions } from 'node:http';
 import { request as requestTls } from 'node:https';
 import type { Socket } from 'node:net';
+import { getProxyForUrl } from 'proxy-from-env';
 import { isLoopback } from '../endpoint.ts';
 import { CmsError } from '../errors.ts';
 import { Secret } from '../secret.ts';
@@ -42,7 +43,6 @@ const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY', 'http
 export async function proxyFor(target: URL): Promise<Proxy | undefined> {
   const variable = VARIABLES.find((name) => Boolean(process.env[name]));
   if (variable === undefined || isLoopback(target.hostname)) return undefined;
-  const { getProxyForUrl } = await import('proxy-from-env');
   // The library decides by scheme and port; here the port is that of https in any case.
   const scheme = variable.toLowerCase() === 'http_proxy' ? 'http' : 'https';
   const goesThrough = getProxyForUrl(`${scheme}://${target.hostname}:${target.port || '443'}`) !== '';

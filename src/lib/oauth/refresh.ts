@@ -1,35 +1,67 @@
-/** The refresh token grant (RFC 6749 section 6), its outcome as a value. */
-import type { Exchange, ExchangeOutcome } from './exchange.ts';
+/**
+ * The refresh token grant (RFC 6749 section 6), its outcome as a value. One form and one answer, which are judged here in
+ * any case: a process that refreshes by itself does not wait for openid-client to be loaded.
+ */
+import type { OAuthClient } from '../accounts/account.ts';
+import { parseEndpoint } from '../endpoint.ts';
 import { CmsError } from '../errors.ts';
+import type { Secret } from '../secret.ts';
 import { classifyTokenAnswer } from './classify.ts';
-import { causeIn, NoAnswer, retryAfterSeconds } from './http.ts';
+import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
 /**
  * Exchanges a refresh token. Never throws for what a provider or a network can do.
- * @throws CmsError `config_invalid` where certificates are not verified
+ * @throws CmsError `config_invalid` where certificates are not verified, or for an endpoint that is not https
  */
 export const exchangeRefreshToken: Exchange = async (client, refreshToken, clientSecret): Promise<ExchangeOutcome> => {
-  // Loaded here, not above: a process that serves a fresh token from the vault needs no OAuth client.
-  const [{ refreshTokenGrant }, { configure }] = await Promise.all([import('openid-client'), import('./client.ts')]);
-  const { config, observed } = configure(client, { clientSecret, takeIdToken: true });
-  const parameters: Record<string, string> = client.refresh_scope === undefined ? {} : { scope: client.refresh_scope };
+  // Loaded here, not above: a process that serves a fresh token from the vault needs no HTTP. A broker has it loaded.
+  const { causeIn, NoAnswer, request, retryAfterSeconds } = await import('./http.ts');
   try {
-    await refreshTokenGrant(config, refreshToken.reveal(), parameters);
+    const { href } = parseEndpoint(client.token_endpoint, 'token endpoint');
+    const { headers, body } = refreshRequest(client, refreshToken, clientSecret);
+    const answer = await request(href, { method: 'POST', headers, body, caFile: client.ca_file });
+    const retry_after = retryAfterSeconds(answer.headers, Date.now());
+    return classifyTokenAnswer(
+      { status: answer.status, body: answer.body, ...(retry_after !== undefined && { retry_after }) },
+      clientSecret === undefined ? [refreshToken] : [refreshToken, clientSecret],
+    );
   } catch (error) {
-    // What openid-client makes of a bad answer loses status and body; the answer itself is judged below.
-    if (observed() === undefined) return temporary(error);
+    const noAnswer = causeIn(error, NoAnswer);
+    if (noAnswer === undefined) throw causeIn(error, CmsError) ?? error;
+    return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };
   }
-  const answer = observed();
-  if (answer === undefined) return temporary(new Error('no request was made'));
-  const retry_after = retryAfterSeconds(answer.headers, Date.now());
-  return classifyTokenAnswer(
-    { status: answer.status, body: answer.body, ...(retry_after !== undefined && { retry_after }) },
-    clientSecret === undefined ? [refreshToken] : [refreshToken, clientSecret],
-  );
 };
 
-function temporary(error: unknown): ExchangeOutcome {
-  const noAnswer = causeIn(error, NoAnswer);
-  if (noAnswer === undefined) throw causeIn(error, CmsError) ?? error;
-  return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };
+/**
+ * What is sent. Pure.
+ * @see RFC 6749 section 6, and section 2.3.1 for how the client says who it is
+ */
+export function refreshRequest(
+  client: OAuthClient,
+  refreshToken: Secret,
+  clientSecret?: Secret,
+): { headers: Record<string, string>; body: URLSearchParams } {
+  const method = clientSecret === undefined ? 'none' : client.token_endpoint_auth_method;
+  const secret = clientSecret?.reveal() ?? '';
+  return {
+    headers: {
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+      'user-agent': 'cms-oauth',
+      ...(method === 'client_secret_basic' && { authorization: basic(client.client_id, secret) }),
+    },
+    body: new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: refreshToken.reveal(),
+      ...(client.refresh_scope !== undefined && { scope: client.refresh_scope }),
+      ...(method !== 'client_secret_basic' && { client_id: client.client_id }),
+      ...(method !== 'client_secret_basic' && method !== 'none' && { client_secret: secret }),
+    }),
+  };
+}
+
+/** Both are encoded as in a form before they are joined, so that a colon in the id is no end of it. */
+function basic(id: string, secret: string): string {
+  const encoded = [id, secret].map((text) => new URLSearchParams([['', text]]).toString().slice(1));
+  return `Basic ${Buffer.from(encoded.join(':')).toString('base64')}`;
 }

@@ -7,7 +7,7 @@ import { Secret } from '../secret.ts';
 import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
 import { classifyTokenAnswer, describe } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
-import { causeIn, clockAheadSeconds, NoAnswer, unreachable } from './http.ts';
+import { causeIn, clockAheadSeconds, type HttpHeaders, NoAnswer, unreachable } from './http.ts';
 import { type Claims, claimsOfIdToken, identityOf } from './identity.ts';
 
 /** A finished sign-in, not stored yet. */
@@ -157,7 +157,7 @@ export function signInFailure(
 const CLOCK_DIFFERENCE_SECONDS = 300;
 
 /** A clock that differs is the likeliest reason for a refused answer. */
-function clockRemark(headers: Headers): string | undefined {
+function clockRemark(headers: HttpHeaders): string | undefined {
   const ahead = clockAheadSeconds(headers, Date.now()) ?? 0;
   if (Math.abs(ahead) <= CLOCK_DIFFERENCE_SECONDS) return undefined;
   const minutes = Math.round(Math.abs(ahead) / 60);

@@ -83,7 +83,7 @@ describe('Retry-After', () => {
     ['Wed, 31 Dec 2025 23:00:00 GMT', 0],
   ] as const) {
     it(`of ${String(value)} is ${String(seconds)}`, () => {
-      assert.equal(retryAfterSeconds(new Headers(value === undefined ? {} : { 'retry-after': value }), now), seconds);
+      assert.equal(retryAfterSeconds(new Map(value === undefined ? [] : [['retry-after', value]]), now), seconds);
     });
   }
 });
@@ -92,7 +92,7 @@ describe('the clock of this machine', () => {
   it('is compared with the date of an answer', () => {
     const now = Date.parse('2026-01-01T00:10:00Z');
     const dated = (date?: string): number | undefined =>
-      clockAheadSeconds(new Headers(date === undefined ? {} : { date }), now);
+      clockAheadSeconds(new Map(date === undefined ? [] : [['date', date]]), now);
     assert.equal(dated('Thu, 01 Jan 2026 00:00:00 GMT'), 600);
     assert.equal(dated('Thu, 01 Jan 2026 01:10:00 GMT'), -3600);
     assert.equal(dated('soon'), undefined);
