@@ -3,6 +3,7 @@ import { Args, Flags } from '@oclif/core';
 import { styleText } from 'node:util';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { openContext } from '../lib/context.ts';
+import { type Examiner, examinerOf } from '../lib/doctor/caller.ts';
 import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
 import { reportOf } from '../lib/doctor/report.ts';
@@ -36,13 +37,14 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<void> {
     const { argv, flags } = await this.parse(Doctor);
+    const { name, uid, probe } = await this.#asOwner();
     const context = openContext(process.env);
     const live = !flags.json && !flags.report;
     let group = '';
-    const here = { context, run, version: this.config.version, user: userInfo().username, hostName: hostname() };
+    const here = { context, run, version: this.config.version, user: name, hostName: hostname() };
     const checks = await examine({
       ...here,
-      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid: process.getuid?.(), now: Date.now },
+      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid, probe, now: Date.now },
       addresses: (argv as string[]).map((address) => parseAddress(address)),
       obtainToken: async (request) => (await obtainToken(request, context.env)).access_token,
       obtainPassword: (request) => obtainPassword(request, context.env),
@@ -60,6 +62,27 @@ export default class Doctor extends BaseCommand {
     else this.print(`\n${summary}`);
     process.exitCode = exitStatusOf(checks);
   }
+
+  /** root by sudo tries the sockets as their users, and is the user who called sudo from then on. */
+  async #asOwner(): Promise<Examiner> {
+    const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
+    const examiner = await examinerOf(caller, run, process.execPath);
+    const { name, env, uid, gid } = examiner;
+    if (uid === undefined || gid === undefined) return examiner;
+    (process as Partial<GroupCalls>).initgroups?.(name, gid);
+    process.setgid?.(gid);
+    process.setuid?.(uid);
+    for (const [key, value] of Object.entries(env)) {
+      if (value === undefined) Reflect.deleteProperty(process.env, key);
+      else process.env[key] = value;
+    }
+    return examiner;
+  }
+}
+
+/** What the types of Node leave out. */
+interface GroupCalls {
+  initgroups: (user: string, group: number) => void;
 }
 
 const TITLES: Readonly<Record<string, string>> = {

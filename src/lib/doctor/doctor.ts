@@ -14,7 +14,7 @@ import { fileSteps, type Opened, openFiles } from './files.ts';
 import { type Check, keyOf, ok, warning } from './finding.ts';
 import { hookSteps } from './hooks.ts';
 import { keyStep } from './key.ts';
-import { mtaSteps } from './mta.ts';
+import { mtaSteps, type Probe } from './mta.ts';
 import { endpointKey, endpointsOf, providerSteps } from './provider.ts';
 import { type ServiceFacts, serviceFacts, type ServiceLook, serviceSteps } from './service.ts';
 import { type Step, walk } from './walk.ts';
@@ -30,6 +30,7 @@ export interface DoctorOptions extends TokenPorts {
   uid: number | undefined;
   hostName: string;
   run: Run;
+  probe: Probe;
   /** Milliseconds since the epoch. */
   now: () => number;
   done: (check: Check) => void;
@@ -106,7 +107,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
       }),
     ),
     ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config),
-    ...(await mtaSteps({ run: options.run, uid, node: options.program.node }, sockets)),
+    ...(await mtaSteps(options.run, options.probe, sockets)),
     ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed }, []),
     ...hookSteps(hooks, uid ?? -1),
     ...serviceSteps(service, facts),

@@ -144,11 +144,8 @@ export function judgeInstalledConfig(text: string | undefined, wanted: string): 
 /** @param verdict what exim complains of. Pure. */
 export function judgeVerdict(verdict: string | undefined): Judgement {
   if (verdict === undefined) return ok('exim takes its configuration');
-  const [first = '', ...rest] = verdict.split('\n');
-  return failure('config_invalid', `exim refuses its configuration: ${first}`, {
-    ...(rest.length > 0 && { cause: rest.join('; ') }),
-    fix: [INSTALL, 'sudo exim4 -bV'],
-  });
+  const said = verdict.replace(/^\d{4}-\d\d-\d\d [\d:]+ /gm, '').replace(/\s*\n\s*/g, ' ');
+  return failure('config_invalid', `exim refuses its configuration: ${said}`, { fix: [INSTALL, 'sudo exim4 -bV'] });
 }
 
 /** @param block ours as it stands in the file; undefined where the file is closed to us. Pure. */

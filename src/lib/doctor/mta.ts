@@ -26,21 +26,33 @@ export interface MtaLook {
   node: string;
 }
 
-/** One step for each user of each socket that is for somebody else. */
-export async function mtaSteps(look: MtaLook, sockets: readonly SocketSettings[]): Promise<Step[]> {
-  const all = await Promise.all(
-    sockets.map(async (socket) => (await usersOf(look.run, socket)).map((user) => stepFor(look, socket, user))),
-  );
-  return all.flat();
-}
+/** What came of a connection to `path` as `user`; undefined where nobody could become that user. */
+export type Probe = (path: string, user: string) => Promise<string | undefined>;
 
-function stepFor(look: MtaLook, { path }: SocketSettings, user: string): Step {
-  return {
+/** One step for each user of each socket that is for somebody else. */
+export async function mtaSteps(run: Run, probe: Probe, sockets: readonly SocketSettings[]): Promise<Step[]> {
+  return (await pairsOf(run, sockets)).map(({ path, user }) => ({
     id: 'mta',
     subject: `${user} ${path}`,
     needs: [keyOf({ id: 'socket', subject: path })],
-    look: async () => judgeProbe(user, path, await probe(look, path, user)),
-  };
+    look: async () => judgeProbe(user, path, await probe(path, user)),
+  }));
+}
+
+/** Tries them all now, for a caller who is root and will not be for long. */
+export async function probedAlready(look: MtaLook, sockets: readonly SocketSettings[]): Promise<Probe> {
+  const pairs = await pairsOf(look.run, sockets);
+  const probe = probeAs(look);
+  const words = await Promise.all(
+    pairs.map(async ({ path, user }) => [`${user} ${path}`, await probe(path, user)] as const),
+  );
+  const known = new Map(words);
+  return (path, user) => Promise.resolve(known.get(`${user} ${path}`));
+}
+
+async function pairsOf(run: Run, sockets: readonly SocketSettings[]): Promise<{ path: string; user: string }[]> {
+  const all = sockets.map(async (socket) => (await usersOf(run, socket)).map((user) => ({ path: socket.path, user })));
+  return (await Promise.all(all)).flat();
 }
 
 /** The users that are named, and who is in the group. */
@@ -54,19 +66,21 @@ export async function usersOf(run: Run, { users = [], group }: SocketSettings): 
   return [...new Set(all)].slice(0, USERS_OF_A_SOCKET);
 }
 
-async function probe({ run, uid, node }: MtaLook, path: string, user: string): Promise<string | undefined> {
-  const group = user === MTA_USER ? MTA_USER : (await run(['id', '-gn', user])).stdout.trim();
-  const prefix =
-    uid === 0
-      ? ['setpriv', `--reuid=${user}`, `--regid=${group}`, '--init-groups', '--']
-      : ['sudo', '-n', '-u', user, '--'];
-  try {
-    const { status, stdout } = await run([...prefix, node, '-e', PROBE, path]);
-    return status === 0 ? stdout : undefined;
-  } catch (error) {
-    if (error instanceof CmsError) return undefined;
-    throw error;
-  }
+export function probeAs({ run, uid, node }: MtaLook): Probe {
+  return async (path, user) => {
+    const group = user === MTA_USER ? MTA_USER : (await run(['id', '-gn', user])).stdout.trim();
+    const prefix =
+      uid === 0
+        ? ['setpriv', `--reuid=${user}`, `--regid=${group}`, '--init-groups', '--']
+        : ['sudo', '-n', '-u', user, '--'];
+    try {
+      const { status, stdout } = await run([...prefix, node, '-e', PROBE, path]);
+      return status === 0 ? stdout : undefined;
+    } catch (error) {
+      if (error instanceof CmsError) return undefined;
+      throw error;
+    }
+  };
 }
 
 /** @param word what the probe said; undefined where nobody could become that user. Pure. */

@@ -69,7 +69,7 @@ export function providerSteps(endpoint: Endpoint, needs: readonly string[], now:
       subject,
       needs,
       look: async () => {
-        if ((await proxyFor(url)) !== undefined) return skipped('the proxy looks the name up');
+        if ((await Promise.resolve(proxyFor(url))) !== undefined) return skipped('the proxy looks the name up');
         if (isIP(host) !== 0) {
           addresses = [{ address: host, family: isIP(host) }];
           return ok('is an address');
@@ -87,7 +87,7 @@ export function providerSteps(endpoint: Endpoint, needs: readonly string[], now:
       subject,
       needs: [name],
       look: async () => {
-        const proxy = await proxyFor(url);
+        const proxy = await Promise.resolve(proxyFor(url));
         if (proxy !== undefined) return skipped(`through ${proxyName(proxy)}`);
         const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
         return judgeAttempts(await Promise.all(chosen(addresses).map((each) => attempt(each, port, now))));

@@ -1,0 +1,39 @@
+/** Who asks: a user, root, or root by sudo, for whom everything but the MTA's user is looked at as the user. */
+import { existsSync } from 'node:fs';
+import type { Run } from '../exim/exim4.ts';
+import { type Caller, ownerOf } from '../exim/owner.ts';
+import { type Environment, resolvePaths } from '../paths.ts';
+import { readSettings } from '../settings.ts';
+import { type MtaLook, type Probe, probeAs, probedAlready } from './mta.ts';
+
+export interface Examiner {
+  name: string;
+  env: Environment;
+  uid: number | undefined;
+  /** The group to take on together with `uid`; absent where nothing is to be taken on. */
+  gid?: number;
+  probe: Probe;
+}
+
+/**
+ * Under sudo it tries the sockets at once, because afterwards the caller becomes the user.
+ * @param node path of node
+ * @throws CmsError `config_invalid` as `ownerOf`
+ */
+export async function examinerOf(caller: Caller, run: Run, node: string): Promise<Examiner> {
+  const look: MtaLook = { run, uid: caller.uid, node };
+  const { name, env } = await ownerOf(caller, run);
+  if (env === caller.env) return { name, env, uid: caller.uid, probe: probeAs(look) };
+  const { stdout } = await run(['getent', 'passwd', name]);
+  const [, , uid = '', gid = ''] = stdout.split(':');
+  const { sockets } = await readSettings(resolvePaths(env)).catch(() => ({ sockets: [] }));
+  const probe = await probedAlready(look, sockets);
+  return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe };
+}
+
+/** sudo takes away what leads to the session of the user. */
+function withSession(env: Environment, uid: number): Environment {
+  const folder = `/run/user/${uid}`;
+  if (!existsSync(folder)) return env;
+  return { ...env, XDG_RUNTIME_DIR: folder, DBUS_SESSION_BUS_ADDRESS: `unix:path=${folder}/bus` };
+}

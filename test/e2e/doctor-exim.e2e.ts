@@ -1,0 +1,170 @@
+/** The last links of `cms doctor`, with a real exim: its user at the socket, its configuration, its lines. */
+import assert from 'node:assert/strict';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { enrolOauth } from '../support/enrolled.ts';
+import { CMS_PROGRAM, temporaryHome, type TemporaryHome } from '../support/environment.ts';
+import { type Finished, PERSON, PrivateExim, requireExim, run, runAsRoot } from '../support/exim.ts';
+import { type RunningProcess, start } from '../support/processes.ts';
+import { type EmbeddedProvider, startProvider } from '../support/provider.ts';
+import { startSubmission, type SubmissionServer } from '../support/submission.ts';
+
+const JANE = 'jane@example.org';
+const CONFIG = '/etc/exim4/exim4.conf';
+
+interface Check {
+  id: string;
+  subject: string;
+  status: string;
+  summary: string;
+  fix?: string[];
+  who?: string;
+}
+
+describe('cms doctor and exim', function () {
+  this.timeout(60_000);
+  let exim: PrivateExim;
+  let home: TemporaryHome;
+  let provider: EmbeddedProvider;
+  let submission: SubmissionServer;
+  let broker: RunningProcess;
+  const cleanups: (() => Promise<unknown>)[] = [];
+
+  before(async function () {
+    requireExim(this);
+    provider = await startProvider();
+    cleanups.push(() => provider.stop());
+    submission = await startSubmission({ provider });
+    cleanups.push(() => submission.stop());
+    const { host, port, caFile } = submission;
+    home = await temporaryHome({ caFile });
+    cleanups.push(() => runAsRoot(['rm', '-rf', home.path]));
+    await enrolOauth(home.env, provider, JANE, { host, port, tls: 'starttls' });
+    await chmod(home.path, 0o755);
+    await runAsRoot(['chown', '-R', PERSON, home.path]);
+    exim = await PrivateExim.start('installable');
+    cleanups.push(() => exim[Symbol.asyncDispose]());
+    const { stdout } = await cms('exim-config', '--install', '--default', JANE, '--ca-file', caFile);
+    assert.equal((await exim.asRoot(['sh'], stdout)).status, 0);
+    broker = await serve();
+    cleanups.push(() => broker.stop());
+  });
+  after(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  });
+
+  const environment = (more: Record<string, string> = {}): string[] => [
+    'env',
+    '-i',
+    ...Object.entries({ ...home.env, ...more }).map(([name, value]) => `${name}=${value ?? ''}`),
+  ];
+  const cms = (...args: string[]): Promise<Finished> =>
+    exim.as(PERSON, [...environment(), process.execPath, CMS_PROGRAM, ...args]);
+
+  async function serve(): Promise<RunningProcess> {
+    const [file = '', ...argv] = exim.commandLine([...environment(), process.execPath, CMS_PROGRAM, 'serve'], PERSON);
+    const begun = start(file, argv);
+    await begun.waitFor(/listening.*exim\.sock/);
+    return begun;
+  }
+
+  async function doctor(): Promise<{ checks: Check[]; status: number | null }> {
+    const { stdout, stderr, status } = await cms('doctor', '--json');
+    assert.notEqual(stdout, '', stderr);
+    return { ...(JSON.parse(stdout) as { checks: Check[] }), status };
+  }
+
+  /** As root by sudo: the accounts are still those of the person. */
+  async function doctorOfRoot(): Promise<{ checks: Check[]; status: number | null }> {
+    const uid = (await run(['id', '-u', PERSON])).stdout.trim();
+    const gid = (await run(['id', '-g', PERSON])).stdout.trim();
+    const sudo = { SUDO_UID: uid, SUDO_GID: gid, SUDO_USER: PERSON };
+    const { stdout, stderr, status } = await exim.asRoot([
+      ...environment(sudo),
+      ...[process.execPath, CMS_PROGRAM, 'doctor', '--json'],
+    ]);
+    assert.notEqual(stdout, '', stderr);
+    return { ...(JSON.parse(stdout) as { checks: Check[] }), status };
+  }
+
+  const bad = (checks: readonly Check[]): string[] =>
+    checks.filter(({ status }) => status === 'failure' || status === 'warning').map(({ id }) => id);
+
+  /** Does `harm` as root, looks, and undoes it. */
+  async function broken(harm: string, undo: string): Promise<Check[]> {
+    const done = await exim.asRoot(['sh', '-ec', harm]);
+    assert.equal(done.status, 0, done.stderr);
+    try {
+      return (await doctor()).checks;
+    } finally {
+      await exim.asRoot(['sh', '-ec', undo]);
+    }
+  }
+
+  it('finds nothing wrong, and says through which account each sender goes', async () => {
+    const { checks, status } = await doctor();
+    assert.deepEqual([bad(checks), status], [[], 0], JSON.stringify(checks, null, 1));
+    const senders = checks.filter(({ id }) => id === 'exim.sender');
+    assert.deepEqual(
+      senders.map(({ subject, status: state }) => [subject, state]),
+      [
+        ['<jane@example.org>', 'ok'],
+        ['<>', 'ok'],
+      ],
+    );
+    assert.match(senders[0]?.summary ?? '', /through jane@example\.org at 127\.0\.0\.1:\d+/);
+    const mta = checks.find(({ id }) => id === 'mta');
+    assert.match(mta?.summary ?? '', /not tried as Debian-exim, which takes root/);
+    assert.ok(mta?.fix?.some((line) => line.startsWith('sudo ')));
+  });
+
+  it("tries exim's user at the socket when root asks, on the accounts of the person", async () => {
+    const { checks } = await doctorOfRoot();
+    assert.deepEqual(bad(checks), [], JSON.stringify(checks, null, 1));
+    assert.equal(checks.find(({ id }) => id === 'mta')?.summary, 'opened it');
+    assert.ok(checks.some(({ id, subject }) => id === 'token' && subject === JANE));
+  });
+
+  it("names a folder that keeps exim's user out", async () => {
+    await exim.asRoot(['chmod', '2700', `/run/cms/${PERSON}`]);
+    const { checks, status } = await doctorOfRoot();
+    await exim.asRoot(['chmod', '2750', `/run/cms/${PERSON}`]);
+    assert.equal(bad(checks)[0], 'mta', JSON.stringify(checks, null, 1));
+    assert.equal(status, 77);
+    assert.match(checks.find(({ id }) => id === 'mta')?.summary ?? '', /Debian-exim cannot open it: EACCES/);
+  });
+
+  for (const [what, harm, id, words] of [
+    ['a configuration of somebody else', `echo "keep_environment =" >${CONFIG}`, 'exim.config', /it is not ours/],
+    ['one of an older cms', `echo "# changed" >>${CONFIG}`, 'exim.config', /not as it would be written now/],
+    ['one that exim refuses', `sed -i "s/^never_users/no_such_option/" ${CONFIG}`, 'exim.judged', /no_such_option/],
+    ['lines that are gone', `: >/etc/exim4/exim-smart-hosts`, 'exim.sender', /would not send now/],
+  ] as const) {
+    it(`names ${what}`, async () => {
+      const keep = 'cd /etc/exim4; mkdir -p /run/kept; cp -p exim4.conf exim-smart-hosts /run/kept';
+      const checks = await broken(`${keep}; ${harm}`, 'cp -p /run/kept/* /etc/exim4');
+      assert.ok(bad(checks).includes(id), JSON.stringify(checks, null, 1));
+      const named = checks.find((check) => check.id === id && check.status !== 'ok');
+      assert.match(named?.summary ?? '', words);
+      assert.ok((named?.fix ?? []).length > 0);
+    });
+  }
+
+  it('names lines that are behind the accounts', async () => {
+    const file = join(home.configDir, 'accounts.json');
+    const text = await readFile(file, 'utf8');
+    const more = text.replace('"aliases": []', '"aliases": ["j@example.org"]');
+    assert.notEqual(more, text);
+    await writeFile(file, more);
+    const { checks, status } = await doctor();
+    await writeFile(file, text);
+    assert.deepEqual([bad(checks), status], [['exim.accounts'], 78], JSON.stringify(checks, null, 1));
+  });
+
+  it('names the broker alone when it does not run', async () => {
+    await broker.stop();
+    const { checks, status } = await doctor();
+    assert.deepEqual([bad(checks), status], [['broker'], 69], JSON.stringify(checks, null, 1));
+    broker = await serve();
+  });
+});
