@@ -10,10 +10,12 @@ import { acquireLockNow, type Lock } from '../store/lock.ts';
 import { readSettings, type SocketSettings } from '../settings.ts';
 import type { TokenService, TokenServiceOptions } from '../token/service.ts';
 import type { Vault } from '../store/vault.ts';
+import type { Condition } from '../notify/decide.ts';
 import { Notifier } from '../notify/notifier.ts';
 import type { Environment, Paths } from '../paths.ts';
 import { Broker } from './broker.ts';
 import { AuditTrail } from './audit.ts';
+import { Conditions } from './conditions.ts';
 import { AccountDirectory } from './directory.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { type ActivatedSocket, inodeOf, type Listener, listenOn, listenOnActivated } from './listener.ts';
@@ -21,7 +23,7 @@ import { resolvePolicy } from './names.ts';
 import type { SocketPolicy } from './policy.ts';
 import { Refresher } from './refresher.ts';
 import { reloading, type ServiceManager, statusLine } from './service-manager.ts';
-import { type BrokerStatus, brokerStatus, conditionsOf } from './status.ts';
+import { type BrokerStatus, brokerStatus } from './status.ts';
 
 /** One change of accounts.json arrives as several events. */
 const DEBOUNCE_MS = 50;
@@ -57,6 +59,7 @@ export class Daemon {
   readonly #broker: Broker;
   readonly #refresher: Refresher;
   readonly #notifier: Notifier;
+  readonly #conditions = new Conditions();
   readonly #audit: AuditTrail;
   readonly #doorkeeper: Doorkeeper;
   readonly #listeners = new Map<string, Listener>();
@@ -261,7 +264,7 @@ export class Daemon {
   #tellManager(...assignments: string[]): void {
     const { manager } = this.#options;
     if (manager === undefined) return;
-    manager.tell(...assignments, statusLine(this.status().accounts, this.#listeners.size));
+    manager.tell(...assignments, statusLine(this.#conditionsNow(), this.#listeners.size));
   }
 
   /** Stops listening; the open connections go on. */
@@ -315,9 +318,13 @@ export class Daemon {
 
   /** @returns milliseconds until there may be something to tell */
   #notify(): Promise<number> {
-    const accounts = this.#directory.all;
-    const conditions = conditionsOf(accounts, this.status().accounts, this.#tokens);
-    return this.#notifier.observe(accounts, conditions);
+    return this.#notifier.observe(this.#directory.all, this.#conditionsNow());
+  }
+
+  #conditionsNow(): Condition[] {
+    const { unreadable } = this.#refresher;
+    const parts = { now: Date.now(), tokens: this.#tokens, broker: this.#broker, unreadable };
+    return this.#conditions.of(this.#directory.all, parts);
   }
 
   /** Runs `changed` when something happens to the file; the ticker looks as well, should watching not be possible. */

@@ -3,6 +3,7 @@ import type { Account, OAuthAccount } from '../accounts/account.ts';
 import type { CmsError } from '../errors.ts';
 import { toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { GrantRecord } from '../store/grant.ts';
 import { mustWait, refreshAt } from '../token/schedule.ts';
 import type { TokenService } from '../token/service.ts';
 
@@ -36,11 +37,13 @@ export class Refresher {
 
   /** Starts what is due. @returns milliseconds until the next tick */
   async tick(): Promise<number> {
-    const { accounts, now } = this.#options;
+    const { accounts, tokens, now } = this.#options;
     let next = now() + LONGEST_WAIT_MS;
     for (const account of accounts()) {
       if (account.kind !== 'oauth') continue;
-      const due = await this.dueAt(account);
+      const record = tokens.known(account.address);
+      // With ten thousand accounts, waiting for what is at hand would take longer than deciding.
+      const due = record === undefined ? await this.dueAt(account) : this.#dueOf(account, record);
       if (due === undefined) continue;
       if (due > now()) next = Math.min(next, due);
       else this.#begin(account);
@@ -50,20 +53,23 @@ export class Refresher {
 
   /** When the account's token is refreshed next; undefined while that is up to a person or to the store. */
   async dueAt(account: OAuthAccount): Promise<number | undefined> {
-    const { tokens, lastAskedAt, now } = this.#options;
     try {
-      const record = await tokens.load(account);
-      this.unreadable.delete(account.address);
-      if (record.state === 'authorization_required' || record.secrets.refresh_token === undefined) return undefined;
-      if (record.failure !== undefined && mustWait(record.failure, now())) return record.failure.retry_at;
-      // An exchange was cut off between request and answer: only while it is young do providers repeat their answer.
-      if (record.secrets.attempt !== undefined) return now();
-      const asked = Math.max(lastAskedAt(account.address), this.#startedAt);
-      return refreshAt(record, asked, now(), this.#draw(account.address, record.issued_at));
+      return this.#dueOf(account, await this.#options.tokens.load(account));
     } catch (error) {
       this.#noteUnreadable(account.address, toCmsError(error));
       return undefined;
     }
+  }
+
+  #dueOf({ address }: OAuthAccount, record: GrantRecord): number | undefined {
+    const { lastAskedAt, now } = this.#options;
+    this.unreadable.delete(address);
+    if (record.state === 'authorization_required' || record.secrets.refresh_token === undefined) return undefined;
+    if (record.failure !== undefined && mustWait(record.failure, now())) return record.failure.retry_at;
+    // An exchange was cut off between request and answer: only while it is young do providers repeat their answer.
+    if (record.secrets.attempt !== undefined) return now();
+    const asked = Math.max(lastAskedAt(address), this.#startedAt);
+    return refreshAt(record, asked, now(), this.#draw(address, record.issued_at));
   }
 
   #draw(address: string, issuedAt: number | undefined): number {

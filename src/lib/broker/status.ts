@@ -2,7 +2,6 @@
 import type { Account } from '../accounts/account.ts';
 import { iso, stateOfGrant, stateOfTrouble, type StateView } from '../accounts/view.ts';
 import type { CmsError } from '../errors.ts';
-import type { Condition } from '../notify/decide.ts';
 import { refreshTokenLifetimes } from '../providers/presets/refresh-token-lifetimes.ts';
 import type { GrantHeader } from '../store/grant.ts';
 import { forecast, type Forecast } from '../token/forecast.ts';
@@ -58,6 +57,9 @@ export interface StatusParts {
   missing: ReadonlyMap<string, CmsError>;
 }
 
+/** What the state of an account is told from. */
+export type StateParts = Pick<StatusParts, 'now' | 'tokens' | 'unreadable'> & { broker: Pick<Broker, 'refusedSince'> };
+
 export function brokerStatus(parts: StatusParts): BrokerStatus {
   const { broker, directory, sockets, missing } = parts;
   return {
@@ -95,18 +97,6 @@ export function nextSignIn(account: Account, grant: GrantHeader, now: number): P
   return { next_sign_in: { ...rest, ...(at !== undefined && { at: iso(at) }) } };
 }
 
-/** The same for whoever tells people. @param statuses of these accounts, in their order */
-export function conditionsOf(
-  accounts: readonly Account[],
-  statuses: readonly AccountStatus[],
-  tokens: TokenService,
-): Condition[] {
-  return statuses.map((status, index) => {
-    const grant = tokens.known(status.address)?.grant_id;
-    return { ...status, provider: accounts[index]?.provider ?? '', ...(grant !== undefined && { grant }) };
-  });
-}
-
 function socketStatus(policy: SocketPolicy): SocketStatus {
   const { path, mode, passwords, group, protocols, accounts, users } = policy;
   return {
@@ -140,7 +130,8 @@ function accountStatus(account: Account, parts: StatusParts, unstored: Unstored)
   };
 }
 
-function stateOf({ address, kind }: Account, parts: StatusParts, unstored: Unstored): StateView {
+/** How an account is doing. @param unstored what `parts.tokens.unstored` says, asked once for all accounts */
+export function stateOf({ address, kind }: Account, parts: StateParts, unstored: Unstored): StateView {
   const { tokens, broker, unreadable, now } = parts;
   const record = tokens.known(address);
   const trouble = unreadable.get(address);

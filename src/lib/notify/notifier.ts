@@ -48,7 +48,7 @@ export class Notifier {
   #settings: NotifierSettings = { hooks: {}, notify: {} };
   #told: Outages | undefined;
   #written = '';
-  #last: ReadonlyMap<string, Condition> = new Map();
+  readonly #last = new Map<string, Condition>();
   #flushing = false;
   #flushAgain = false;
 
@@ -78,15 +78,12 @@ export class Notifier {
     this.#told ??= await this.#recall();
     const { reminderMs = DEFAULT_REMINDER_MS } = this.#settings.notify;
     const { events, outages, next } = decide(conditions, this.#told, now(), reminderMs);
-    const all = [...events, ...refreshed(conditions, this.#last)];
+    // Nearly all are the very objects of the last look, and this is done several times a second.
+    const changed = conditions.filter((each) => this.#last.get(each.address) !== each);
+    const all = [...events, ...refreshed(changed, this.#last)];
     this.#told = outages;
-    this.#last = new Map(
-      conditions.map((each) => [
-        each.address,
-        each.state === 'unknown' ? (this.#last.get(each.address) ?? each) : each,
-      ]),
-    );
-    this.#tell(all, accounts, conditions);
+    this.#note(changed, conditions);
+    if (all.length > 0) this.#tell(all, accounts, conditions);
     await this.#remember(outages);
     return next - now();
   }
@@ -95,6 +92,16 @@ export class Notifier {
   close(): void {
     this.#hooks.close();
     this.#desktop.close();
+  }
+
+  /** Keeps what was seen last; an account that is not known right now is as it was. */
+  #note(changed: readonly Condition[], all: readonly Condition[]): void {
+    for (const each of changed) {
+      if (each.state !== 'unknown' || !this.#last.has(each.address)) this.#last.set(each.address, each);
+    }
+    if (this.#last.size === all.length) return;
+    const present = new Set(all.map(({ address }) => address));
+    for (const address of this.#last.keys()) if (!present.has(address)) this.#last.delete(address);
   }
 
   #tell(events: readonly Event[], accounts: readonly Account[], conditions: readonly Condition[]): void {

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { Conditions } from '../../../src/lib/broker/conditions.ts';
+import type { StateParts } from '../../../src/lib/broker/status.ts';
+import type { GrantRecord } from '../../../src/lib/store/grant.ts';
+import { oauthAccount } from '../exim/fixtures.ts';
+
+const NOW = Date.parse('2026-06-01T12:00:00Z');
+const JANE = oauthAccount('jane@example.org');
+const GRANT: GrantRecord = {
+  address: JANE.address,
+  grant_id: 'first',
+  state: 'active',
+  signed_in_at: NOW - 60_000,
+  issued_at: NOW - 60_000,
+  expires_at: NOW + 3_540_000,
+  secrets: {},
+};
+
+describe('the conditions of the accounts', () => {
+  function parts(record: GrantRecord | undefined, { refusedSince, unstored = [] }: Trouble = {}): StateParts {
+    const tokens = { known: () => record, unstored: new Map(unstored.map((address) => [address, NOW])) };
+    return {
+      now: NOW,
+      tokens: tokens as unknown as StateParts['tokens'],
+      broker: { refusedSince: () => refusedSince },
+      unreadable: new Map(),
+    };
+  }
+
+  interface Trouble {
+    refusedSince?: number;
+    unstored?: string[];
+  }
+
+  it('are the same object as long as the grant is the same and works', () => {
+    const conditions = new Conditions();
+    const [first] = conditions.of([JANE], parts(GRANT));
+    assert.deepEqual(first, {
+      state: 'ok',
+      address: JANE.address,
+      provider: JANE.provider,
+      grant: 'first',
+      last_refresh_at: '2026-06-01T11:59:00.000Z',
+    });
+    assert.equal(conditions.of([JANE], parts(GRANT))[0], first);
+    assert.notEqual(conditions.of([JANE], parts({ ...GRANT, issued_at: NOW }))[0], first);
+    assert.equal(conditions.of([{ ...JANE, provider: 'other' }], parts(GRANT))[0]?.provider, 'other');
+  });
+
+  it('say what is wrong although the same grant has worked before', () => {
+    const conditions = new Conditions();
+    conditions.of([JANE], parts(GRANT));
+    const stateWith = (trouble: Trouble): string | undefined => conditions.of([JANE], parts(GRANT, trouble))[0]?.state;
+    assert.equal(stateWith({ refusedSince: NOW }), 'refused');
+    assert.equal(stateWith({ unstored: [JANE.address] }), 'degraded');
+    assert.equal(stateWith({}), 'ok');
+  });
+
+  it('are unknown where no grant has been read', () => {
+    assert.equal(new Conditions().of([JANE], parts(undefined))[0]?.state, 'unknown');
+  });
+});
