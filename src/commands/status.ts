@@ -84,7 +84,8 @@ async function watchStatus(context: Context, wishes: Wishes, intervalMs: number)
   if (onTerminal) giveTerminalBackWhileStopped(display);
   const rows = (): number | undefined => (onTerminal ? screenOf(stdout, process.env).rows : undefined);
   const { signal } = enough;
-  await watch({ look: () => lookOrSay(context, wishes), output: stdout, rows, intervalMs, signal }, display);
+  const separator = wishes.json ? '' : '\n';
+  await watch({ look: () => lookOrSay(context, wishes), output: stdout, rows, intervalMs, separator, signal }, display);
 }
 
 /** A broker that is just being replaced is no reason to stop watching. */

@@ -21,13 +21,21 @@ export function printable(text: string): string {
   return ASCII.test(text) ? text : text.replace(CONTROLS, '?');
 }
 
+const NO_BREAK = '\u00a0';
+
+/** A number stays with what it counts. */
+function joined(line: string): string {
+  return line.replaceAll(/(?<=\d) (?=\S)/g, NO_BREAK);
+}
+
 /** Lines broken between words at `columns`, all but the first of each indented. Words stay whole. */
 export function wrap(text: string, columns: number, indent = '  '): string {
   if (!Number.isFinite(columns)) return text;
   const room = Math.max(20, columns - indent.length);
   return text
     .split('\n')
-    .map((line) => (displayWidth(line) > columns ? wrapAnsi(line, room, { trim: false }) : line))
-    .map((line) => line.replaceAll(/\n */g, `\n${indent}`))
+    .map((line) => (displayWidth(line) > columns ? wrapAnsi(joined(line), room, { trim: false }) : line))
+    .map((line) => line.replaceAll(NO_BREAK, ' '))
+    .map((line) => line.replaceAll(/ *\n */g, `\n${indent}`))
     .join('\n');
 }

@@ -24,6 +24,8 @@ export interface WatchOptions {
   /** Rows of the terminal now; undefined where it is none. */
   rows: () => number | undefined;
   intervalMs: number;
+  /** What stands between one look and the next where there is no terminal. */
+  separator: string;
   /** The end, and no failure. */
   signal: AbortSignal;
 }
@@ -78,7 +80,7 @@ export async function watch(options: WatchOptions, display = new Display(options
 async function printAgainAndAgain(options: WatchOptions): Promise<void> {
   let first = true;
   for await (const text of looks(options)) {
-    options.output.write(first ? text : `\n${text}`);
+    options.output.write(first ? text : options.separator + text);
     first = false;
   }
 }

@@ -206,6 +206,26 @@ describe('many accounts', () => {
   });
 });
 
+describe('an account in trouble', () => {
+  for (const [state, word] of [
+    ['degraded', 'DEGRADED'],
+    ['locked', 'LOCKED'],
+    ['unreadable', 'UNREADABLE'],
+    ['failing', 'FAILING'],
+    ['refused', 'REFUSED'],
+  ] as const) {
+    it(`is ${word}, with since when and what to do`, () => {
+      const account: AccountStatus = { ...JANE, state, reason: 'why', since: at(-7 * MINUTE), remedy: 'do this' };
+      for (const columns of [40, 80, Infinity]) {
+        const text = rendered(columns, { ...VIEW, accounts: [account] });
+        const said = `jane@example.org: ${word} for 7 min: why do this`;
+        assert.ok(text.replace(/\s+/g, ' ').includes(said), text);
+        assert.equal(text.split(word).length, 3, 'in the table too');
+      }
+    });
+  }
+});
+
 describe('the status without a broker', () => {
   it('says how to start one', () => {
     const text = rendered(Infinity, { ...VIEW, broker: null, sockets: [] });
