@@ -75,7 +75,8 @@ export function accountSteps(look: AccountLook): Step[] {
         id: 'token.scope',
         subject: address,
         needs: [token, key],
-        look: async () => {
+        look: async (result) => {
+          if (result(key)?.status === 'warning') return skipped('the vault cannot be opened here now');
           const record = await look.context.vault.read(address);
           if (record?.secrets.scope === undefined) return skipped('the provider does not say what it granted');
           known.missing = missingScopes(account, record.secrets.scope);

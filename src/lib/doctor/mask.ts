@@ -59,13 +59,15 @@ export function createMask(facts: MaskFacts): Mask {
   };
   const kept = publicHosts();
   const words = new Set(facts.words);
+  const theirs = new Set(facts.hosts.map((each) => each.toLowerCase()));
   const domain = (name: string): string => (kept.has(name.toLowerCase()) ? name : called('domain', name));
   const address = (text: string): string => {
     const [local = '', host = ''] = text.split('@');
     return `${called('user', local)}@${domain(host)}`;
   };
   const host = (name: string): string => {
-    if (kept.has(name.toLowerCase()) || words.has(name) || FILE_ENDS.test(name)) return name;
+    const low = name.toLowerCase();
+    if (kept.has(low) || words.has(name) || (FILE_ENDS.test(name) && !theirs.has(low))) return name;
     return names.get(`domain ${name.toLowerCase()}`) ?? called('host', name);
   };
   const isPrivate = (name: string): boolean => name.length >= SHORTEST_NAME && !PUBLIC_USERS.has(name);
