@@ -228,17 +228,19 @@ export async function expire(site: Site, address: string = JANE): Promise<void> 
 
 export interface ProcessFigures {
   rssMiB: number;
+  /** Without the pages of files, which come and go as the kernel likes. */
+  ownMiB: number;
   descriptors: number;
 }
 
 /** Memory and open descriptors of a process, from /proc. The broker hides its descriptors from all but root. */
 export function figuresOf(pid: number): ProcessFigures {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const kib = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+  const mib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024;
   const [command = '', ...args] = asRoot(['ls', `/proc/${pid}/fd`]);
   const { status: failed, stdout } = spawnSync(command, args, { encoding: 'utf8' });
   if (failed !== 0) throw new Error(`the descriptors of ${pid} cannot be counted: root, or sudo without a password`);
-  return { rssMiB: kib / 1024, descriptors: stdout.trim().split('\n').length };
+  return { rssMiB: mib('VmRSS'), ownMiB: mib('RssAnon'), descriptors: stdout.trim().split('\n').length };
 }
 
 /** Waits until `reached`, at most `timeoutMs`. @returns milliseconds waited, or undefined when the time was up */

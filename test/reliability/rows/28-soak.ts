@@ -24,7 +24,7 @@ export const soak: Row = {
     const pattern = `^user=${JANE}\\x01auth=Bearer [A-Za-z0-9._~+/-]{20,}\\x01\\x01$`;
     const job = { path: site.socket, request: `SMTP ${JANE}\n`, pattern, perSecond: 200, seconds };
     const running = load.do('rate', job);
-    const samples: { at: number; rssMiB: number; descriptors: number }[] = [];
+    const samples: { at: number; ownMiB: number; descriptors: number }[] = [];
     const began = Date.now();
     for (let next = began + 60_000; Date.now() - began < seconds * 1000;) {
       await sleep(SAMPLE_MS);
@@ -37,8 +37,9 @@ export const soak: Row = {
     site.provider.setFault(undefined);
     // The first third is the warm-up.
     const steady = samples.slice(Math.floor(samples.length / 3));
-    const slope = slopeOf(steady);
-    const growth = (steady.at(-1)?.rssMiB ?? 0) - (steady[0]?.rssMiB ?? 0);
+    const floors = floorsOf(steady);
+    const slope = slopeOf(floors);
+    const growth = (floors.at(-1)?.ownMiB ?? 0) - (floors[0]?.ownMiB ?? 0);
     checks.that(
       tally.wrong === 0,
       `${tally.wrong} of ${tally.right + tally.wrong} wrong: ${tally.examples.join('; ')}`,
@@ -66,10 +67,23 @@ const sometimes: Fault = (): FaultOutcome => {
   return Math.random() < 0.5 ? 'reset' : { status: 503, body: 'busy' };
 };
 
+const WINDOWS = 10;
+
+/** The least of each tenth of the time: above that is garbage that has not been collected yet. */
+function floorsOf<T extends { ownMiB: number }>(samples: readonly T[]): T[] {
+  const size = Math.max(1, Math.floor(samples.length / WINDOWS));
+  const windows = Array.from({ length: Math.floor(samples.length / size) }, (_, index) =>
+    samples.slice(index * size, (index + 1) * size),
+  );
+  return windows.flatMap(([first, ...more]) =>
+    first === undefined ? [] : [more.reduce((least, each) => (each.ownMiB < least.ownMiB ? each : least), first)],
+  );
+}
+
 /** Least squares, MiB an hour. */
-function slopeOf(samples: readonly { at: number; rssMiB: number }[]): number {
+function slopeOf(samples: readonly { at: number; ownMiB: number }[]): number {
   const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [at, rss] = [mean(samples.map((each) => each.at)), mean(samples.map((each) => each.rssMiB))];
-  const covariance = mean(samples.map((each) => (each.at - at) * (each.rssMiB - rss)));
+  const [at, own] = [mean(samples.map((each) => each.at)), mean(samples.map((each) => each.ownMiB))];
+  const covariance = mean(samples.map((each) => (each.at - at) * (each.ownMiB - own)));
   return covariance / mean(samples.map((each) => (each.at - at) ** 2));
 }
