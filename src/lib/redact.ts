@@ -99,7 +99,7 @@ function forgetOldest(): void {
     break;
   }
   // A process that never writes a line must not keep them all.
-  if (fresh.length > MAX_KNOWN) fresh = fresh.filter((secret) => known.has(secret));
+  if (fresh.length > 2 * MAX_KNOWN) fresh = fresh.filter((secret) => known.has(secret));
 }
 
 function forgetAnchor(anchor: string, secret: string): void {

@@ -9,23 +9,24 @@ import type { GrantRecord } from '../store/grant.ts';
 import { stateOf, type StateParts } from './status.ts';
 
 export class Conditions {
-  /** Of a grant that works; each exchange brings another record. */
-  readonly #well = new WeakMap<GrantRecord, Condition>();
+  /** Grants that work, in the order of the accounts; each exchange brings another record. */
+  readonly #well: ({ record: GrantRecord; condition: Condition } | undefined)[] = [];
 
   /** In the order of the accounts. */
   of(accounts: readonly Account[], parts: StateParts): Condition[] {
     const { unstored } = parts.tokens;
-    return accounts.map((account) => {
+    this.#well.length = accounts.length;
+    return accounts.map((account, index) => {
       const { address, provider } = account;
       const record = parts.tokens.known(address);
       const works = record?.state === 'active' && record.failure === undefined && !unstored.has(address);
       if (!works || parts.broker.refusedSince(address) !== undefined) {
         return conditionOf(provider, address, record, stateOf(account, parts, unstored));
       }
-      const before = this.#well.get(record);
-      if (before?.provider === provider) return before;
+      const before = this.#well[index];
+      if (before?.record === record && before.condition.provider === provider) return before.condition;
       const condition = conditionOf(provider, address, record, { state: 'ok' });
-      this.#well.set(record, condition);
+      this.#well[index] = { record, condition };
       return condition;
     });
   }
