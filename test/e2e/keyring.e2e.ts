@@ -60,6 +60,30 @@ describe('the vault key in a real keyring', function () {
     assert.match((await cms('token', JANE)).stdout, TOKEN);
   });
 
+  it('is the link that cms doctor names while it is locked, and no more than a warning beside a broker that has it', async () => {
+    await added();
+    const look = async () => {
+      const { status, stdout } = await cms('doctor', '--json');
+      const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string; summary: string }[] };
+      return {
+        status,
+        of: (state: string) => checks.filter((each) => each.status === state).map(({ id }) => id),
+        checks,
+      };
+    };
+    await keyring.lock();
+    const alone = await look();
+    assert.deepEqual([alone.status, alone.of('failure')], [69, ['key']]);
+    assert.match(alone.checks.find(({ id }) => id === 'token')?.summary ?? '', /because of key/);
+    await keyring.unlock();
+    await using broker = spawnCms(['serve'], { env });
+    await broker.waitFor(/listening/);
+    assert.equal((await cms('token', JANE)).status, 0);
+    await keyring.lock();
+    const beside = await look();
+    assert.deepEqual([beside.status, beside.of('failure'), beside.of('warning')], [0, [], ['key']]);
+  });
+
   it('lets a broker that has it refresh on while the keyring is locked and then gone', async () => {
     await added();
     const broker = spawnCms(['serve'], { env });
