@@ -1,4 +1,5 @@
 /** `accounts.json`: everything about accounts that is no secret. Read often, written by `account add`, `remove`, `store`. */
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Paths } from '../paths.ts';
@@ -21,6 +22,8 @@ export interface AccountsFile {
 
 export class AccountStore {
   readonly #paths: Paths;
+  /** What stood in the file when it had this stamp: with ten thousand accounts it takes a tenth of a second to parse. */
+  #last: { stamp: string; file: AccountsFile } | undefined;
 
   constructor(paths: Paths) {
     this.#paths = paths;
@@ -31,6 +34,14 @@ export class AccountStore {
    * @throws CmsError `config_invalid` when it is unreadable or of a newer version; `io_error`
    */
   async read(): Promise<AccountsFile> {
+    const stamp = await stampOf(this.#paths.accountsFile);
+    if (stamp !== undefined && this.#last?.stamp === stamp) return this.#last.file;
+    const file = await this.#readAnew();
+    this.#last = stamp === undefined ? undefined : { stamp, file };
+    return file;
+  }
+
+  async #readAnew(): Promise<AccountsFile> {
     const bytes = await readFileIfAny(this.#paths.accountsFile);
     if (bytes === undefined) return { version: ACCOUNTS_VERSION, accounts: {} };
     return parseAccountsFile(bytes.toString('utf8'), this.#paths.accountsFile);
@@ -63,10 +74,16 @@ export class AccountStore {
     await ensurePrivateFolder(this.#paths.lockDir);
     await using _lock = await acquireLock(join(this.#paths.lockDir, 'accounts.lock'), LOCK_TIMEOUT_MS);
     await sweepTemporaries(this.#paths.configDir, this.#paths.accountsFile);
-    const changed = await change(await this.read());
+    const changed = await change(await this.#readAnew());
     await writeFileDurable(this.#paths.accountsFile, `${JSON.stringify(changed, null, 2)}\n`);
     return changed;
   }
+}
+
+/** Changes with every replacement and every write of the file. @returns undefined where it cannot be told */
+async function stampOf(path: string): Promise<string | undefined> {
+  const found = await lstat(path, { bigint: true }).catch(() => undefined);
+  return found && [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
 }
 
 export function findAccount(accounts: Readonly<Record<string, Account>>, address: string): Account | undefined {

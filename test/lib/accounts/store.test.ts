@@ -64,6 +64,17 @@ describe('the account store', () => {
     assert.deepEqual(await readdir(paths.configDir), ['accounts.json']);
   });
 
+  it('sees what somebody else has written, be it a new file or into the same one', async () => {
+    const [other, jane] = [new AccountStore(paths), account('jane@x.org')];
+    await other.update((file) => ({ ...file, accounts: { [jane.address]: jane } }));
+    assert.deepEqual(Object.keys((await store.read()).accounts), [jane.address]);
+    assert.equal(await store.read(), await store.read(), 'read once while nothing changes');
+    await other.update((file) => ({ ...file, accounts: {} }));
+    assert.deepEqual((await store.read()).accounts, {});
+    await writeFile(paths.accountsFile, JSON.stringify({ version: 1, accounts: { [jane.address]: jane } }));
+    assert.deepEqual(Object.keys((await store.read()).accounts), [jane.address]);
+  });
+
   it('keeps what it does not know of a file of its version', async () => {
     await home.writeConfig('accounts.json', JSON.stringify({ version: 1, accounts: {}, later: { x: 1 } }));
     await add(account('a@b.c'));
@@ -132,7 +143,7 @@ describe('finding an account', () => {
 
   for (const [asked, expected] of [
     ['jane@x.org', 'jane@x.org'],
-    ['JANE@X.ORG', 'jane@x.org'],
+    ['jane@X.ORG', 'jane@x.org'],
     ['team@x.org', 'jane@x.org'],
     ['anyone@y.org', 'jane@x.org'],
     ['bob@y.org', 'bob@y.org'],
