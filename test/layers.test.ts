@@ -22,6 +22,7 @@ const LAYERS = [
   ['doctor'],
   ['prompts', 'token-main'],
   ['oclif-errors', 'oclif-commands'],
+  ['oclif-main'],
   ['commands'],
 ];
 
@@ -38,6 +39,7 @@ const ROOMS: Record<string, RegExp> = {
   pino: /^lib\/pretty-log/,
   'smol-toml': /^lib\/(settings|exim\/)/,
   open: /^lib\/browser/,
+  sax: /^lib\/providers\/autoconfig/,
   'wrap-ansi': /^(commands\/base|lib\/width)/,
   'string-width': /^lib\/width/,
 };

@@ -9,6 +9,7 @@ import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
 import type { CheckAnswer } from '../lib/oauth/authorization-code.ts';
 import type { LoginReport } from '../lib/enrol/login-test.ts';
+import type { Proposal } from '../lib/enrol/propose.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
 import { CmsError } from '../lib/errors.ts';
 import { advice } from '../lib/explain/advice.ts';
@@ -185,10 +186,10 @@ function confirmIdentity(say: (line: string) => void, identity: string, account:
 
 function questions(say: (line: string) => void): Questions {
   return {
-    provider: askProvider,
+    provider: (...asked) => askProvider(say, ...asked),
     client: (question) => askClient(say, question),
     password: (provider) => askPassword(say, provider),
-    server: (protocol, address) => askServer(protocol, address),
+    server: (protocol, address, proposed) => askServer(protocol, address, proposed),
     store: () =>
       askChoice('No keyring answers here. Where shall the key of the vault be kept?', [
         { name: 'in a key file (does not protect a copied home directory)', value: 'file' as const },
@@ -198,16 +199,33 @@ function questions(say: (line: string) => void): Questions {
 }
 
 async function askProvider(
+  say: (line: string) => void,
   address: string,
   own: readonly Provider[],
+  proposal: Proposal | undefined,
 ): Promise<{ provider: Provider; issuer?: string }> {
+  if (proposal !== undefined) sayProposal(say, proposal);
+  const presets = [...own, ...likelyFirst(PRESETS)];
+  // What was found out about the domain is its own server.
+  const ordered = proposal === undefined ? presets : [...presets].sort((a, b) => customFirst(a) - customFirst(b));
   const provider = await askChoice(
     `Which provider has ${address}?`,
-    [...own, ...likelyFirst(PRESETS)].map((preset) => ({ name: preset.name, value: preset })),
+    ordered.map((preset) => ({ name: preset.name, value: preset })),
   );
   if (provider.id !== 'custom') return { provider };
-  const issuer = await askText('OpenID Connect issuer (https://…):', (text) => parseEndpoint(text, 'issuer'));
+  const check = (text: string): unknown => parseEndpoint(text, 'issuer');
+  const issuer = await askText('OpenID Connect issuer (https://…):', check, proposal?.issuer);
   return { provider, issuer };
+}
+
+function customFirst({ id }: Provider): number {
+  return id === 'custom' ? 0 : 1;
+}
+
+function sayProposal(say: (line: string) => void, { from, servers, issuer }: Proposal): void {
+  const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
+  if (hosts.length > 0) say(`${from} names ${hosts.join(', ')}`);
+  if (issuer !== undefined) say(`${issuer} is an OpenID Connect issuer`);
 }
 
 /** The three that most people have, then whatever else there is, then the long list. */
@@ -224,9 +242,15 @@ async function askPassword(say: (line: string) => void, provider: Provider): Pro
   return askAppPassword();
 }
 
-async function askServer(protocol: Protocol, address: string): Promise<Partial<MailServer> | undefined> {
+async function askServer(
+  protocol: Protocol,
+  address: string,
+  proposed: MailServer | undefined,
+): Promise<Partial<MailServer> | undefined> {
   const question = `${protocol.toUpperCase()} server of ${address} (HOST or HOST:PORT, empty if none):`;
-  const text = await askText(question, (answer) => answer === '' || parseServer(answer));
+  const preset = proposed && `${proposed.host}:${proposed.port}`;
+  const text = await askText(question, (answer) => answer === '' || parseServer(answer), preset);
+  if (text === preset) return proposed;
   return text === '' ? undefined : parseServer(text);
 }
 

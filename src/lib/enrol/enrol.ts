@@ -15,6 +15,8 @@ import {
 import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
 import { type RegisteredClient, registerClient, unregisterClient } from '../oauth/register.ts';
+import { domainOf } from '../accounts/address.ts';
+import { presetOf } from '../providers/autoconfig.ts';
 import { detectProvider, type Detection } from '../providers/detect.ts';
 import { resolveMx } from '../providers/mx.ts';
 import type { Flow, OAuthProvider, Provider } from '../providers/provider.ts';
@@ -37,6 +39,7 @@ import {
 } from './plan.ts';
 import { type Outcome, signIn, type SignInDialogue, type SignInPlan } from './sign-in.ts';
 import { probeStores } from './prepare.ts';
+import { type Proposal, proposeServers } from './propose.ts';
 import { type ClientSecrets, storePassword, updateAccount } from './store-account.ts';
 
 export interface EnrolRequest {
@@ -58,12 +61,16 @@ export interface EnrolRequest {
 
 /** What can be asked of a person. Each has a flag that answers it. */
 export interface Questions {
-  provider: (address: string, own: readonly Provider[]) => Promise<{ provider: Provider; issuer?: string }>;
+  provider: (
+    address: string,
+    own: readonly Provider[],
+    proposal: Proposal | undefined,
+  ) => Promise<{ provider: Provider; issuer?: string }>;
   /** Where no client is known for the provider. */
   client: (question: ClientQuestion) => Promise<ClientAnswer>;
   /** For a provider that has no OAuth for everybody: the app password, or undefined to go on with OAuth. */
   password: (provider: Provider) => Promise<Secret | undefined>;
-  server: (protocol: Protocol, address: string) => Promise<Partial<MailServer> | undefined>;
+  server: (protocol: Protocol, address: string, proposed?: MailServer) => Promise<Partial<MailServer> | undefined>;
   store: () => Promise<KeyStore>;
 }
 
@@ -91,12 +98,13 @@ export interface Enrolled {
 export async function enrol(context: Context, request: EnrolRequest, dialogue: EnrolDialogue): Promise<Enrolled> {
   const before = (await context.accounts.read()).accounts[request.address];
   const own = await readProviders(context.paths);
-  const { provider, issuer } = await findOut(request, before, own, dialogue);
+  const found = await findOut(request, before, own, dialogue);
+  const { provider, issuer } = found;
   const wishes = await withDefaults(request.client, provider);
   if (wishes.caFile !== undefined) await readAuthorities(wishes.caFile);
   const password = await passwordFor({ ...request, client: wishes }, provider, before, dialogue);
   const protocols = protocolsFor(request.account, before, provider);
-  const servers = await withServers(request, protocols, before, provider, dialogue);
+  const servers = await withServers(request, protocols, before, found, dialogue);
   const plan = planAccount(request.address, servers, before, provider, new Date().toISOString());
   // Again when it is stored; but nobody shall sign in for nothing.
   refuseTakenAliases(plan, (await context.accounts.read()).accounts);
@@ -221,7 +229,13 @@ async function signInOrUnregister(
 interface Found {
   provider: Provider;
   issuer?: string | undefined;
+  /** What the network proposes, where no preset knows the domain. */
+  proposal?: Proposal | undefined;
 }
+
+/** For all look-ups together, in milliseconds, and the part of it that the name service may take. */
+const LOOKUP_MS = 5000;
+const DNS_MS = 2500;
 
 async function findOut(
   request: EnrolRequest,
@@ -234,19 +248,37 @@ async function findOut(
   const custom = issuer !== undefined || request.client.endpoints?.token_endpoint !== undefined;
   if (custom) return { provider: named('custom', own), issuer };
   if (before !== undefined) return { provider: named(before.provider, own) };
-  const detection = await detectProvider(address, { resolveMx, own, note: dialogue.note });
+  const deadline = AbortSignal.any([dialogue.signal, AbortSignal.timeout(LOOKUP_MS)]);
+  const detection = await detectProvider(address, { resolveMx, own, note: dialogue.note, timeoutMs: DNS_MS });
   if (detection !== undefined) {
     dialogue.detected(detection);
     return { provider: detection.provider };
   }
   if (request.password !== undefined) return { provider: named('custom', own) };
-  if (dialogue.questions) return dialogue.questions.provider(address, own);
+  const proposal = await proposeServers(domainOf(address), deadline);
+  const preset = proposal && presetOf(proposal, own);
+  if (preset !== undefined) {
+    dialogue.detected({ provider: preset, because: `the servers that ${proposal?.from ?? ''} names` });
+    return { provider: preset, proposal };
+  }
+  if (dialogue.questions) return { ...(await dialogue.questions.provider(address, own, proposal)), proposal };
   throw new CmsError('usage', `cannot tell which provider ${address} belongs to`, {
     suggestions: [
       `cms account add ${address} --provider ID   # ${providerIds(own).slice(0, 4).join(', ')}, …`,
+      ...(proposal === undefined ? [] : [proposedCommand(address, proposal)]),
       `cms account add ${address} --issuer URL --client-id ID`,
     ],
   });
+}
+
+/** Nothing is taken from the network without somebody who confirms it. */
+function proposedCommand(address: string, { from, servers, issuer = 'URL' }: Proposal): string {
+  const flags = (['smtp', 'imap'] as const).flatMap((protocol) => {
+    const server = servers[protocol];
+    if (server === undefined) return [];
+    return [`--${protocol}-host ${server.host} --${protocol}-port ${server.port} --${protocol}-tls ${server.tls}`];
+  });
+  return `cms account add ${address} --issuer ${issuer} ${flags.join(' ')}   # as ${from} proposes`;
 }
 
 function named(id: string, own: readonly Provider[]): Provider {
@@ -287,13 +319,14 @@ async function withServers(
   request: EnrolRequest,
   protocols: readonly Protocol[],
   before: Account | undefined,
-  provider: Provider,
+  { provider, proposal }: Found,
   { questions }: EnrolDialogue,
 ): Promise<AccountWishes> {
   const servers = { ...request.account.servers };
   for (const protocol of protocols) {
     const known = servers[protocol]?.host ?? before?.servers[protocol]?.host ?? provider.servers[protocol]?.[0]?.host;
-    const said = known === undefined ? await questions?.server(protocol, request.address) : undefined;
+    const said =
+      known === undefined ? await questions?.server(protocol, request.address, proposal?.servers[protocol]) : undefined;
     if (said !== undefined) servers[protocol] = { ...said, ...servers[protocol] };
   }
   return { ...request.account, servers };

@@ -27,13 +27,14 @@ export type DiscoveredServer = Pick<
 
 /**
  * Asks the issuer where its endpoints are: OpenID Connect first, then RFC 8414's place.
- * @throws CmsError `config_invalid` when there is no usable metadata, `temporarily_unavailable` when nobody answers
+ * @throws CmsError `config_invalid` when there is no usable metadata, `temporarily_unavailable` when nobody answers; the
+ * signal's reason
  */
-export async function discover(issuerText: string, caFile?: string): Promise<DiscoveredServer> {
+export async function discover(issuerText: string, caFile?: string, signal?: AbortSignal): Promise<DiscoveredServer> {
   const issuer = parseEndpoint(issuerText, 'issuer');
   let pages = 0;
   for (const url of metadataUrls(issuer)) {
-    const metadata = await fetchMetadata(url, caFile);
+    const metadata = await fetchMetadata(url, caFile, signal);
     if (metadata === 'web page') pages++;
     else if (metadata !== undefined) return readMetadata(metadata, issuerText);
   }
@@ -61,9 +62,10 @@ function metadataUrls(issuer: URL): string[] {
 async function fetchMetadata(
   url: string,
   caFile: string | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<Record<string, unknown> | 'web page' | undefined> {
   try {
-    const { status, body } = await request(url, { headers: { accept: 'application/json' }, caFile });
+    const { status, body } = await request(url, { headers: { accept: 'application/json' }, caFile }, signal);
     if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, status);
     // RFC 6585 section 6: 511 is what a captive portal should say; most of them just show their page.
     if (status === 511 || (status === 200 && body.trimStart().startsWith('<'))) return 'web page';

@@ -35,7 +35,8 @@ export async function send(url: URL, outgoing: OutgoingRequest): Promise<Incomin
   const options: RequestOptions = {
     ...connection,
     method,
-    headers: { ...headers, ...length },
+    // Node, given a tunnel, would name port 80 here.
+    headers: { host: url.host, ...headers, ...length },
     ...(tunnel === undefined ? { agent: false } : { createConnection: () => tunnel }),
   };
   return new Promise((resolve, reject) => {
