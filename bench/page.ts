@@ -90,7 +90,7 @@ function drawn({ plots, figures }: Run): Record<string, string> {
       commands: bars(
         { title: 'Commands', subtitle: 'milliseconds from start to end, median; less is better' },
         commands,
-        (name) => name.startsWith('cms'),
+        (name) => name.startsWith('cms') && !name.includes('without a bundle'),
       ),
     }),
     ...(plots.throughput && {

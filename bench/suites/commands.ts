@@ -39,7 +39,7 @@ async function measure(setting: Setting): Promise<Findings> {
     ...(await alone(stack, leftOut)),
     ...(await others(setting, stack)),
   ];
-  const timed = timeCommands(cases, setting.pick(5, 21), setting.tools);
+  const timed = timeCommands(cases, setting.pick(3, 21), setting.tools);
   return {
     figures: cases.flatMap((each) => figuresOf(each, cases, timed)),
     leftOut,
@@ -189,7 +189,7 @@ async function others({ folder }: Setting, stack: Stack): Promise<Case[]> {
   return pairs.flatMap(([id, args]) => [
     {
       id: `${id}-unbundled`,
-      title: `the same without a bundle: cms ${args.join(' ')}`,
+      title: `cms ${args.join(' ')}, without a bundle`,
       argv: [process.execPath, plain, ...args],
       env: home.env,
       against: 'node',

@@ -20,7 +20,7 @@ export const many: Suite = { name: 'many', title: 'Ten thousand accounts', measu
 
 async function measure(setting: Setting): Promise<Findings> {
   await using stack = new Stack();
-  const count = setting.pick(500, 10_000);
+  const count = setting.pick(200, 10_000);
   const tokenEndpoint = stack.use(await startGrantingProvider('http')).tokenEndpoint;
   const homes = {
     one: stack.use(await makeHome({ accounts: 1 })),
@@ -85,7 +85,7 @@ async function lists(setting: Setting, all: Home, ten: Home): Promise<Figure[]> 
       statuses,
     })),
   );
-  const timed = timeCommands(commands, setting.pick(2, 9), setting.tools);
+  const timed = timeCommands(commands, setting.pick(1, 9), setting.tools);
   const values = (id: string, home: Home): number[] => timed.get(`${id} ${named(home)}`)?.times ?? [];
   return argvs.map(([id, args]) =>
     figureOf({
