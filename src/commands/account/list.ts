@@ -1,5 +1,6 @@
 import { accountView, readGrantView } from '../../lib/accounts/view.ts';
 import { openContext } from '../../lib/context.ts';
+import { someAtATime } from '../../lib/some-at-a-time.ts';
 import { BaseCommand } from '../base.ts';
 import { table } from '../../lib/table.ts';
 
@@ -12,12 +13,10 @@ export default class AccountList extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(AccountList);
     const { accounts, vault } = openContext(process.env);
-    const rows = await Promise.all(
-      (await accounts.list()).map(async (account) => ({
-        ...accountView(account),
-        ...(await readGrantView(vault, account.address)),
-      })),
-    );
+    const rows = await someAtATime(await accounts.list(), async (account) => ({
+      ...accountView(account),
+      ...(await readGrantView(vault, account.address)),
+    }));
     if (flags.json) {
       this.printJson(rows);
       return;

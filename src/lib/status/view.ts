@@ -5,12 +5,10 @@ import { ask, parseAnswer } from '../broker/client.ts';
 import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
 import type { Context } from '../context.ts';
 import { CmsError, EXIT_STATUS } from '../errors.ts';
+import { someAtATime } from '../some-at-a-time.ts';
 
 /** Its JSON is what scripts read: members are added, never changed. */
 export type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'] | null };
-
-/** Files that are read at a time: each one is open meanwhile. */
-const PARALLEL = 64;
 
 /** @throws CmsError `broker_unavailable`, `protocol_error`, `config_invalid` */
 export async function readStatus(context: Context, now: number): Promise<StatusView> {
@@ -20,12 +18,9 @@ export async function readStatus(context: Context, now: number): Promise<StatusV
 }
 
 async function fromVault(context: Context, now: number): Promise<StatusView> {
-  const all = await context.accounts.list();
-  const accounts: AccountStatus[] = [];
-  for (let begin = 0; begin < all.length; begin += PARALLEL) {
-    const some = all.slice(begin, begin + PARALLEL).map((account) => accountFromVault(context, account, now));
-    accounts.push(...(await Promise.all(some)));
-  }
+  const accounts = await someAtATime(await context.accounts.list(), (account) =>
+    accountFromVault(context, account, now),
+  );
   return { version: 1, broker: null, sockets: [], accounts };
 }
 
