@@ -20,6 +20,8 @@ export interface Timed {
 }
 
 const WARM_UP = 2;
+/** Bytes; ten thousand accounts fill more than the usual megabyte. */
+const LONGEST_OUTPUT = 64 * 1024 * 1024;
 
 /** @throws Error for a command that fails or prints nothing: its time would mean nothing */
 export function timeCommands(commands: readonly Command[], rounds: number, tools: Tools): Map<string, Timed> {
@@ -50,7 +52,7 @@ interface Run {
 }
 
 function rehearse({ id, argv: [file = '', ...args], env, statuses = [0] }: Command): void {
-  const { status, stdout, stderr } = spawnSync(file, args, { env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(file, args, { env, encoding: 'utf8', maxBuffer: LONGEST_OUTPUT });
   const silent = stdout === '' && !args.includes('-e');
   if (statuses.includes(status ?? -1) && !silent) return;
   throw new Error(`${id} ended with ${String(status)}: ${stderr}`);
@@ -58,7 +60,7 @@ function rehearse({ id, argv: [file = '', ...args], env, statuses = [0] }: Comma
 
 function withTimer(timer: string, commands: readonly Command[], rounds: number): Run[] {
   const input = commands.map(({ argv, env }) => [...variables(env), '--', ...argv].join('\t')).join('\n');
-  const options = { input: `${input}\n`, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 } as const;
+  const options = { input: `${input}\n`, encoding: 'utf8', maxBuffer: LONGEST_OUTPUT } as const;
   const { status, stdout, stderr } = spawnSync(timer, [String(rounds + WARM_UP)], options);
   if (status !== 0) throw new Error(`the timer ended with ${String(status)}: ${stderr}`);
   return stdout
