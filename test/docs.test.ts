@@ -37,7 +37,8 @@ describe('the documentation', () => {
 
     it(`names scripts of package.json: ${page.name}`, () => {
       const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
-      for (const [, script = ''] of page.text.matchAll(/npm run ([\w-]+(?::[\w-]+)*)/g)) assert.ok(script in scripts, script);
+      for (const [, script = ''] of page.text.matchAll(/npm run ([\w-]+(?::[\w-]+)*)/g))
+        assert.ok(script in scripts, script);
     });
   }
 
