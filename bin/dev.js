@@ -1,10 +1,8 @@
 #!/usr/bin/env -S node --import tsx
+'use strict';
 // Runs the sources as they are; for work on cms itself.
-import process from 'node:process';
-import { run, flush } from '@oclif/core';
-import { reportStartFailure } from '../src/oclif-errors.ts';
+const { join } = require('node:path');
 
 process.env.NODE_ENV = 'development';
-await run(process.argv.slice(2), import.meta.url)
-  .catch((error) => reportStartFailure(error, process.argv))
-  .finally(() => flush());
+const program = { root: join(__dirname, '..'), pjson: require('../package.json') };
+import('../src/oclif-main.ts').then(({ runSources }) => runSources(process.argv.slice(2), program));

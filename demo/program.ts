@@ -5,7 +5,6 @@
  */
 import { type Dirent, existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, stat, symlink } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Runner } from './runner.ts';
@@ -14,22 +13,28 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** Path of a `bin/run.js` that is up to date with the sources. */
 export async function findProgram(): Promise<string | undefined> {
-  const [sources, built] = await Promise.all([filesBelow(join(ROOT, 'src')), filesBelow(join(ROOT, 'dist'))]);
-  const fresh = [...sources].every(([path, changed]) => (built.get(path.replace(/\.ts$/, '.js')) ?? 0) >= changed);
-  return fresh ? join(ROOT, 'bin', 'run.js') : undefined;
+  const [sources, built] = await Promise.all([
+    timesBelow(join(ROOT, 'src')),
+    timesBelow(join(ROOT, 'dist', 'program')),
+  ]);
+  return Math.min(...built) >= Math.max(...sources) && built.length > 0 ? join(ROOT, 'bin', 'run.js') : undefined;
 }
 
-/** Compiles the sources into `folder`. Takes some seconds. */
+/** Bundles the sources into `folder`. Takes a second. */
 export async function buildProgram(folder: string, runner: Runner): Promise<string> {
   await mkdir(join(folder, 'bin'), { recursive: true });
+  const files = ['package.json', join('bin', 'package.json'), join('bin', 'run.js')];
   await Promise.all([
-    copyFile(join(ROOT, 'package.json'), join(folder, 'package.json')),
-    copyFile(join(ROOT, 'bin', 'run.js'), join(folder, 'bin', 'run.js')),
+    ...files.map((file) => copyFile(join(ROOT, file), join(folder, file))),
     symlink(modulesFolder(), join(folder, 'node_modules')),
   ]);
-  const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-  const project = join(ROOT, 'tsconfig.build.json');
-  await runner.run([process.execPath, compiler, '-p', project, '--outDir', join(folder, 'dist')]);
+  await runner.run([
+    process.execPath,
+    '--import',
+    import.meta.resolve('tsx'),
+    join(ROOT, 'scripts', 'bundle.ts'),
+    folder,
+  ]);
   return join(folder, 'bin', 'run.js');
 }
 
@@ -41,10 +46,9 @@ function modulesFolder(): string {
   return join(folder, 'node_modules');
 }
 
-/** Times of the last change in milliseconds since the epoch, by path below `folder`. */
-async function filesBelow(folder: string): Promise<Map<string, number>> {
+/** Times of the last change in milliseconds since the epoch, of all files below `folder`. */
+async function timesBelow(folder: string): Promise<number[]> {
   const entries: Dirent[] = existsSync(folder) ? await readdir(folder, { recursive: true, withFileTypes: true }) : [];
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  const times = await Promise.all(files.map(async (file) => (await stat(file)).mtimeMs));
-  return new Map(files.map((file, i) => [file.slice(folder.length), times[i] ?? 0]));
+  return Promise.all(files.map(async (file) => (await stat(file)).mtimeMs));
 }

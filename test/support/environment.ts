@@ -1,5 +1,5 @@
 /** A home of its own for each test, and `cms` as its users start it: the built program, by its file. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -87,9 +87,18 @@ export function spawnCms(args: readonly string[], options: StartOptions & { env:
   return start(process.execPath, [builtProgram(), ...args], options);
 }
 
+let checked = false;
+
 function builtProgram(): string {
-  if (!existsSync(join(ROOT, 'dist')) || !existsSync(CMS_PROGRAM)) {
-    throw new Error('the program is not built yet: npm run build');
-  }
+  if (!checked) requireBuild(join(ROOT, 'dist', 'program', 'main.js'), join(ROOT, 'dist', 'index.js'));
+  checked = true;
   return CMS_PROGRAM;
+}
+
+function requireBuild(bundle: string, compiled: string): void {
+  if (!existsSync(bundle)) throw new Error('the program is not built yet: npm run build');
+  // Compiled alone, without the bundle that is run: the tests would be those of an older program.
+  if (existsSync(compiled) && statSync(compiled).mtimeMs > statSync(bundle).mtimeMs) {
+    throw new Error('the program is older than what tsc compiled: npm run build');
+  }
 }

@@ -1,0 +1,89 @@
+/**
+ * Bundles the program into dist/program, a file for each command and what they share, and writes oclif.manifest.json.
+ * `npm run build` does it. An argument names another folder than this one to write into, which has a package.json.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Interfaces } from '@oclif/core';
+import { build, type BuildOptions } from 'esbuild';
+import { pluginOf } from '../src/oclif-main.ts';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+
+/** Native, or with files of their own beside them; the last ones only ever run where the sources are. */
+const EXTERNAL = ['koffi', '@napi-rs/keyring', 'open', 'typescript', 'ts-node', 'tsx', 'pnpapi'];
+
+async function bundle(folder: string): Promise<void> {
+  const outdir = join(folder, 'dist', 'program');
+  const options: BuildOptions = {
+    absWorkingDir: ROOT,
+    outdir,
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    external: EXTERNAL,
+    sourcemap: true,
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'warning',
+    metafile: true,
+  };
+  const results = await Promise.all([
+    build({ ...options, ...(await wholeProgram()) }),
+    build({ ...options, ...fastPath() }),
+  ]);
+  const written = results.flatMap(({ metafile }) => Object.keys(metafile?.outputs ?? {}));
+  await removeOthers(outdir, new Set(written.map((file) => resolve(ROOT, file))));
+  await writeManifest(folder);
+}
+
+/** What an older build left, and only now: the program can be run while it is built. */
+async function removeOthers(folder: string, written: ReadonlySet<string>): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  await Promise.all(files.filter((file) => !written.has(file)).map((file) => rm(file)));
+}
+
+/** Each entry is its own file; what several need is shared, so that there is one of each class. */
+async function wholeProgram(): Promise<BuildOptions> {
+  const files = await readdir(join(ROOT, 'src', 'commands'), { recursive: true });
+  const commands = files.filter((file) => file.endsWith('.ts') && file !== 'base.ts');
+  return {
+    format: 'esm',
+    splitting: true,
+    // All in one folder: keyring.ts looks for its helper beside itself.
+    chunkNames: '[name]-[hash]',
+    entryPoints: [
+      { in: './src/oclif-main.ts', out: 'main' },
+      { in: './src/lib/store/keyring.ts', out: 'keyring' },
+      { in: './src/lib/store/keyring-helper.ts', out: 'keyring-helper' },
+      ...commands.map((file) => ({ in: `./src/commands/${file}`, out: `commands/${file.replace(/\.ts$/, '')}` })),
+    ],
+    // For the CommonJS in it.
+    banner: {
+      js: "import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url);",
+    },
+  };
+}
+
+function fastPath(): BuildOptions {
+  return {
+    format: 'cjs',
+    entryPoints: [{ in: './src/token-main.ts', out: 'token' }],
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.url': 'importMetaUrl' },
+    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+  };
+}
+
+async function writeManifest(root: string): Promise<void> {
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
+  // Under tsx the framework would look for the sources of the commands.
+  process.env.OCLIF_TS_NODE = '0';
+  const { manifest } = await pluginOf({ root, pjson });
+  writeFileSync(join(root, 'oclif.manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+await bundle(resolve(process.argv[2] ?? ROOT));
