@@ -283,14 +283,15 @@ describe('cms doctor', function () {
     });
 
     it('a user of a socket who cannot open it', async function () {
-      requires(this, 'second-user');
+      requires(this, 'sudo');
       await configure(`[[socket]]\npath = "${further()}"\nmode = "0660"\nusers = ["nobody"]\n`);
       await serve(/listening.*further\.sock/);
       assertBroken(await doctor(), 'mta', 77, /nobody cannot open it: EACCES/);
     });
 
-    it("a user who is let in by the socket's group and sent away by its list", async function () {
-      requires(this, 'second-user');
+    // Giving a socket to a group takes membership, or root.
+    const itAsRoot = process.getuid?.() === 0 ? it : (): void => undefined;
+    itAsRoot("a user who is let in by the socket's group and sent away by its list", async () => {
       const folder = mkdtempSync(join(tmpdir(), 'cms-socket-'));
       undo.push(() => rmSync(folder, { recursive: true }));
       chmodSync(folder, 0o755);

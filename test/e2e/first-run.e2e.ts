@@ -256,8 +256,9 @@ describe('the first run of account add', function () {
       assert.equal(world.submission.messages.length, 1);
     });
 
-    it('keeps an account whose service could not be installed', async function () {
-      if (process.getuid?.() !== 0) this.skip();
+    // Only root is refused a service of its own.
+    const itAsRoot = process.getuid?.() === 0 ? it : (): void => undefined;
+    itAsRoot('keeps an account whose service could not be installed', async () => {
       const added = await world.add(JANE, '--service');
       assert.equal(added.status, 64, added.stderr);
       assert.match(added.stderr, /the service of a user is not root's/);

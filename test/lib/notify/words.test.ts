@@ -144,6 +144,7 @@ describe('a hook is run only if', () => {
     await chmod(program, 0o644);
     await assert.rejects(allowed(), { code: 'config_invalid', message: /is no program/ });
     if (uid === 0) return;
+    await chmod(program, 0o755);
     await assert.rejects(requireTrustedProgram(program, uid + 1), /belongs to another user/);
   });
 
