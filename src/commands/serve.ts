@@ -8,6 +8,7 @@ import { takeServiceManager } from '../lib/broker/service-manager.ts';
 import { openContext, openTokens } from '../lib/context.ts';
 import { CmsError, messageOf } from '../lib/errors.ts';
 import { LOG_LEVELS } from '../lib/log.ts';
+import { prepareExchange } from '../lib/oauth/refresh.ts';
 import { checkSocketPath } from '../lib/paths.ts';
 import { createLogger } from '../lib/pretty-log.ts';
 import { parseMode, type SocketSettings } from '../lib/settings.ts';
@@ -82,7 +83,7 @@ export default class Serve extends BaseCommand {
           log.error('not reloaded; everything stays as it was', { reason: messageOf(error) });
         });
     });
-    const daemon = await starting;
+    const [daemon] = await Promise.all([starting, prepareExchange()]);
     await asked;
     log.info('ending');
     await daemon.stop();

@@ -32,6 +32,11 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
   }
 };
 
+/** Loads what an exchange needs, for a process that lives longer than the files it was started from. */
+export async function prepareExchange(): Promise<void> {
+  await import('./http.ts');
+}
+
 /**
  * What is sent. Pure.
  * @see RFC 6749 section 6, and section 2.3.1 for how the client says who it is

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Interfaces } from '@oclif/core';
+import { sourcesOf } from '../../src/oclif-main.ts';
+import { runCms, temporaryHome } from '../support/environment.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PROGRAM = join(ROOT, 'dist', 'program');
+const JANE = 'jane@example.org';
+
+function json(file: string): unknown {
+  return JSON.parse(readFileSync(join(ROOT, file), 'utf8'));
+}
+
+describe('the bundle', () => {
+  it('has a manifest that says what the sources say', async () => {
+    const { commands } = json('oclif.manifest.json') as Interfaces.Manifest;
+    const { manifest } = await sourcesOf({ root: ROOT, pjson: json('package.json') as Interfaces.PJSON });
+    const said = (all: Interfaces.Manifest['commands']) =>
+      Object.fromEntries(Object.entries(all).map(([id, { relativePath: _, ...rest }]) => [id, rest]));
+    assert.deepEqual(said(commands), said(JSON.parse(JSON.stringify(manifest.commands)) as typeof commands));
+  });
+
+  it('names no folder of the machine that made it', () => {
+    const files = readdirSync(PROGRAM, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    assert.ok(files.length > 10);
+    const telling = files.filter(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8').includes(ROOT));
+    assert.deepEqual(telling, []);
+  });
+});
+
+describe('the fast path of cms token', () => {
+  it('is made of our own code, and of what it takes to find a proxy', () => {
+    const { sources } = json('dist/program/token.cjs.map') as { sources: string[] };
+    const strangers = sources.filter((file) => !file.startsWith('../../src/'));
+    assert.deepEqual(
+      strangers.map((file) => file.replace(/^.*node_modules\//, '')),
+      ['proxy-from-env/index.js'],
+    );
+    assert.deepEqual(
+      sources.filter((file) => /prompts|commands|oclif/.test(file)),
+      [],
+    );
+  });
+
+  it('loads one file, and neither cryptography nor TLS nor the other loader, before it has asked the broker', async () => {
+    await using home = await temporaryHome();
+    const [preload, list] = [join(home.path, 'preload.cjs'), join(home.path, 'list')];
+    const loaded = '[...Object.keys(require.cache), ...process.moduleLoadList]';
+    await writeFile(
+      preload,
+      `const net = require('node:net'), { connect } = net;
+      net.connect = (...args) => {
+        require('node:fs').writeFileSync(${JSON.stringify(list)}, ${loaded}.join('\\n'));
+        return connect(...args);
+      };`,
+    );
+    const { status } = await runCms(['token', JANE], { env: { ...home.env, NODE_OPTIONS: `--require=${preload}` } });
+    assert.equal(status, 67);
+    const lines = readFileSync(list, 'utf8').split('\n');
+    assert.deepEqual(
+      lines.filter((line) => line.startsWith('/') && line !== preload),
+      [join(ROOT, 'bin', 'run.js'), join(PROGRAM, 'token.cjs')],
+    );
+    assert.ok(lines.includes('NativeModule net'), 'the list is one');
+    for (const name of ['crypto', 'https', 'tls', 'internal/deps/undici/undici', 'child_process'])
+      assert.ok(!lines.includes(`NativeModule ${name}`), name);
+  });
+
+  it('names the sources of a defect', async () => {
+    await using home = await temporaryHome({ env: { CMS_RUNTIME_DIR: undefined, CMS_DEBUG: '1' } });
+    const preload = join(home.path, 'preload.cjs');
+    await writeFile(preload, "require('node:os').hostname = () => { throw new TypeError('no name'); };");
+    for (const command of [['token', JANE], ['status']]) {
+      const env = { ...home.env, NODE_OPTIONS: `--require=${preload}` };
+      const { status, stderr } = await runCms(command, { env });
+      assert.equal(status, 70, stderr);
+      assert.match(stderr, /^cms: error: no name\n/);
+      assert.match(stderr, /\/src\/lib\/paths\.ts:\d+/);
+    }
+  });
+});
