@@ -8,7 +8,7 @@ import { BaseCommand } from './base.ts';
 export default class Token extends BaseCommand {
   static override readonly summary = 'print a fresh access token, or a SASL string';
   static override readonly description =
-    'Asks the broker if one runs; else refreshes by itself, under the lock of the account. Never asks anything. On success the token is all there is on stdout, and stderr is empty.';
+    'Asks the broker if one runs; else refreshes by itself, under the lock of the account. Never asks anything. On success the token is all there is on stdout, and stderr is empty. The script cms-token takes ADDRESS, --protocol and -o, and prints the same in a tenth of the time where a broker runs.';
   static override readonly examples = [
     '<%= config.bin %> token jane@example.org',
     '<%= config.bin %> token jane@example.org --protocol imap --output xoauth2-b64 --no-newline',
