@@ -71,7 +71,10 @@ async function wholeProgram(): Promise<BuildOptions> {
 function fastPath(): BuildOptions {
   return {
     format: 'cjs',
-    entryPoints: [{ in: './src/token-main.ts', out: 'token' }],
+    entryPoints: [
+      { in: './src/token-broker.ts', out: 'token' },
+      { in: './src/token-main.ts', out: 'token-alone' },
+    ],
     outExtension: { '.js': '.cjs' },
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },

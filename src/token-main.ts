@@ -1,129 +1,43 @@
-/**
- * `cms token`: the broker is asked first, and its answer is final; without a broker the work is done here. Loads the
- * rest of cms only when it is needed. Success is one line on stdout and nothing on stderr, because exim's `${run}` and
- * shell scripts would take a word on stderr for the token.
- */
-import { parseArgs } from 'node:util';
-import type { Protocol } from './lib/accounts/account.ts';
+/** `cms token`: the broker is asked first, and its answer is final; without a broker the work is done here. */
 import { parseAddress } from './lib/accounts/address.ts';
-import { ask, askForToken, parseAnswer } from './lib/broker/client.ts';
-import { MAX_WAIT_SECONDS, type TokenAnswer } from './lib/broker/wire.ts';
-import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
-import { type Environment, resolvePaths } from './lib/paths.ts';
-import { reportFailure } from './lib/report.ts';
-import { Secret } from './lib/secret.ts';
-import { base64, oauthbearer, xoauth2 } from './lib/sasl/sasl.ts';
-
-const OUTPUTS = ['token', 'xoauth2', 'xoauth2-b64', 'oauthbearer', 'oauthbearer-b64', 'json', 'password'] as const;
-type Output = (typeof OUTPUTS)[number];
-const PROTOCOL_NAMES: readonly Protocol[] = ['smtp', 'imap', 'pop'];
-
-export interface TokenArguments {
-  address: string;
-  output: Output;
-  protocol: Protocol;
-  minValiditySeconds?: number;
-  forceRefresh: boolean;
-  newline: boolean;
-  host?: string;
-  port?: number;
-}
+import type { TokenAnswer } from './lib/broker/wire.ts';
+import type { Environment } from './lib/paths.ts';
+import type { Secret } from './lib/secret.ts';
+import {
+  askBrokerForPassword,
+  askBrokerForToken,
+  type PasswordWishes,
+  printToken,
+  tokenFromBroker,
+  type TokenWishes,
+} from './token-broker.ts';
 
 /** Runs the command. @returns its exit status */
 export async function tokenMain(argv: readonly string[], env: Environment): Promise<number> {
-  const wantsJson = /(^| )(--json|-o ?json|--output[ =]json)( |$)/.test(argv.join(' '));
-  try {
-    const request = parseTokenArguments(argv);
-    const text =
-      request.output === 'password'
-        ? (await obtainPassword(request, env)).reveal()
-        : render(request, await obtainToken(request, env));
-    process.stdout.write(request.newline ? `${text}\n` : text);
-    return 0;
-  } catch (error) {
-    const failure = toCmsError(error);
-    reportFailure(failure, wantsJson);
-    return failure.exitStatus;
-  }
+  return (await tokenFromBroker(argv, env)) ?? tokenAlone(argv, env);
 }
 
-/** @throws CmsError `usage`, `data_invalid` */
-export function parseTokenArguments(argv: readonly string[]): TokenArguments {
-  const { values, positionals } = parse(argv);
-  const [address, ...more] = positionals;
-  if (address === undefined || more.length > 0) throw usage('give one address');
-  const port = values.port === undefined ? undefined : wholeNumber('--port', values.port, 65_535);
-  const minimum = values['min-validity'];
-  return {
-    address: parseAddress(address),
-    output: oneOf('--output', values.output ?? (values.json ? 'json' : 'token'), OUTPUTS),
-    protocol: oneOf('--protocol', values.protocol ?? 'smtp', PROTOCOL_NAMES),
-    forceRefresh: values['force-refresh'] ?? false,
-    newline: !values['no-newline'],
-    ...(minimum !== undefined && { minValiditySeconds: wholeNumber('--min-validity', minimum, 999_999) }),
-    ...(values.host !== undefined && { host: hostName(values.host) }),
-    ...(port !== undefined && { port }),
-  };
+/** Runs the command where no broker does. @returns its exit status */
+export async function tokenAlone(argv: readonly string[], env: Environment): Promise<number> {
+  return (await printToken(argv, env, { token: tokenHere, password: passwordHere })) ?? 0;
 }
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        output: { type: 'string', short: 'o' },
-        protocol: { type: 'string' },
-        'min-validity': { type: 'string' },
-        'no-newline': { type: 'boolean' },
-        'force-refresh': { type: 'boolean' },
-        host: { type: 'string' },
-        port: { type: 'string' },
-        json: { type: 'boolean' },
-      },
-    });
-  } catch (error) {
-    throw usage(messageOf(error));
-  }
-}
-
-type TokenWishes = Pick<TokenArguments, 'address' | 'protocol' | 'minValiditySeconds' | 'forceRefresh'>;
 
 /** The token: from the broker, else refreshed here. @throws CmsError as both do */
 export async function obtainToken(request: TokenWishes, env: Environment): Promise<TokenAnswer> {
-  const { privateSocket } = resolvePaths(env);
-  const { protocol, minValiditySeconds } = request;
-  const address = parseAddress(request.address);
-  if (request.forceRefresh) {
-    const answer = await ask(privateSocket, { kind: 'refresh', address });
-    if (answer !== undefined) parseAnswer(answer, privateSocket);
-  }
-  const answered = await askForToken(privateSocket, {
-    protocol,
-    address,
-    waitSeconds: MAX_WAIT_SECONDS,
-    ...(minValiditySeconds !== undefined && { minValiditySeconds }),
-  });
-  if (answered !== undefined) return answered;
-  return (await direct()).tokenWithoutBroker(env, request);
+  return (await askBrokerForToken(request, env)) ?? tokenHere(request, env);
 }
 
 /** The app password, on the same way. @throws CmsError as `obtainToken` */
-export async function obtainPassword(
-  { address: text, protocol }: Pick<TokenArguments, 'address' | 'protocol'>,
-  env: Environment,
-): Promise<Secret> {
-  const { privateSocket } = resolvePaths(env);
-  const address = parseAddress(text);
-  const answered = await ask(privateSocket, {
-    kind: 'token',
-    protocol,
-    address,
-    form: 'password',
-    waitSeconds: MAX_WAIT_SECONDS,
-  });
-  if (answered !== undefined && answered !== '') return new Secret(answered);
-  return (await direct()).passwordWithoutBroker(env, address, protocol);
+export async function obtainPassword(request: PasswordWishes, env: Environment): Promise<Secret> {
+  return (await askBrokerForPassword(request, env)) ?? passwordHere(request, env);
+}
+
+async function tokenHere(request: TokenWishes, env: Environment): Promise<TokenAnswer> {
+  return (await direct()).tokenWithoutBroker(env, request);
+}
+
+async function passwordHere({ address, protocol }: PasswordWishes, env: Environment): Promise<Secret> {
+  return (await direct()).passwordWithoutBroker(env, parseAddress(address), protocol);
 }
 
 /** Only here does this process hold more than one access token. */
@@ -131,50 +45,4 @@ async function direct() {
   const { forbidDumps } = await import('./lib/native.ts');
   forbidDumps();
   return import('./lib/direct.ts');
-}
-
-function render({ output, host, port }: TokenArguments, answer: TokenAnswer): string {
-  const { user } = answer;
-  const access_token = answer.access_token.reveal();
-  const target = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
-  switch (output) {
-    case 'token':
-    case 'password':
-      return access_token;
-    case 'xoauth2':
-      return xoauth2(user, access_token);
-    case 'xoauth2-b64':
-      return base64(xoauth2(user, access_token));
-    case 'oauthbearer':
-      return oauthbearer(user, access_token, target);
-    case 'oauthbearer-b64':
-      return base64(oauthbearer(user, access_token, target));
-    case 'json':
-      return JSON.stringify({
-        access_token,
-        token_type: 'Bearer',
-        expires_at: Math.floor(answer.expires_at / 1000),
-        user,
-      });
-  }
-}
-
-function oneOf<T extends string>(flag: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((each) => each === value);
-  if (found === undefined) throw usage(`${flag} is one of ${allowed.join(', ')}`);
-  return found;
-}
-
-function wholeNumber(flag: string, text: string, most: number): number {
-  if (/^\d{1,6}$/.test(text) && Number(text) <= most) return Number(text);
-  throw usage(`${flag} takes a whole number up to ${most}`);
-}
-
-function hostName(text: string): string {
-  if (/^[A-Za-z0-9.-]{1,253}$/.test(text)) return text;
-  throw usage('--host takes the name of a host');
-}
-
-function usage(message: string): CmsError {
-  return new CmsError('usage', message.split('\n')[0] ?? message, { suggestions: ['cms token --help'] });
 }

@@ -20,6 +20,8 @@ const LAYERS = [
   ['direct', 'enrol', 'index', 'service', 'status'],
   ['proof'],
   ['doctor'],
+  ['token-arguments'],
+  ['token-broker'],
   ['prompts', 'token-main'],
   ['oclif-errors', 'oclif-commands'],
   ['oclif-main'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseTokenArguments } from '../src/token-main.ts';
+import { parseTokenArguments } from '../src/token-arguments.ts';
 import { runCms, temporaryHome } from './support/environment.ts';
 
 const JANE = 'jane@example.org';

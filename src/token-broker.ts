@@ -1,0 +1,81 @@
+/**
+ * `cms token` while a broker runs: its answer is final. All that the usual call loads is here. Success is one line on
+ * stdout and nothing on stderr, because exim's `${run}` and shell scripts would take a word on stderr for the token.
+ */
+import { parseAddress } from './lib/accounts/address.ts';
+import { ask, askForToken, parseAnswer } from './lib/broker/client.ts';
+import { MAX_WAIT_SECONDS, type TokenAnswer } from './lib/broker/wire.ts';
+import { toCmsError } from './lib/errors.ts';
+import { type Environment, resolvePaths } from './lib/paths.ts';
+import { reportFailure } from './lib/report.ts';
+import { Secret } from './lib/secret.ts';
+import { parseTokenArguments, render, type TokenArguments } from './token-arguments.ts';
+
+/** Where tokens and app passwords come from; undefined where nobody is there to ask. */
+export interface TokenSource {
+  token: (request: TokenWishes, env: Environment) => Promise<TokenAnswer | undefined>;
+  password: (request: PasswordWishes, env: Environment) => Promise<Secret | undefined>;
+}
+
+export type TokenWishes = Pick<TokenArguments, 'address' | 'protocol' | 'minValiditySeconds' | 'forceRefresh'>;
+export type PasswordWishes = Pick<TokenArguments, 'address' | 'protocol'>;
+
+/** Runs the command with the broker. @returns its exit status, or undefined where no broker runs */
+export async function tokenFromBroker(argv: readonly string[], env: Environment): Promise<number | undefined> {
+  return printToken(argv, env, { token: askBrokerForToken, password: askBrokerForPassword });
+}
+
+/** Prints what the source has. @returns the exit status, or undefined where the source is none */
+export async function printToken(
+  argv: readonly string[],
+  env: Environment,
+  source: TokenSource,
+): Promise<number | undefined> {
+  const wantsJson = /(^| )(--json|-o ?json|--output[ =]json)( |$)/.test(argv.join(' '));
+  try {
+    const request = parseTokenArguments(argv);
+    const text = await textFrom(source, request, env);
+    if (text === undefined) return undefined;
+    process.stdout.write(request.newline ? `${text}\n` : text);
+    return 0;
+  } catch (error) {
+    const failure = toCmsError(error);
+    reportFailure(failure, wantsJson);
+    return failure.exitStatus;
+  }
+}
+
+async function textFrom(source: TokenSource, request: TokenArguments, env: Environment): Promise<string | undefined> {
+  if (request.output === 'password') return (await source.password(request, env))?.reveal();
+  const answer = await source.token(request, env);
+  return answer && render(request, answer);
+}
+
+/** The token, from the broker if one runs. @throws CmsError as `askForToken` */
+export async function askBrokerForToken(request: TokenWishes, env: Environment): Promise<TokenAnswer | undefined> {
+  const { privateSocket } = resolvePaths(env);
+  const { protocol, minValiditySeconds } = request;
+  const address = parseAddress(request.address);
+  if (request.forceRefresh) {
+    const answer = await ask(privateSocket, { kind: 'refresh', address });
+    if (answer !== undefined) parseAnswer(answer, privateSocket);
+  }
+  return askForToken(privateSocket, {
+    protocol,
+    address,
+    waitSeconds: MAX_WAIT_SECONDS,
+    ...(minValiditySeconds !== undefined && { minValiditySeconds }),
+  });
+}
+
+/** The app password, on the same way. An empty answer is none: why is found out without the broker. */
+export async function askBrokerForPassword(request: PasswordWishes, env: Environment): Promise<Secret | undefined> {
+  const answered = await ask(resolvePaths(env).privateSocket, {
+    kind: 'token',
+    protocol: request.protocol,
+    address: parseAddress(request.address),
+    form: 'password',
+    waitSeconds: MAX_WAIT_SECONDS,
+  });
+  return answered === undefined || answered === '' ? undefined : new Secret(answered);
+}
