@@ -12,13 +12,13 @@ import { readSmartHosts } from './workspace.ts';
  * @see diff(1)
  * @throws CmsError `io_error`
  */
-export async function diffToInstalled(plan: EximPlan, run: Run): Promise<string> {
+export async function diffToInstalled(plan: EximPlan, run: Run, configFile = EXIM_CONFIG_FILE): Promise<string> {
   const { smartHostsFile } = plan.options;
   const hosts = await readSmartHosts(smartHostsFile);
   const lines = hosts.closed
     ? `# ${smartHostsFile} is closed to you; this is what would stand in it\n${plan.block}`
     : await diff(smartHostsFile, replaceBlock(hosts.text, plan.user, plan.block), run);
-  return (await diff(EXIM_CONFIG_FILE, plan.config, run)) + lines;
+  return (await diff(configFile, plan.config, run)) + lines;
 }
 
 async function diff(path: string, text: string, run: Run): Promise<string> {
