@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCms, spawnCms } from '../support/environment.ts';
 import { approveDevice, signIn, signInForCallbackUrl } from '../support/person.ts';
@@ -466,6 +467,20 @@ describe('cms account', function () {
       assertFailure(await world.add(JANE, '--no-test'), 69, /not the one that sealed/, /--store file/);
       const anew = await world.add(JANE, '--no-test', '--store', 'file');
       assert.equal(anew.status, 0, anew.stderr);
+      await expectToken();
+    });
+
+    it('makes the next vault key only when there is something to seal', async () => {
+      await world.add(JANE, '--no-test');
+      const [keyFile, accountsFile] = ['vault.key', 'accounts.json'].map((name) => join(world.home.configDir, name));
+      await rm(keyFile!);
+      const before = await readFile(accountsFile!, 'utf8');
+      world.provider.setFault(() => ({ status: 400, body: '{"error":"invalid_grant"}' }));
+      assertFailure(await world.add(JANE, '--no-test', '--store', 'file'), 77, /invalid_grant|sign/);
+      assert.equal(existsSync(keyFile!), false);
+      assert.equal(await readFile(accountsFile!, 'utf8'), before);
+      world.provider.setFault(undefined);
+      assert.equal((await world.add(JANE, '--no-test', '--store', 'file')).status, 0);
       await expectToken();
     });
 

@@ -1,7 +1,7 @@
 /** The first run at a terminal: other ways while the browser is waited for, giving up, going on, and what comes after. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { CMS_PROGRAM } from '../support/environment.ts';
@@ -62,14 +62,8 @@ describe('the first run of account add', function () {
   }
 
   function assertNothingLeft(): void {
-    const { configDir, stateDir } = world.home;
-    const files = [configDir, stateDir].flatMap((folder) =>
-      existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : [],
-    );
-    assert.deepEqual(
-      files.filter((entry) => !entry.isDirectory()).map(({ name }) => name),
-      [],
-    );
+    assert.deepEqual(readdirSync(world.home.path), ['home']);
+    assert.deepEqual(readdirSync(world.home.home), []);
   }
 
   it('takes the final address by hand at p, of the very page that was opened', async () => {

@@ -114,9 +114,7 @@ describe('the wizard of account add', function () {
       for (const step of all.slice(0, last)) await answer(adding, step);
       await adding.waitFor(all[last]![0], 20_000);
       await interrupt(adding);
-      for (const folder of [world.home.configDir, join(world.home.stateDir, 'vault')]) {
-        assert.deepEqual(await readdir(folder).catch(() => []), [], `at question ${last + 1}`);
-      }
+      assert.deepEqual(await readdir(world.home.path), ['home'], `at question ${last + 1}`);
     }
   });
 

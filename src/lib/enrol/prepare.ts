@@ -2,18 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
-import { ensurePrivateFolder, removeFile, writeFileDurable } from '../store/files.ts';
+import { CmsError, systemErrorCode } from '../errors.ts';
+import { ensurePrivateFolder, removeEmptyFolders, removeFile, writeFileDurable } from '../store/files.ts';
 import { probeKeyStore } from '../store/key-source.ts';
-import { type KeyWishes, prepareVault } from './store-account.ts';
+import { type KeyWishes, needsKey, prepareVault } from './store-account.ts';
 
 /**
  * Asks where the key shall be kept, where that is open, and proves that key store and folders can be used.
- * @returns what has to be called before something is stored: it makes the key of a first account
+ * @returns what has to be called before something is stored: it makes the key of a first account, or the next one for
+ * a lost one
  * @throws CmsError `store_locked`, `store_unavailable`, `config_invalid`, `io_error`
  */
 export async function probeStores(context: Context, wishes: KeyWishes): Promise<() => Promise<void>> {
-  const { accounts, paths, env } = context;
-  if ((await accounts.read()).vault_key !== undefined) {
+  const { paths, env } = context;
+  if (!(await needsKey(context, wishes))) {
     await prepareVault(context, wishes);
     return () => Promise.resolve();
   }
@@ -22,9 +24,18 @@ export async function probeStores(context: Context, wishes: KeyWishes): Promise<
   return () => prepareVault(context, { ...wishes, store: store ?? wishes.store, ask: undefined });
 }
 
-async function probeFolder(folder: string): Promise<void> {
-  await ensurePrivateFolder(folder);
-  const path = join(folder, 'probe');
-  await writeFileDurable(path, randomBytes(1024));
-  await removeFile(path);
+/** What it makes, it takes away again: until something is stored, there is nothing of ours. */
+async function probeFolder(folder: string, tries = 2): Promise<void> {
+  try {
+    const made = await ensurePrivateFolder(folder);
+    const path = join(folder, 'probe');
+    await writeFileDurable(path, randomBytes(1024));
+    await removeFile(path);
+    if (made !== undefined) await removeEmptyFolders(folder, made);
+  } catch (error) {
+    // Another first run may just have taken away the folder that it had made.
+    const gone = error instanceof CmsError && systemErrorCode(error.cause) === 'ENOENT';
+    if (gone && tries > 1) return probeFolder(folder, tries - 1);
+    throw error;
+  }
 }

@@ -44,8 +44,14 @@ export async function prepareVault({ accounts, vault, paths, env }: Context, wis
   await vault.probe();
 }
 
-/** There is none yet; or it is lost, and somebody says with `--store` where the next one shall be. */
-async function needsKey({ accounts, vault }: Pick<Context, 'accounts' | 'vault'>, wishes: KeyWishes): Promise<boolean> {
+/**
+ * There is none yet; or it is lost, and somebody says with `--store` where the next one shall be.
+ * @throws CmsError `store_unavailable` for a lost one that nobody has given up, and as `vault.key`
+ */
+export async function needsKey(
+  { accounts, vault }: Pick<Context, 'accounts' | 'vault'>,
+  wishes: KeyWishes,
+): Promise<boolean> {
   if ((await accounts.read()).vault_key === undefined) return true;
   try {
     await vault.key();

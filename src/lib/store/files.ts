@@ -3,7 +3,7 @@
  * temporary file in the same folder, fsync, rename, fsync of the folder.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, lstat, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, lstat, rename, rmdir, unlink } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { dirname, join, basename } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
@@ -87,15 +87,26 @@ export async function readFileIfAny(path: string): Promise<Buffer | undefined> {
 
 /**
  * Makes a folder (and its parents) that only its owner may enter, and checks that it is that.
+ * @returns the topmost folder that was made, undefined where all were there
  * @throws CmsError `io_error`; `config_invalid` when it belongs to another user or others may write to it
  */
-export async function ensurePrivateFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
+export async function ensurePrivateFolder(path: string): Promise<string | undefined> {
+  const made = await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw ioError('create the folder', path, error);
-  }
+  });
   await requirePrivateFolder(path);
+  return made;
+}
+
+/** Takes back what `ensurePrivateFolder` made, as far as nothing has come into it. */
+export async function removeEmptyFolders(path: string, topmost: string): Promise<void> {
+  for (let folder = path; folder.length >= topmost.length; folder = dirname(folder)) {
+    const removed = await rmdir(folder).then(
+      () => true,
+      () => false,
+    );
+    if (!removed) return;
+  }
 }
 
 /** Refuses a folder in which somebody else could exchange files. @throws CmsError `config_invalid`, `io_error` */

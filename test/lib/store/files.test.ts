@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ensurePrivateFolder,
+  removeEmptyFolders,
   readFileIfAny,
   sweepTemporaries,
   writeFileDurable,
@@ -150,6 +151,19 @@ describe('reading and folders', () => {
     await assert.rejects(ensurePrivateFolder(join(home.path, 'link')), { code: 'config_invalid' });
     await writeFile(join(home.path, 'file'), '');
     await assert.rejects(ensurePrivateFolder(join(home.path, 'file')), { code: 'io_error' });
+  });
+
+  it('takes back the folders that it made, as far as they are empty', async () => {
+    const made = await ensurePrivateFolder(join(home.path, 'a', 'b', 'c'));
+    assert.equal(made, join(home.path, 'a'));
+    assert.equal(await ensurePrivateFolder(join(home.path, 'a', 'b', 'c')), undefined);
+    await writeFile(join(home.path, 'a', 'somebody else'), '');
+    await removeEmptyFolders(join(home.path, 'a', 'b', 'c'), made);
+    assert.deepEqual(await readdir(join(home.path, 'a')), ['somebody else']);
+    await rm(join(home.path, 'a', 'somebody else'));
+    await removeEmptyFolders(join(home.path, 'a'), made);
+    assert.equal((await readdir(home.path)).includes('a'), false);
+    assert.equal((await stat(home.path)).isDirectory(), true);
   });
 
   it('sweeps only temporary files, and only those of dead writers', async () => {
