@@ -90,6 +90,25 @@ describe('an account without a client id', function () {
       assert.equal(await stored(), undefined);
     });
 
+    for (const [where, seen, login] of [
+      ['while the browser is waited for', /p: paste/, undefined],
+      ['when somebody else has signed in', /Is eve@example\.org the login/, 'eve@example.org'],
+    ] as const) {
+      it(`takes the client back at Ctrl-C ${where}, and leaves nothing behind`, async () => {
+        if (login === undefined) world.env.BROWSER = 'true';
+        Object.assign(world.env, { CMS_STORE: undefined, CMS_TEST_LOGIN: login });
+        const adding = startAdd([...flags(), '--register', '--store', 'file']);
+        await adding.waitFor(/registered at 127\.0\.0\.1:\d+;/, 20_000);
+        await adding.waitFor(seen, 20_000);
+        assert.deepEqual([registrations('POST'), registrations('DELETE')], [1, 0]);
+        adding.press('ctrl-c');
+        assert.equal((await adding.wait()).status, 64, adding.screen);
+        assert.match(adding.screen, /cms: error: cancelled; nothing was changed\n$/);
+        assert.equal(registrations('DELETE'), 1);
+        assert.deepEqual(filesBelow(world.home.path), []);
+      });
+    }
+
     it('names --register where nobody can be asked', async () => {
       const failed = await add(...flags());
       assert.equal(failed.status, 78, failed.stderr);

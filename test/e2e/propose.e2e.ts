@@ -1,7 +1,7 @@
 /** A domain that no preset knows: what its own autoconfiguration proposes, and a person confirms. */
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer as createHttp, type Server } from 'node:http';
+import { createServer as createHttp, type Server, type ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -12,27 +12,48 @@ import { startWorld, type World } from '../support/world.ts';
 
 const JANE = 'jane@example.org';
 
+const PORTAL =
+  '<!DOCTYPE html><html><body><form action="/login"><input name="room">Welcome, guest</form></body></html>';
+
+/** A body that goes on for as long as somebody listens. */
+function drip(response: ServerResponse): void {
+  response.writeHead(200);
+  const timer = setInterval(() => response.write('<p>wait</p>'), 100);
+  response.once('close', () => clearInterval(timer));
+}
+
 describe('a domain that no preset knows', function () {
   this.timeout(60_000);
   let world: World;
   let terminal: Terminal | undefined;
   let servers: { listen: Server['listen']; close: () => unknown }[];
   let asked: string[];
-  /** By host and path; `hang` never answers. */
+  /** By host and path; `hang` never answers, `drip` never ends, `redirect` leads to a login. */
   let pages: Record<string, string>;
+  /** What stands at every other address. */
+  let everything: string | undefined;
   const sockets = new Set<Socket>();
 
   beforeEach(async () => {
     world = await startWorld();
     asked = [];
     pages = {};
+    everything = undefined;
     const names = ['example.org', 'autoconfig.example.org', 'autoconfig.thunderbird.net'];
     const { key, cert, caFile } = await createCertificate({ names });
     const web = createServer({ key, cert }, (request, response) => {
       const place = `${request.headers.host ?? ''}${request.url ?? ''}`;
       asked.push(place);
-      const page = pages[place];
+      const page = pages[place] ?? everything;
       if (page === 'hang') return;
+      if (page === 'drip') {
+        drip(response);
+        return;
+      }
+      if (page === 'redirect') {
+        response.writeHead(302, { location: 'https://autoconfig.example.org/login' }).end(PORTAL);
+        return;
+      }
       response.writeHead(page === undefined ? 404 : 200).end(page);
     });
     const proxy = createHttp();
@@ -121,5 +142,36 @@ describe('a domain that no preset knows', function () {
     const added = await world.cms('account', 'add', JANE);
     assert.ok(Date.now() - began < 9000, `${Date.now() - began} ms`);
     assert.match(added.stderr, /as autoconfig\.thunderbird\.net proposes/);
+  });
+
+  // The page of a hotel, in place of whatever was asked for.
+  for (const [answer, mostMs] of [
+    [PORTAL, 3000],
+    ['redirect', 3000],
+    ['drip', 9000],
+  ] as const) {
+    const what = answer === PORTAL ? 'a page with a login' : answer === 'drip' ? 'a page without end' : 'a redirect';
+    it(`proposes nothing behind a captive portal that answers everything with ${what}`, async () => {
+      everything = answer;
+      const began = Date.now();
+      const added = await world.cms('account', 'add', JANE);
+      const took = Date.now() - began;
+      assert.equal(added.status, 64, added.stderr);
+      assert.match(added.stderr, /cannot tell which provider jane@example\.org belongs to/);
+      assert.match(added.stderr, /--provider ID/);
+      assert.doesNotMatch(added.stderr, /proposes|login|<|at .*\.js/);
+      assert.ok(took < mostMs, `${took} ms`);
+      // A redirect is not followed, and all places were asked.
+      assert.ok(!asked.some((place) => place.endsWith('/login')), asked.join(' '));
+      assert.ok(asked.length >= 4, asked.join(' '));
+    });
+  }
+
+  it('says that a login page stands where the metadata of a named issuer should be', async () => {
+    everything = PORTAL;
+    const added = await world.cms('account', 'add', JANE, '--issuer', 'https://example.org', '--client-id', 'x');
+    assert.equal(added.status, 78, added.stderr);
+    assert.match(added.stderr, /example\.org answers with a web page where the metadata/);
+    assert.match(added.stderr, /captive portal/);
   });
 });
