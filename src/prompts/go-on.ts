@@ -15,6 +15,8 @@ import { askChoice, askYesNo } from './ask.ts';
 
 export interface GoOnOptions {
   say: (line: string) => void;
+  /** Lines that have to stay as they are, such as a diff. */
+  show: (text: string) => void;
   /** Whether somebody can be asked, and has not said that defaults will do. */
   asks: boolean;
   /** What flags say: true and false are not asked about. */
@@ -26,7 +28,7 @@ export interface GoOnOptions {
 
 /** Asks and does; what fails here leaves the account as it is. @returns whether a mail was sent, where one was to be */
 export async function goOn(context: Context, enrolled: Enrolled, options: GoOnOptions): Promise<boolean | undefined> {
-  const done: Done = { exim: 'absent', service: 'none' };
+  const done: Partial<Done> = {};
   try {
     done.sent = await maybeSend(enrolled, options);
     // exim first: the units of the broker then listen on its socket as well.
@@ -37,12 +39,16 @@ export async function goOn(context: Context, enrolled: Enrolled, options: GoOnOp
     if (!(error instanceof Error && error.name === 'ExitPromptError')) throw error;
     options.say('the rest was left out; the account is kept');
   }
-  sayWhatWorks(options.say, enrolled, done);
+  const asIs = { ...options, asks: false, wishes: { send: false, exim: false, service: false } };
+  sayWhatWorks(options.say, enrolled, {
+    exim: done.exim ?? (await maybeExim(context, enrolled.account, asIs)),
+    service: done.service ?? (await maybeService(context, asIs)),
+  });
   return done.sent;
 }
 
 interface Done {
-  sent?: boolean | undefined;
+  sent: boolean | undefined;
   exim: EximState;
   service: ServiceState;
 }
@@ -94,7 +100,7 @@ async function askExim(
   context: Context,
   account: Account,
   installed: Installed | undefined,
-  { say }: GoOnOptions,
+  { say, show }: GoOnOptions,
 ): Promise<boolean> {
   const answer = await askChoice('exim4 is installed. Have it send through this account?', [
     { name: 'show first what would change', value: 'show' as const },
@@ -105,7 +111,8 @@ async function askExim(
   const plan = await planFor(context, account, installed);
   for (const remark of plan.remarks) say(`note: ${remark}`);
   const text = await diffToInstalled(plan, run);
-  say(text === '' ? 'nothing would change' : text);
+  if (text === '') say('nothing would change');
+  else show(text);
   say('EVERY LOCAL USER can then send as this account: cms exim-config --help');
   return askYesNo('Write it? (a script is run as root, with a backup)', false);
 }
@@ -136,7 +143,7 @@ async function maybeService(context: Context, { asks, wishes, installService }: 
 export function sayWhatWorks(
   say: (line: string) => void,
   { account, reports }: Pick<Enrolled, 'account' | 'reports'>,
-  { exim, service }: Done,
+  { exim, service }: Pick<Done, 'exim' | 'service'>,
 ): void {
   const { address, kind } = account;
   if (reports.some(({ refused }) => refused !== undefined))

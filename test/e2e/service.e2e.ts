@@ -1,24 +1,15 @@
 /** `cms service` with a systemctl that only writes down what it is told. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CMS_PROGRAM, runCms, spawnCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
 import { type Finished, run } from '../support/processes.ts';
 import { asRoot, requiresRoot } from '../support/requirements.ts';
+import { recordingSystemctl } from '../support/systemctl.ts';
 
 /** For root, somebody else runs the service of a user. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-
-const RECORDER = (log: string, pid: string): string => `#!/bin/sh
-echo "\${0##*/} $*" >>${log}
-case "$*" in
-  *"show --property=Version"*) echo 252;;
-  *--version*) echo "systemd 252 (252.1)";;
-  *"show cms.service"*) printf 'ActiveState=active\\nUnitFileState=enabled\\nMainPID=%s\\nStatusText=1 account\\n' "$(cat ${pid})";;
-  *enable-linger*) echo "Could not enable linger: Access denied" >&2; exit 1;;
-esac
-`;
 
 describe('cms service', function () {
   this.timeout(30_000);
@@ -26,23 +17,18 @@ describe('cms service', function () {
   let units: string;
   let log: string;
   let pidFile: string;
+  let told: () => string[];
   let env: Record<string, string | undefined>;
 
   const cms = (...argv: string[]): Promise<Finished> => runCms(['service', ...argv], { env, cwd: '/', ...NOBODY });
-  const told = (): string[] => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []);
   const commands = (): string[] => told().filter((line) => !line.includes(' show'));
 
   beforeEach(async () => {
     home = await temporaryHome();
-    const tools = join(home.path, 'tools');
-    log = join(home.path, 'told');
-    pidFile = join(home.path, 'pid');
-    for (const folder of [tools, home.configDir, home.stateDir, home.runtimeDir]) mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(pidFile, '0');
-    for (const name of ['systemctl', 'loginctl']) {
-      writeFileSync(join(tools, name), RECORDER(log, pidFile));
-      chmodSync(join(tools, name), 0o755);
-    }
+    const systemctl = recordingSystemctl(home.path);
+    const { tools } = systemctl;
+    ({ log, pidFile, told } = systemctl);
+    for (const folder of [home.configDir, home.stateDir, home.runtimeDir]) mkdirSync(folder, { mode: 0o700 });
     if (NOBODY.uid !== undefined) {
       const folders = [home.path, home.home, tools, home.configDir, home.stateDir, home.runtimeDir];
       for (const path of folders) chownSync(path, NOBODY.uid, NOBODY.gid);

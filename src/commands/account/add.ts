@@ -11,6 +11,7 @@ import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError } from '../../lib/errors.ts';
 import { fromOclif } from '../../oclif-errors.ts';
+import { redact } from '../../lib/redact.ts';
 import { Secret } from '../../lib/secret.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
 import { ioError } from '../../lib/store/files.ts';
@@ -135,6 +136,7 @@ export default class AccountAdd extends BaseCommand {
     const { send, exim, service } = flags;
     const sent = await goOn(context, enrolled, {
       say: flags.json ? () => undefined : say,
+      show: (text) => process.stderr.write(redact(text)),
       asks: this.mayAsk && !flags.yes,
       wishes: { send, exim, service },
       installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
