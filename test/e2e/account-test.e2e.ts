@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ImapServer } from '../support/imap.ts';
+import { createCertificate, untrustedCertificate } from '../support/certificates.ts';
+import { ImapServer, startImap } from '../support/imap.ts';
 import { type PopServer, startPop } from '../support/pop.ts';
+import { startSubmission } from '../support/submission.ts';
 import { startWorld, type World } from '../support/world.ts';
 import { faults } from '../support/provider.ts';
 import { spawnCms } from '../support/environment.ts';
@@ -75,6 +77,7 @@ const IMAP: readonly Case[] = [
   ['NO [UNAVAILABLE] Temporary authentication failure', 'mailbox-temporary', 75],
 ];
 const POP: readonly Case[] = [
+  ['-ERR User is authenticated but not connected.', 'exchange-not-connected', 77],
   ['-ERR [AUTH] Username and password not accepted.', 'mailbox-token-refused', 77],
   ['-ERR [SYS/PERM] Your account is not enabled for POP access.', 'gmail-pop-off', 77],
   ['-ERR [IN-USE] Unable to lock maildrop', 'mailbox-in-use', 75],
@@ -173,6 +176,109 @@ describe('cms account test', function () {
     });
   }
 
+  /** The servers of these protocols are elsewhere from now on. @returns what puts them back */
+  function moveServers(change: Record<string, { port: number; tls: string }>): () => void {
+    const file = join(world.home.configDir, 'accounts.json');
+    const text = readFileSync(file, 'utf8');
+    const accounts = JSON.parse(text);
+    for (const [protocol, server] of Object.entries(change))
+      accounts.accounts[JANE].servers[protocol] = { host: 'localhost', ...server };
+    writeFileSync(file, JSON.stringify(accounts));
+    return () => writeFileSync(file, text);
+  }
+
+  const DAY_MS = 86_400_000;
+  for (const [what, certificate, id, status] of [
+    ['of a stranger', untrustedCertificate, 'certificate-untrusted', 78],
+    ['for another name', () => createCertificate({ names: ['mail.example.net'] }), 'certificate-name', 78],
+    [
+      'that has expired',
+      () => createCertificate({ notAfter: new Date(Date.now() - DAY_MS / 2) }),
+      'certificate-expired',
+      77,
+    ],
+  ] as const) {
+    it(`explains a certificate ${what}, over each protocol, and sends nothing there`, async () => {
+      const server = { provider: world.provider, certificate: await certificate() };
+      await using submission = await startSubmission(server);
+      await using imap = await startImap(server);
+      await using pops = await startPop(server);
+      const putBack = moveServers({
+        smtp: { port: submission.port, tls: 'starttls' },
+        imap: { port: imap.port, tls: 'implicit' },
+        pop: { port: pops.port, tls: 'implicit' },
+      });
+      const { NODE_EXTRA_CA_CERTS } = world.env;
+      world.env.NODE_EXTRA_CA_CERTS = server.certificate.caFile;
+      try {
+        const result = await json();
+        assert.deepEqual(
+          result.protocols.map(({ protocol, steps, explanation }) => [protocol, steps.at(-1)?.step, explanation?.id]),
+          ['smtp', 'imap', 'pop'].map((each) => [each, 'tls', id]),
+        );
+        assert.equal(result.status, status);
+        assert.deepEqual([submission.authentications, imap.authentications], [[], []]);
+      } finally {
+        putBack();
+        world.env.NODE_EXTRA_CA_CERTS = NODE_EXTRA_CA_CERTS;
+      }
+    });
+  }
+
+  it('explains a server that takes no token in its last minutes, and takes a fresh one', async () => {
+    await using hve = await startSubmission({ provider: world.provider, minValiditySeconds: 600 });
+    const putBack = moveServers({ smtp: { port: hve.port, tls: 'starttls' } });
+    world.provider.accessTokenTtl = 500;
+    try {
+      await world.cms('token', JANE, '--force-refresh');
+      const { protocols, status } = await json('--protocol', 'smtp');
+      assert.deepEqual([status, protocols[0]?.explanation?.id], [78, 'smtp-token-expires-soon']);
+      assert.match(protocols[0]?.explanation?.words ?? '', /^501 5\.5\.127 /);
+      assert.equal(hve.authentications[0]?.verdict, 'expires_soon');
+      world.provider.accessTokenTtl = 3600;
+      await world.cms('token', JANE, '--force-refresh');
+      assert.equal((await json('--protocol', 'smtp')).status, 0);
+    } finally {
+      putBack();
+      world.provider.accessTokenTtl = 3600;
+    }
+  });
+
+  it('warns of a token that is longer than any line of exim may be, and tries it all the same', async () => {
+    world.provider.setFault(faults.rewrite((answer) => ({ ...answer, access_token: 'a'.repeat(4000) })));
+    await world.cms('token', JANE, '--force-refresh');
+    world.provider.setFault(undefined);
+    const before = world.submission.connections;
+    try {
+      const { stdout } = await world.cms('account', 'test', JANE, '--protocol', 'smtp');
+      assert.match(stdout, /exim \(4096 bytes a line\) would freeze the message/);
+      assert.match(stdout, /for fewer groups and claims in the token of cms-test/);
+      assert.ok(world.submission.connections > before);
+    } finally {
+      await world.cms('token', JANE, '--force-refresh');
+    }
+  });
+
+  it('tells the broker of a token that submission refuses, and of nothing else', async () => {
+    const broker = spawnCms(['serve'], { env: world.env });
+    try {
+      await broker.waitFor(/cms\.sock/);
+      const before = world.provider.count('refresh_token');
+      world.submission.refuse('*', SMTP[0]![0]);
+      world.imap.refuse(JANE, IMAP[1]![0]);
+      const { stdout: switched } = await world.cms('account', 'test', JANE);
+      assert.doesNotMatch(switched, /the broker was told/);
+      assert.equal(world.provider.count('refresh_token'), before);
+      world.submission.refuse('*', '535 5.7.8 Username and Password not accepted.');
+      const { stdout } = await world.cms('account', 'test', JANE);
+      assert.match(stdout, /the broker was told, and fetches a new token/);
+      await broker.waitFor(/the mail server refused the token[^]*refreshed/);
+      assert.equal(world.provider.count('refresh_token'), before + 1);
+    } finally {
+      await broker.stop();
+    }
+  });
+
   it('tells people what it means, who can mend it and how, beside the words of the server', async () => {
     world.submission.refuse('*', SMTP[0]![0]);
     const { status, stdout } = await world.cms('account', 'test', JANE);
@@ -183,6 +289,8 @@ describe('cms account test', function () {
     );
     assert.match(stdout, /^ {2}sending over SMTP is switched off for the whole organisation/m);
     assert.match(stdout, /^ {2}who can mend it: administrator$/m);
+    assert.doesNotMatch(stdout, /\(administrator\)/, 'said once');
+    assert.match(stdout, /answered: 535 5\.7\.139 /);
     assert.match(
       stdout,
       /^ {2}do: Set-CASMailbox -Identity jane@example\.org -SmtpClientAuthenticationDisabled \$false$/m,

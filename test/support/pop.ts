@@ -9,10 +9,12 @@ import { acceptsPassword, judgeBearer, type MailboxAccess } from './mailbox-acce
 export interface PopOptions extends MailboxAccess {
   /** The scope that a token must have. Default mail.pop. */
   scope?: string;
+  /** Default: the trusted one. */
+  certificate?: ServerCertificate;
 }
 
 export async function startPop(options: PopOptions): Promise<PopServer> {
-  const server = new PopServer(options, await trustedCertificate());
+  const server = new PopServer(options, options.certificate ?? (await trustedCertificate()));
   await server.start();
   return server;
 }

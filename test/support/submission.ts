@@ -52,6 +52,9 @@ const GMAIL_REFUSAL = [
   '5.7.8  https://support.google.com/mail/?p=BadCredentials - gsmtp',
 ];
 
+/** What Microsoft's High Volume Email says to a token in its last minutes. */
+const EXPIRES_SOON = '501 5.5.127 Invalid XOAUTH2 auth data - Token will expire soon';
+
 export async function startSubmission(options: SubmissionOptions): Promise<SubmissionServer> {
   const certificate = options.certificate ?? (await trustedCertificate());
   const submission = new SubmissionServer(options, certificate);
@@ -176,6 +179,7 @@ export class SubmissionServer {
     if (accepted) this.#mechanisms.set(session.id, authentication.method);
     if (accepted) return undefined;
     if (asked !== undefined) return asked;
+    if (verdict === 'expires_soon') return EXPIRES_SOON;
     return authentication.method === 'XOAUTH2' ? CHALLENGE : `535 ${GMAIL_REFUSAL[0] ?? ''}`;
   }
 

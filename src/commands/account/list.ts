@@ -15,7 +15,7 @@ export default class AccountList extends BaseCommand {
     const { accounts, vault } = openContext(process.env);
     const rows = await someAtATime(await accounts.list(), async (account) => ({
       ...accountView(account),
-      ...(await readGrantView(vault, account.address)),
+      ...(await readGrantView(vault, account)),
     }));
     if (flags.json) {
       this.printJson(rows);

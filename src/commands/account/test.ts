@@ -2,8 +2,9 @@ import { Args, Flags } from '@oclif/core';
 import { randomUUID } from 'node:crypto';
 import { type Account, type MailServer, type Protocol, PROTOCOLS } from '../../lib/accounts/account.ts';
 import { parseAddress } from '../../lib/accounts/address.ts';
+import { subjectOf } from '../../lib/accounts/subject.ts';
 import { type Context, openContext } from '../../lib/context.ts';
-import { type Credential, subjectOf } from '../../lib/enrol/login-test.ts';
+import type { Credential } from '../../lib/enrol/login-test.ts';
 import { CmsError, toCmsError } from '../../lib/errors.ts';
 import { type AdminMail, adminMail, renderAdminMail } from '../../lib/explain/admin-mail.ts';
 import { advice } from '../../lib/explain/advice.ts';
@@ -16,6 +17,7 @@ import {
   type TestStep,
   tokenWarning,
 } from '../../lib/proof/account-test.ts';
+import { tellBroker, tokenWasRefused } from '../../lib/proof/tell-broker.ts';
 import { exitStatusOf } from '../../lib/proof/verdict.ts';
 import { requireProtocol } from '../../lib/token/errors.ts';
 import { obtainPassword, obtainToken } from '../../token-main.ts';
@@ -73,6 +75,8 @@ export default class AccountTest extends BaseCommand {
       step: (step) => this.#tell([stepLine(step)]),
     });
     this.#conclude(account, tests, messageId, warning);
+    if (tokenWasRefused(account, tests) && (await tellBroker(context.paths.privateSocket, account.address)))
+      this.#tell(['', 'the broker was told, and fetches a new token: run this again in a moment']);
   }
 
   /** Undefined after it was told why there is none. */

@@ -2,10 +2,12 @@
 import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Who } from '../explain/entry.ts';
 import { type Explanation, explain, fromWords } from '../explain/explain.ts';
+import type { Subject } from '../explain/fill.ts';
 import { explainReason } from '../explain/grant.ts';
 import type { GrantHeader } from '../store/grant.ts';
 import type { Vault } from '../store/vault.ts';
 import { type Account, caFileOf } from './account.ts';
+import { subjectOf } from './subject.ts';
 
 export interface AccountView {
   address: string;
@@ -63,11 +65,11 @@ export interface GrantView extends StateView {
 }
 
 /** What the vault says about an account, as far as it can be read without the key. */
-export function grantView(address: string, header: GrantHeader | undefined): GrantView {
+export function grantView(address: string, header: GrantHeader | undefined, about?: Subject): GrantView {
   if (header === undefined) return neverSignedIn(address);
   const { identity, issued_at, expires_at } = header;
   return {
-    ...stateOfGrant(header),
+    ...stateOfGrant(header, about),
     signed_in_at: iso(header.signed_in_at),
     ...(identity !== undefined && { identity }),
     ...(issued_at !== undefined && { last_refresh_at: iso(issued_at) }),
@@ -76,19 +78,21 @@ export function grantView(address: string, header: GrantHeader | undefined): Gra
 }
 
 /** `grantView` of what is on the disk; a file that cannot be read is a state, not an error. */
-export async function readGrantView(vault: Vault, address: string): Promise<GrantView> {
+export async function readGrantView(vault: Vault, account: Account): Promise<GrantView> {
+  const { address } = account;
   try {
-    return grantView(address, await vault.readHeader(address));
+    return grantView(address, await vault.readHeader(address), subjectOf(account));
   } catch (error) {
     if (error instanceof CmsError) return stateOfTrouble(address, error);
     throw error;
   }
 }
 
-export function stateOfGrant(header: GrantHeader): StateView {
+/** @param about what advice may name besides the address */
+export function stateOfGrant(header: GrantHeader, about: Subject = {}): StateView {
   const { address, state, reason, failure } = header;
   if (state === 'authorization_required') {
-    const explained = explainReason(header);
+    const explained = explainReason(header, about);
     return {
       state,
       code: 'authorization_required',
@@ -103,7 +107,7 @@ export function stateOfGrant(header: GrantHeader): StateView {
   if (failure === undefined) return { state: 'ok' };
   const explained =
     failure.code === 'client_invalid'
-      ? explain({ source: 'oauth', ...fromWords(failure.message), address })
+      ? explain({ ...about, source: 'oauth', ...fromWords(failure.message), address })
       : undefined;
   return {
     state: 'failing',

@@ -1,5 +1,6 @@
 /** What the broker says about itself. Pure; no secret in it. */
 import type { Account } from '../accounts/account.ts';
+import { subjectOf } from '../accounts/subject.ts';
 import { iso, stateOfGrant, stateOfTrouble, type StateView } from '../accounts/view.ts';
 import type { CmsError } from '../errors.ts';
 import { refreshTokenLifetimes } from '../providers/presets/refresh-token-lifetimes.ts';
@@ -131,7 +132,8 @@ function accountStatus(account: Account, parts: StatusParts, unstored: Unstored)
 }
 
 /** How an account is doing. @param unstored what `parts.tokens.unstored` says, asked once for all accounts */
-export function stateOf({ address, kind }: Account, parts: StateParts, unstored: Unstored): StateView {
+export function stateOf(account: Account, parts: StateParts, unstored: Unstored): StateView {
+  const { address, kind } = account;
   const { tokens, broker, unreadable, now } = parts;
   const record = tokens.known(address);
   const trouble = unreadable.get(address);
@@ -140,7 +142,7 @@ export function stateOf({ address, kind }: Account, parts: StateParts, unstored:
   if (degradedSince !== undefined) return degraded(degradedSince);
   if (record === undefined) return { state: kind === 'password' ? 'ok' : 'unknown' };
   const refusedSince = broker.refusedSince(address);
-  const view = stateOfGrant(record);
+  const view = stateOfGrant(record, subjectOf(account));
   if (view.state === 'ok' && refusedSince !== undefined) return refused(address, refusedSince);
   if (view.state !== 'ok' || kind === 'password' || isUnexpired(record, now)) return view;
   return { state: 'ok', reason: 'refreshed when asked for' };

@@ -1,8 +1,8 @@
 /** The links of one account: token, scopes, audience, logins. */
 import type { Account, Protocol } from '../accounts/account.ts';
+import { subjectOf } from '../accounts/subject.ts';
 import type { Context } from '../context.ts';
 import type { Credential } from '../enrol/login-test.ts';
-import { subjectOf } from '../enrol/login-test.ts';
 import { type CmsError, toCmsError } from '../errors.ts';
 import { explainReason } from '../explain/grant.ts';
 import type { Secret } from '../secret.ts';

@@ -1,7 +1,7 @@
 /** The proof after a sign-in: a real login at the mail servers, and the user name that they take. */
 import { type Account, caFileOf, type Protocol, saslUser } from '../accounts/account.ts';
+import { subjectOf } from '../accounts/subject.ts';
 import { type Explanation, explain } from '../explain/explain.ts';
-import type { Subject } from '../explain/fill.ts';
 import { imapLogin } from '../mail/imap.ts';
 import type { LoginFailure, LoginOptions, LoginResult } from '../mail/login.ts';
 import { popLogin } from '../mail/pop.ts';
@@ -82,14 +82,6 @@ export function explainFailure(account: Account, protocol: Protocol, failure: Lo
     text: reply ?? detail,
     credential,
   });
-}
-
-/** What explanations may name of an account. */
-export function subjectOf(account: Account): Subject {
-  const { address, login } = account;
-  if (account.kind === 'password') return { address, login };
-  const { client_id: clientId, token_endpoint: tokenEndpoint, scope } = account.client;
-  return { address, login, clientId, tokenEndpoint, scope };
 }
 
 export function revealed(credential: Credential): { accessToken: string } | { password: string } {

@@ -125,7 +125,7 @@ const NOT_UNDERSTOOD: ReadonlySet<number> = new Set([500, 501, 502, 503, 504, 55
 function refusal(response: string, about: { start?: true; challenge?: string | undefined } = {}): LoginRefusal {
   const [code = '', status = ''] = /^(\d{3})(?:[ -]\d\.\d{1,3}\.\d{1,3})?/.exec(response) ?? [];
   const kind = replyKind(Number(status), about.start === true);
-  const text = response.replace(/^(\d{3}[ -])/, '').replace(/\r?\n\d{3}[ -]/g, ' ');
+  const text = response.replace(/\r?\n\d{3}[ -]/g, ' ').replace(/^(\d{3})-/, '$1 ');
   return new LoginRefusal({ kind, text, code: code.replace('-', ' ') || undefined, challenge: about.challenge });
 }
 

@@ -1,5 +1,6 @@
 /** What `cms status` knows: from the broker, or from the vault where none runs. */
 import type { Account } from '../accounts/account.ts';
+import { subjectOf } from '../accounts/subject.ts';
 import { grantView, stateOfTrouble } from '../accounts/view.ts';
 import { ask, parseAnswer } from '../broker/client.ts';
 import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
@@ -28,7 +29,7 @@ async function accountFromVault({ vault }: Context, account: Account, now: numbe
   const { address, kind, provider } = account;
   try {
     const header = await vault.readHeader(address);
-    return { address, kind, provider, ...grantView(address, header), ...(header && nextSignIn(account, header, now)) };
+    return { address, kind, provider, ...grantView(address, header, subjectOf(account)), ...(header && nextSignIn(account, header, now)) };
   } catch (error) {
     if (error instanceof CmsError) return { address, kind, provider, ...stateOfTrouble(address, error) };
     throw error;

@@ -270,7 +270,7 @@ export class TokenService {
     if (record.state === 'authorization_required') return authorizationRequired(record);
     const { failure } = record;
     if (failure === undefined) return neverSignedIn(record.address);
-    return exchangeFailed(record.address, failure, this.#options.now());
+    return exchangeFailed(record, failure, this.#options.now());
   }
 
   async #exchange(account: OAuthAccount, record: GrantRecord): Promise<GrantRecord> {

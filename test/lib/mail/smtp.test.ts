@@ -65,9 +65,9 @@ describe('smtpLogin at a submission server', () => {
     const options = await start();
     const result = failure(await smtpLogin({ ...options, user: 'john@example.org' }));
     assert.deepEqual([result.kind, result.code], ['refused', '535 5.7.8']);
-    assert.match(result.reply ?? '', /^5\.7\.8 Username and Password not accepted.* gsmtp \{"status":"401"/);
+    assert.match(result.reply ?? '', /^535 5\.7\.8 Username and Password not accepted.* gsmtp \{"status":"401"/);
     assert.doesNotMatch(result.reply ?? '', /[\r\n]/);
-    assert.match(result.detail, /^127\.0\.0\.1:\d+ answered: 5\.7\.8/);
+    assert.match(result.detail, /^127\.0\.0\.1:\d+ answered: 535 5\.7\.8/);
   });
 
   it('tells a mailbox without SMTP AUTH by the code', async () => {
@@ -143,7 +143,7 @@ describe('smtpLogin at a scripted server', () => {
       if (line === 'AQ==') return '535 5.7.1 no';
       return ehlo(line, 'OAUTHBEARER') ?? `334 ${base64('{"status":"invalid_token"}')}`;
     });
-    assert.match(failure(result).reply ?? '', /^5\.7\.1 no \{"status":"invalid_token"\}$/);
+    assert.match(failure(result).reply ?? '', /^535 5\.7\.1 no \{"status":"invalid_token"\}$/);
     assert.equal(heard[3], 'AQ==');
   });
 
@@ -181,7 +181,7 @@ describe('smtpLogin at a scripted server', () => {
       return ehlo(line, 'XOAUTH2');
     });
     const { reply = '' } = failure(result);
-    assert.match(reply, /^5\.7\.8 a \[31mb x+…$/);
+    assert.match(reply, /^535 5\.7\.8 a \[31mb x+…$/);
     assert.equal(reply.length, 501);
   });
 
