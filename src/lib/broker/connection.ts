@@ -1,6 +1,7 @@
 /** One connection: read a line within its bounds, answer it, close. A bad client costs its own connection, nothing else. */
 import type { Socket } from 'node:net';
 import type { Broker, Peer } from './broker.ts';
+import type { Linked } from './linked-list.ts';
 import { MAX_REQUEST_BYTES } from './wire.ts';
 
 /** exim gives up after 5 s unless told otherwise; an answer that is late is worth nothing. */
@@ -14,74 +15,103 @@ const CR = 0x0d;
 
 export interface ConnectionEvents {
   /** The request is there. */
-  complete: () => void;
-  closed: () => void;
+  complete: (connection: Connection) => void;
+  closed: (connection: Connection) => void;
 }
 
-export function serveConnection(socket: Socket, broker: Broker, peer: Peer, events: ConnectionEvents): void {
-  let received: Buffer | undefined;
-  let done = false;
-  let timer = setTimeout(() => (done ? socket.destroy() : finishLate('')), REQUEST_TIMEOUT_MS);
+export class Connection implements Linked<Connection> {
+  previous: Connection | undefined = undefined;
+  next: Connection | undefined = undefined;
+  readonly peer: Peer;
+  /** Whether the request is there. */
+  complete = false;
+  readonly #socket: Socket;
+  readonly #broker: Broker;
+  readonly #events: ConnectionEvents;
+  #received: Buffer | undefined = undefined;
+  /** Whether there is an answer, or will never be one. */
+  #done = false;
+  #timer: NodeJS.Timeout;
 
-  /** For an answer at once, the first timer is the one that ends a client which forgets to close. */
-  function finish(text: string): void {
-    if (done) return;
-    done = true;
-    if (!socket.destroyed) socket.end(text, 'latin1');
+  constructor(socket: Socket, broker: Broker, peer: Peer, events: ConnectionEvents) {
+    this.#socket = socket;
+    this.#broker = broker;
+    this.peer = peer;
+    this.#events = events;
+    // For an answer at once, this timer is also the one that ends a client which forgets to close.
+    this.#timer = setTimeout(() => (this.#done ? socket.destroy() : this.#finishLate('')), REQUEST_TIMEOUT_MS);
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('end', () => this.#ended());
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#closed());
   }
 
-  function finishLate(text: string): void {
-    clearTimeout(timer);
-    timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    finish(text);
+  destroy(): void {
+    this.#socket.destroy();
   }
 
-  function answer(line: string): void {
-    events.complete();
-    const given = broker.answer(line, peer);
-    if (typeof given === 'string') return finish(given);
-    clearTimeout(timer);
-    const wait = broker.waitSeconds(line);
-    timer = setTimeout(() => finishLate(broker.late(line, peer)), wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000);
-    void given.then(finishLate);
-  }
-
-  /** `ended`: the client has closed its side, so what came is all there is. */
-  function take(ended: boolean): void {
-    if (received === undefined) return;
+  /** What follows the first line is read and dropped: closing on unread bytes would reset the client's connection. */
+  #take(chunk: Buffer): void {
+    if (this.complete || this.#done) return;
+    const received = this.#received === undefined ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#received = received;
     const end = received.indexOf(LF);
-    if (end < 0 && !ended) return;
-    socket.off('data', onData);
-    // What follows the first line is read and dropped: closing on unread bytes would reset the client's connection.
-    socket.resume();
-    const line = end < 0 ? received : received.subarray(0, received[end - 1] === CR ? end - 1 : end);
-    received = undefined;
+    if ((end < 0 ? received.length : end) >= MAX_REQUEST_BYTES) this.#refuse();
+    else if (end >= 0) this.#answer(received.subarray(0, received[end - 1] === CR ? end - 1 : end));
+  }
+
+  /** The client has closed its side, so what came is all there is. */
+  #ended(): void {
+    if (this.complete || this.#done) return;
+    if (this.#received === undefined) this.#finish('');
+    else this.#answer(this.#received);
+  }
+
+  #answer(request: Buffer): void {
+    this.complete = true;
+    this.#received = undefined;
+    this.#events.complete(this);
     // Domains may come in any script; bytes that are no UTF-8 become a character that no address has.
-    answer(line.toString('utf8'));
+    const line = request.toString('utf8');
+    const given = this.#broker.answer(line, this.peer);
+    if (typeof given === 'string') this.#finish(given);
+    else this.#await(line, given);
   }
 
-  function onData(chunk: Buffer): void {
-    received = received === undefined ? chunk : Buffer.concat([received, chunk]);
-    const end = received.indexOf(LF);
-    if (end >= MAX_REQUEST_BYTES || (end < 0 && received.length >= MAX_REQUEST_BYTES)) {
-      broker.refuseRequest(peer, 'more than 512 bytes');
-      clearTimeout(timer);
-      done = true;
-      socket.destroy();
-      return;
-    }
-    take(false);
+  #await(line: string, given: Promise<string>): void {
+    const wait = this.#broker.waitSeconds(line);
+    this.#restartTimer(
+      () => this.#finishLate(this.#broker.late(line, this.peer)),
+      wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000,
+    );
+    void given.then((answer) => this.#finishLate(answer));
   }
 
-  socket.on('data', onData);
-  socket.on('end', () => {
-    if (received !== undefined) take(true);
-    else if (!done && socket.listenerCount('data') > 0) finish('');
-  });
-  socket.on('error', () => socket.destroy());
-  socket.on('close', () => {
-    clearTimeout(timer);
-    done = true;
-    events.closed();
-  });
+  #finishLate(text: string): void {
+    this.#restartTimer(() => this.#socket.destroy(), LINGER_MS);
+    this.#finish(text);
+  }
+
+  #finish(text: string): void {
+    if (this.#done) return;
+    this.#done = true;
+    if (!this.#socket.destroyed) this.#socket.end(text, 'latin1');
+  }
+
+  #refuse(): void {
+    this.#broker.refuseRequest(this.peer, `more than ${MAX_REQUEST_BYTES} bytes`);
+    this.#done = true;
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    clearTimeout(this.#timer);
+    this.#done = true;
+    this.#events.closed(this);
+  }
+
+  #restartTimer(act: () => void, milliseconds: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(act, milliseconds);
+  }
 }

@@ -7,7 +7,8 @@ import type { Socket } from 'node:net';
 import type { Logger } from '../log.ts';
 import { peerCredentials } from '../native.ts';
 import type { Broker } from './broker.ts';
-import { serveConnection } from './connection.ts';
+import { Connection, type ConnectionEvents } from './connection.ts';
+import { LinkedList } from './linked-list.ts';
 import { mayConnect, type SocketPolicy } from './policy.ts';
 
 /** Connections at once of one user who is neither the owner nor root. */
@@ -22,9 +23,10 @@ export class Doorkeeper {
   readonly #ownUid: number;
   readonly #log: Logger;
   readonly #limit = connectionLimit();
-  readonly #open = new Set<Socket>();
+  #open = 0;
   /** Those whose request is not complete, the oldest first. */
-  readonly #silent = new Set<Socket>();
+  readonly #silent = new LinkedList<Connection>();
+  readonly #asking = new LinkedList<Connection>();
   readonly #byUid = new Map<number, number>();
 
   constructor(broker: Broker, ownUid: number, log: Logger) {
@@ -42,43 +44,46 @@ export class Doorkeeper {
       socket.destroy();
       return;
     }
-    const foreign = uid !== undefined && uid !== 0 && uid !== this.#ownUid;
-    if (foreign && (this.#byUid.get(uid) ?? 0) >= MAX_FOREIGN) {
+    if (this.#isForeign(uid) && (this.#byUid.get(uid) ?? 0) >= MAX_FOREIGN) {
       this.#broker.refuseConnection({ policy, credentials }, `more than ${MAX_FOREIGN} connections at once`);
       socket.destroy();
       return;
     }
-    if (this.#open.size >= this.#limit) this.#makeRoom();
-    this.#open.add(socket);
-    this.#silent.add(socket);
-    if (foreign) this.#count(uid, 1);
-    serveConnection(
-      socket,
-      this.#broker,
-      { policy, credentials },
-      {
-        complete: () => this.#silent.delete(socket),
-        closed: () => {
-          this.#open.delete(socket);
-          this.#silent.delete(socket);
-          if (foreign) this.#count(uid, -1);
-        },
-      },
-    );
+    if (this.#open >= this.#limit) this.#makeRoom();
+    this.#open++;
+    this.#count(uid, 1);
+    this.#silent.append(new Connection(socket, this.#broker, { policy, credentials }, this.#events));
   }
 
   destroyAll(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const list of [this.#silent, this.#asking]) list.forEach((connection) => connection.destroy());
   }
 
+  readonly #events: ConnectionEvents = {
+    complete: (connection) => {
+      this.#silent.remove(connection);
+      this.#asking.append(connection);
+    },
+    closed: (connection) => {
+      (connection.complete ? this.#asking : this.#silent).remove(connection);
+      this.#open--;
+      this.#count(connection.peer.credentials?.uid, -1);
+    },
+  };
+
   #makeRoom(): void {
-    const [oldest] = this.#silent;
+    const oldest = this.#silent.first;
     if (oldest === undefined) return;
-    this.#log.warn('too many connections; the longest silent one was closed', { open: this.#open.size });
+    this.#log.warn('too many connections; the longest silent one was closed', { open: this.#open });
     oldest.destroy();
   }
 
-  #count(uid: number, change: 1 | -1): void {
+  #isForeign(uid: number | undefined): uid is number {
+    return uid !== undefined && uid !== 0 && uid !== this.#ownUid;
+  }
+
+  #count(uid: number | undefined, change: 1 | -1): void {
+    if (!this.#isForeign(uid)) return;
     const count = (this.#byUid.get(uid) ?? 0) + change;
     if (count === 0) this.#byUid.delete(uid);
     else this.#byUid.set(uid, count);
