@@ -21,7 +21,7 @@ import { type Event, grouped, plain } from './event.ts';
 import { hookEnvironment, requireTrustedProgram } from './hooks.ts';
 import { sendMail } from './mail.ts';
 import { readOutages, writeOutages } from './memory.ts';
-import { flushQueue } from './queue.ts';
+import { flushQueue, flushRemedy } from './queue.ts';
 
 const DEFAULT_REMINDER_MS = 24 * 60 * 60_000;
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -202,18 +202,18 @@ export class Notifier {
   }
 
   async #flushOnce(): Promise<void> {
-    const { env, paths, log } = this.#options;
+    const { env, uid, paths, log } = this.#options;
     const { flushQueue: wanted } = this.#settings.notify;
     if (!(wanted ?? (await readInstalled(paths)) !== undefined)) return;
     const exim = findExim4(env);
-    const failure = await flushQueue(exim, env);
+    const failure = await flushQueue(exim, { env, uid });
     if (failure === undefined) log.info('exim was told to try its queue again', { command: `${exim} -qff` });
     else this.#flushFailed(failure);
   }
 
   /** An ordinary user may not, where exim's configuration does not say so; nor anybody under NoNewPrivileges. */
   #flushFailed(reason: string): void {
-    const fields = { reason: plain(reason), remedy: 'sudo exim4 -qff, or wait for the next queue run' };
+    const fields = { reason: plain(reason), remedy: flushRemedy(reason) };
     this.#options.log.warn('exim was not told to try its queue again', fields);
   }
 
