@@ -1,6 +1,6 @@
 /** What was answered, as flags: so that a first run that was given up can go on where it stopped. Pure. */
+import type { ClientAnswer } from '../lib/enrol/choose-client.ts';
 import type { Questions } from '../lib/enrol/enrol.ts';
-import type { ClientWishes } from '../lib/enrol/plan.ts';
 import { CmsError } from '../lib/errors.ts';
 
 export interface Answers {
@@ -23,8 +23,12 @@ export function remembering(questions: Questions): Answers {
       },
       client: async (question) => {
         const answer = await questions.client(question);
-        if (answer.kind !== 'password') said.push(...clientFlags(answer.wishes));
-        if (answer.kind === 'register') said.push('--register');
+        said.push(...clientFlags(answer));
+        return answer;
+      },
+      issuer: async () => {
+        const answer = await questions.issuer();
+        said.push('--issuer', answer);
         return answer;
       },
       server: async (protocol, ...asked) => {
@@ -45,12 +49,19 @@ export function remembering(questions: Questions): Answers {
   };
 }
 
-function clientFlags({ clientId, tenant, scope, redirectPort }: ClientWishes): string[] {
+/** A secret that was typed is asked for again, and with it the client that it belongs to. */
+function clientFlags(answer: ClientAnswer): string[] {
+  if (answer.kind === 'password') return [];
+  const { clientId, clientSecret, tenant, scope, redirectPort } = answer.wishes;
+  const file = answer.kind === 'client' ? answer.file : undefined;
+  const named = file?.flag !== '--client-file' && (clientSecret === undefined || file !== undefined);
   return [
-    ...flag('--client-id', clientId),
+    ...(named ? flag('--client-id', clientId) : []),
+    ...(file === undefined ? [] : [file.flag, file.path]),
     ...flag('--tenant', tenant),
     ...flag('--scope', scope),
     ...flag('--redirect-port', redirectPort),
+    ...(answer.kind === 'register' ? ['--register'] : []),
   ];
 }
 
@@ -58,9 +69,9 @@ function flag(name: string, value: string | number | undefined): string[] {
   return value === undefined ? [] : [name, String(value)];
 }
 
-/** A failure that also names the command that goes on; the failure itself where nothing was answered. */
+/** A failure that also names the command that goes on; the failure itself where nothing but secrets was answered. */
 export function resumable(failure: CmsError, address: string, given: readonly string[], answered: string[]): CmsError {
-  if (answered.length === 0) return failure;
+  if (answered.length === 0 && given.includes(address)) return failure;
   const words = [address, ...given.filter((word) => word !== address), ...answered];
   const command = `cms account add ${words.map(quoted).join(' ')}   # goes on where you stopped`;
   return new CmsError(failure.code, failure.message, {

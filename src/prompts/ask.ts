@@ -19,9 +19,12 @@ export function askText(
   return input(question, signal ? { ...context, signal } : context).then((text) => text.trim());
 }
 
-/** A secret, shown as stars; undefined when it was left empty. */
-export async function askSecret(message: string): Promise<Secret | undefined> {
-  const text = await password({ message, mask: '*' }, context);
+/** A secret, shown as stars; undefined when it was left empty. Asked again while `check` throws. */
+export async function askSecret(
+  message: string,
+  check: (text: string) => unknown = () => undefined,
+): Promise<Secret | undefined> {
+  const text = await password({ message, mask: '*', validate: validator(check) }, context);
   return text === '' ? undefined : new Secret(text);
 }
 

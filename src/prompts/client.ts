@@ -1,9 +1,8 @@
 /** The question which client signs in, where none is known: never a dead end. */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import type { ClientAnswer, ClientQuestion } from '../lib/enrol/choose-client.ts';
-import type { ClientWishes } from '../lib/enrol/plan.ts';
 import { CmsError, systemErrorCode } from '../lib/errors.ts';
 import { clientFor } from '../lib/providers/client.ts';
 import { type GoogleClient, parseGoogleClientFile } from '../lib/providers/google-client.ts';
@@ -24,7 +23,7 @@ export async function askClient(say: Say, question: ClientQuestion): Promise<Cli
     sayPasswordWay(say, provider);
     return { kind: 'password', password: await askAppPassword() };
   }
-  return { kind: 'client', wishes: await askOwnClient(say, question) };
+  return askOwnClient(say, question);
 }
 
 function askRegistration(endpoint: string): Promise<boolean> {
@@ -48,57 +47,78 @@ export function sayPasswordWay(say: Say, { app_password: way }: Provider): void 
 
 /** @throws CmsError `usage` when none is given */
 export async function askAppPassword(): Promise<Secret> {
-  const password = await askSecret('App password:');
+  const password = await askSecret('App password:', notEmpty);
   if (password === undefined) throw new CmsError('usage', 'no app password was given; nothing was changed');
   return password;
 }
 
-async function askOwnClient(say: Say, question: ClientQuestion): Promise<ClientWishes> {
+type OwnClient = Extract<ClientAnswer, { kind: 'client' }>;
+
+async function askOwnClient(say: Say, question: ClientQuestion): Promise<OwnClient> {
   const { provider, before } = question;
   const tenant = await askTenant(provider, before.tenant);
   const located = { ...question, before: { ...before, ...given('tenant', tenant) } };
   explainClient(say, located);
-  const named =
-    provider.id === 'google' ? await askGoogleClient() : { clientId: await askText('Client id:', notEmpty) };
-  const wishes = { ...named, ...given('tenant', tenant), ...given('scope', await askScope(located)) };
+  const client = provider.id === 'google' ? await askGoogleClient() : await askClientId();
+  const wishes = { ...client.wishes, ...given('tenant', tenant), ...given('scope', await askScope(located)) };
   const wantsSecret = before.clientSecret === undefined && provider.client.secret !== 'none';
-  if (wishes.clientSecret !== undefined || !wantsSecret) return wishes;
-  return { ...wishes, ...given('clientSecret', await askClientSecret(provider)) };
+  if (wishes.clientSecret !== undefined || !wantsSecret) return { ...client, wishes };
+  const { secret, file } = await askClientSecret(provider);
+  return { kind: 'client', wishes: { ...wishes, ...given('clientSecret', secret) }, ...given('file', file) };
 }
 
-async function askClientSecret(provider: OAuthProvider): Promise<Secret | undefined> {
+async function askClientId(): Promise<OwnClient> {
+  return { kind: 'client', wishes: { clientId: await askText('Client id:', notEmpty) } };
+}
+
+async function askClientSecret(provider: OAuthProvider): Promise<{ secret?: Secret; file?: OwnClient['file'] }> {
   const required = provider.client.secret === 'required';
   const said = await askSecret(
     required ? 'Client secret, or @FILE:' : 'Client secret, or @FILE (empty if it has none):',
+    (text) => {
+      if (required) notEmpty(text);
+      secretFrom(text);
+    },
   );
   const text = said?.reveal() ?? '';
-  if (!text.startsWith('@')) return said;
+  const secret = secretFrom(text);
+  if (!text.startsWith('@')) return given('secret', secret);
+  return { ...given('secret', secret), file: { flag: '--client-secret-file', path: placeOf(text.slice(1)) } };
+}
+
+/** @throws CmsError `io_error`, `data_invalid` for a file that cannot be used */
+function secretFrom(text: string): Secret | undefined {
+  if (!text.startsWith('@')) return text === '' ? undefined : new Secret(text);
   const [line = ''] = readText(text.slice(1)).split(/\r?\n/, 1);
-  return line === '' ? undefined : new Secret(line);
+  if (line !== '') return new Secret(line);
+  throw new CmsError('data_invalid', `${text.slice(1)} is empty`);
 }
 
 /** The id itself, or where the browser has put the file that Google offers. */
-async function askGoogleClient(): Promise<ClientWishes> {
+async function askGoogleClient(): Promise<OwnClient> {
   const read = (text: string): GoogleClient | undefined =>
     /\.json$|^[~./]/.test(text) ? parseGoogleClientFile(readText(text)) : undefined;
   const text = await askText('Client id, or path of the downloaded JSON file:', (line) => {
     notEmpty(line);
     read(line);
   });
-  const file = read(text);
-  if (file === undefined) return { clientId: text };
-  return { clientId: file.client_id, clientSecret: new Secret(file.client_secret) };
+  const client = read(text);
+  if (client === undefined) return { kind: 'client', wishes: { clientId: text } };
+  const wishes = { clientId: client.client_id, clientSecret: new Secret(client.client_secret) };
+  return { kind: 'client', wishes, file: { flag: '--client-file', path: placeOf(text) } };
 }
 
 function readText(path: string): string {
   try {
-    return readFileSync(
-      path.replace(/^~(?=\/)/, () => homedir()),
-      'utf8',
-    );
+    return readFileSync(placeOf(path), 'utf8');
   } catch (error) {
-    throw new CmsError('io_error', `cannot read ${join(path)}: ${systemErrorCode(error) ?? 'unknown'}`);
+    throw new CmsError('io_error', `cannot read ${path}: ${systemErrorCode(error) ?? 'unknown'}`);
   }
+}
+
+/** As a shell would find it. */
+function placeOf(path: string): string {
+  return resolve(path.replace(/^~(?=\/)/, () => homedir()));
 }
 
 /** Where the preset has no usual tenant, it has to be named. */

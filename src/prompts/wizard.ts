@@ -187,6 +187,7 @@ function confirmIdentity(say: (line: string) => void, identity: string, account:
 function questions(say: (line: string) => void): Questions {
   return {
     provider: (...asked) => askProvider(say, ...asked),
+    issuer: () => askIssuer(),
     client: (question) => askClient(say, question),
     password: (provider) => askPassword(say, provider),
     server: (protocol, address, proposed) => askServer(protocol, address, proposed),
@@ -213,9 +214,12 @@ async function askProvider(
     ordered.map((preset) => ({ name: preset.name, value: preset })),
   );
   if (provider.id !== 'custom') return { provider };
+  return { provider, issuer: await askIssuer(proposal?.issuer) };
+}
+
+function askIssuer(proposed?: string): Promise<string> {
   const check = (text: string): unknown => parseEndpoint(text, 'issuer');
-  const issuer = await askText('OpenID Connect issuer (https://…):', check, proposal?.issuer);
-  return { provider, issuer };
+  return askText('OpenID Connect issuer (https://…):', check, proposed);
 }
 
 function customFirst({ id }: Provider): number {

@@ -8,7 +8,12 @@ import type { ClientWishes } from './plan.ts';
 
 /** What a person says where no client is known. */
 export type ClientAnswer =
-  | { kind: 'client'; wishes: ClientWishes }
+  | {
+      kind: 'client';
+      wishes: ClientWishes;
+      /** The file that it was read from: Google's, or one with the secret. */
+      file?: { flag: '--client-file' | '--client-secret-file'; path: string };
+    }
   /** cms shall register itself (RFC 7591). */
   | { kind: 'register'; wishes: ClientWishes }
   /** No OAuth after all. */

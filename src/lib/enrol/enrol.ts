@@ -66,6 +66,8 @@ export interface Questions {
     own: readonly Provider[],
     proposal: Proposal | undefined,
   ) => Promise<{ provider: Provider; issuer?: string }>;
+  /** For a server that nothing is known of but that it is one of its own. */
+  issuer: () => Promise<string>;
   /** Where no client is known for the provider. */
   client: (question: ClientQuestion) => Promise<ClientAnswer>;
   /** For a provider that has no OAuth for everybody: the app password, or undefined to go on with OAuth. */
@@ -244,7 +246,11 @@ async function findOut(
   dialogue: EnrolDialogue,
 ): Promise<Found> {
   const { providerId, issuer, address } = request;
-  if (providerId !== undefined) return { provider: named(providerId, own), issuer };
+  if (providerId !== undefined) {
+    const provider = named(providerId, own);
+    const asksIssuer = needsIssuer(provider, request, before);
+    return { provider, issuer: asksIssuer ? await issuerFor(request, dialogue) : issuer };
+  }
   const custom = issuer !== undefined || request.client.endpoints?.token_endpoint !== undefined;
   if (custom) return { provider: named('custom', own), issuer };
   if (before !== undefined) return { provider: named(before.provider, own) };
@@ -267,6 +273,22 @@ async function findOut(
       `cms account add ${address} --provider ID   # ${providerIds(own).slice(0, 4).join(', ')}, …`,
       ...(proposal === undefined ? [] : [proposedCommand(address, proposal)]),
       `cms account add ${address} --issuer URL --client-id ID`,
+    ],
+  });
+}
+
+/** Nothing leads to its endpoints. */
+function needsIssuer(provider: Provider, { issuer, client, password }: EnrolRequest, before?: Account): boolean {
+  if (provider.id !== 'custom' || before?.provider === 'custom' || password !== undefined) return false;
+  return issuer === undefined && client.endpoints?.token_endpoint === undefined;
+}
+
+function issuerFor({ address }: EnrolRequest, { questions }: EnrolDialogue): Promise<string> {
+  if (questions !== undefined) return questions.issuer();
+  throw new CmsError('usage', `where does ${address} sign in? nothing names the authorization server`, {
+    suggestions: [
+      `cms account add ${address} --issuer URL --client-id ID`,
+      'or name the endpoints: --authorization-endpoint URL --token-endpoint URL',
     ],
   });
 }
