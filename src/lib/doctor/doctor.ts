@@ -17,6 +17,7 @@ import { keyStep } from './key.ts';
 import { mtaSteps, type Probe } from './mta.ts';
 import { endpointKey, endpointsOf, providerSteps } from './provider.ts';
 import { type ServiceFacts, serviceFacts, type ServiceLook, serviceSteps } from './service.ts';
+import { readSplit } from './split.ts';
 import { type Step, walk } from './walk.ts';
 
 export interface DoctorOptions extends TokenPorts {
@@ -75,9 +76,10 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const file = opened.file instanceof CmsError ? undefined : opened.file;
   const settings: Settings | undefined = opened.settings instanceof CmsError ? undefined : opened.settings;
   const { sockets = [], hooks = {} } = settings ?? {};
-  const [answer, installed] = await Promise.all([
+  const [answer, installed, split] = await Promise.all([
     askBroker(context.paths.privateSocket),
     readInstalled(context.paths).catch(() => undefined),
+    readSplit(),
   ]);
   const brokerRuns = answer !== undefined && 'status' in answer;
   const files = fileSteps(context, opened, uid);
@@ -108,7 +110,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
     ),
     ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config),
     ...(await mtaSteps(options.run, options.probe, sockets)),
-    ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed }, []),
+    ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed, split }, []),
     ...hookSteps(hooks, uid ?? -1),
     ...serviceSteps(service, facts),
   ];

@@ -6,11 +6,13 @@ import { checkSender, type CheckedSender, judgeConfig, sendersOf } from '../exim
 import { findExim4, type Run } from '../exim/exim4.ts';
 import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
 import { type Installed, type SmartHostsState, smartHostsState } from '../exim/installed.ts';
-import { type EximPlan, planExim } from '../exim/plan.ts';
+import { DEFAULT_OPTIONS } from '../exim/options.ts';
+import { type EximPlan, type EximRequest, planExim } from '../exim/plan.ts';
 import { findBlock, parseEntries } from '../exim/smart-hosts-file.ts';
 import { readSmartHosts } from '../exim/workspace.ts';
 import type { Environment } from '../paths.ts';
 import { failed, failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
+import { judgeSplit, linesCommand, requestOf, SPLIT_FOLDER, type SplitFacts } from './split.ts';
 import type { Step } from './walk.ts';
 
 export interface EximLook {
@@ -18,6 +20,8 @@ export interface EximLook {
   run: Run;
   accounts: readonly Account[];
   installed: Installed | undefined;
+  /** Our sections in Debian's split configuration, where that is how exim was set up. */
+  split: SplitFacts | undefined;
   user: string;
   hostName: string;
 }
@@ -30,37 +34,48 @@ const SENDERS = 20;
 
 /** Nothing of exim is looked at where cms has not installed anything for it. */
 export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
-  const { installed } = look;
+  const { installed, split } = look;
   const binary = eximBinary(look.env);
-  if (binary === undefined || installed === undefined) {
+  if (binary === undefined || (installed === undefined && split === undefined)) {
     const why = binary === undefined ? 'exim4 is not installed' : 'cms was not installed for it';
     return [
-      { id: 'exim', subject: '', look: () => Promise.resolve(skipped(why, { fix: installed ? [] : [INSTALL] })) },
+      {
+        id: 'exim',
+        subject: '',
+        look: () => Promise.resolve(skipped(why, { fix: binary === undefined ? [] : [INSTALL] })),
+      },
     ];
   }
-  const plan = planned(look);
+  const request = split === undefined ? {} : requestOf(split, new Set(look.accounts.map(({ address }) => address)));
+  const plan = planned(look, request);
+  const file =
+    plan instanceof CmsError ? (installed?.options ?? DEFAULT_OPTIONS).smartHostsFile : plan.options.smartHostsFile;
   const steps: Step[] = [
     {
-      id: 'exim.config',
-      subject: EXIM_CONFIG_FILE,
-      needs,
-      look: async () =>
-        plan instanceof CmsError ? failed(plan) : judgeInstalledConfig(await configText(), plan.config),
+      ...{ ...configStep(look), needs },
+      look: async () => {
+        if (plan instanceof CmsError) return failed(plan);
+        return split === undefined ? judgeInstalledConfig(await configText(), plan.config) : judgeSplit(split);
+      },
     },
     {
       id: JUDGED,
       subject: '',
       limitMs: EXIM_LIMIT_MS,
-      look: async () => judgeVerdict(await judgeConfig({ run: installedRun(look.run), binary, configFile: '' })),
+      look: async () => {
+        const verdict = await judgeConfig({ run: installedRun(look.run), binary, configFile: '' });
+        return judgeVerdict(verdict, split === undefined ? [INSTALL] : []);
+      },
     },
     {
       id: 'exim.accounts',
-      subject: installed.options.smartHostsFile,
+      subject: file,
       needs,
       look: async () => {
-        const { text, closed } = await readSmartHosts(installed.options.smartHostsFile);
-        const block = closed ? undefined : (findBlock(text, installed.user) ?? '');
-        return judgeSmartHosts(smartHostsState(installed, look.accounts), block, plan);
+        const { text, closed } = await readSmartHosts(file);
+        const block = closed ? undefined : (findBlock(text, installed?.user ?? look.user) ?? '');
+        if (split === undefined) return judgeSmartHosts(smartHostsState(installed, look.accounts), block, plan);
+        return judgeSmartHosts('current', block, plan, linesCommand(file, request));
       },
     },
   ];
@@ -70,7 +85,7 @@ export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
 
 function senderSteps(look: EximLook, plan: EximPlan, binary: string, needs: readonly string[]): Step[] {
   const file = plan.options.smartHostsFile;
-  const ours = keyOf({ id: 'exim.config', subject: EXIM_CONFIG_FILE });
+  const ours = keyOf(configStep(look));
   const lines = keyOf({ id: 'exim.accounts', subject: file });
   const socket = keyOf({ id: 'socket', subject: plan.socket });
   return sendersOf(plan.lines)
@@ -91,6 +106,10 @@ function senderSteps(look: EximLook, plan: EximPlan, binary: string, needs: read
     }));
 }
 
+function configStep({ split }: EximLook): Pick<Step, 'id' | 'subject'> {
+  return { id: 'exim.config', subject: split === undefined ? EXIM_CONFIG_FILE : SPLIT_FOLDER };
+}
+
 function eximBinary(env: Environment): string | undefined {
   try {
     return findExim4(env);
@@ -99,9 +118,9 @@ function eximBinary(env: Environment): string | undefined {
   }
 }
 
-function planned({ user, hostName, accounts, installed }: EximLook): EximPlan | CmsError {
+function planned({ user, hostName, accounts, installed }: EximLook, request: EximRequest): EximPlan | CmsError {
   try {
-    return planExim({}, { user, hostName, accounts, installed });
+    return planExim(request, { user, hostName, accounts, installed });
   } catch (error) {
     return toCmsError(error);
   }
@@ -142,10 +161,10 @@ export function judgeInstalledConfig(text: string | undefined, wanted: string): 
 }
 
 /** @param verdict what exim complains of. Pure. */
-export function judgeVerdict(verdict: string | undefined): Judgement {
+export function judgeVerdict(verdict: string | undefined, fix: readonly string[] = [INSTALL]): Judgement {
   if (verdict === undefined) return ok('exim takes its configuration');
   const said = verdict.replace(/^\d{4}-\d\d-\d\d [\d:]+ /gm, '').replace(/\s*\n\s*/g, ' ');
-  return failure('config_invalid', `exim refuses its configuration: ${said}`, { fix: [INSTALL, 'sudo exim4 -bV'] });
+  return failure('config_invalid', `exim refuses its configuration: ${said}`, { fix: [...fix, 'sudo exim4 -bV'] });
 }
 
 /** @param block ours as it stands in the file; undefined where the file is closed to us. Pure. */
@@ -153,17 +172,22 @@ export function judgeSmartHosts(
   state: SmartHostsState,
   block: string | undefined,
   plan: EximPlan | CmsError,
+  command = INSTALL,
 ): Judgement {
-  const fix = [INSTALL];
+  const fix = [command];
   if (state === 'stale')
     return failure('config_invalid', 'exim does not know of the accounts as they are now', {
       cause: 'accounts were added, changed or removed since the last installation',
       fix,
     });
   if (block === '') return failure('config_invalid', 'our lines are not in it', { fix });
+  if (block === undefined && command !== INSTALL)
+    return skipped('it is closed to you, and nothing notes what was written');
   if (block === undefined) return ok('as it was installed last; it is closed to you');
   if (!(plan instanceof CmsError) && block !== plan.block)
-    return warning('somebody changed our lines', { cause: 'the next installation replaces them', fix });
+    return command === INSTALL
+      ? warning('somebody changed our lines', { cause: 'the next installation replaces them', fix })
+      : failure('config_invalid', 'our lines do not say what the accounts say now', { fix });
   return ok('says what the accounts say');
 }
 
