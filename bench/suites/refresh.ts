@@ -96,7 +96,7 @@ async function pass(home: Home): Promise<Hour> {
   const refresher = new Refresher({ accounts: () => accounts, tokens, lastAskedAt, now, random: Math.random, log });
   const notifier = new Notifier({ paths, env, log, uid: process.getuid?.() ?? 0, tokens, now });
   const conditions = new Conditions();
-  const broker = { refusedSince: () => undefined };
+  const broker = { refusedSince: () => undefined, reported: () => [] };
   // What is due at the very start is so because the clock stood still while the accounts were made.
   await refresher.tick();
   while (tokens.underWay > 0) await sleep(1);

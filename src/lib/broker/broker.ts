@@ -68,6 +68,11 @@ export class Broker {
     return grant === refusal.grant ? refusal.at : undefined;
   }
 
+  /** The accounts of which a mail server has ever refused a token, in this broker's life. */
+  reported(): Iterable<string> {
+    return this.#refusals.keys();
+  }
+
   /** Seconds that the answer to this line may take, if it says so. */
   waitSeconds(line: string): number | undefined {
     const request = this.#parse(line);

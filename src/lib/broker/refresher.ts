@@ -1,4 +1,5 @@
 /** Refreshes ahead of expiry. Decides by the wall clock at each tick; timers only wait, in slices of at most 30 s. */
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { Account, OAuthAccount } from '../accounts/account.ts';
 import type { CmsError } from '../errors.ts';
 import { toCmsError } from '../errors.ts';
@@ -11,6 +12,8 @@ const LONGEST_WAIT_MS = 30_000;
 const SHORTEST_WAIT_MS = 250;
 /** Exchanges under way at once: a machine that wakes up must not fall upon its provider. */
 const MAX_PARALLEL = 8;
+/** Accounts looked at before others get a turn; a few milliseconds. */
+const AT_A_STRETCH = 1000;
 
 export interface RefresherOptions {
   accounts: () => readonly Account[];
@@ -24,6 +27,12 @@ export interface RefresherOptions {
 export class Refresher {
   readonly #options: RefresherOptions;
   readonly #startedAt: number;
+  #lined: readonly Account[] = [];
+  #places: ReadonlyMap<string, number> = new Map();
+  /** In the order of the accounts, milliseconds since the epoch; Infinity where it is up to somebody else. */
+  #dues = new Float64Array();
+  #cursor = -1;
+  #lookedAt = -Infinity;
   /** One draw for each token, so that a due time does not move from tick to tick. */
   readonly #draws = new Map<string, { issuedAt: number | undefined; value: number }>();
   readonly #underWay = new Set<string>();
@@ -37,18 +46,48 @@ export class Refresher {
 
   /** Starts what is due. @returns milliseconds until the next tick */
   async tick(): Promise<number> {
-    const { accounts, tokens, now } = this.#options;
+    const { now } = this.#options;
+    await this.#bringUpToDate();
     let next = now() + LONGEST_WAIT_MS;
-    for (const account of accounts()) {
-      if (account.kind !== 'oauth') continue;
-      const record = tokens.known(account.address);
-      // With ten thousand accounts, waiting for what is at hand would take longer than deciding.
-      const due = record === undefined ? await this.dueAt(account) : this.#dueOf(account, record);
-      if (due === undefined) continue;
+    for (const [place, due] of this.#dues.entries()) {
       if (due > now()) next = Math.min(next, due);
-      else this.#begin(account);
+      else this.#begin(this.#lined[place]);
     }
     return Math.max(SHORTEST_WAIT_MS, next - now());
+  }
+
+  /**
+   * Computes when each account is due: all of them now and then, since what is asked for moves it and so does a clock
+   * that is set; in between only those with another grant.
+   */
+  async #bringUpToDate(): Promise<void> {
+    const { accounts, tokens, now } = this.#options;
+    const lined = accounts();
+    const changed = tokens.changes.since(this.#cursor);
+    this.#cursor = tokens.changes.cursor;
+    const isOld = Math.abs(now() - this.#lookedAt) >= LONGEST_WAIT_MS;
+    if (lined === this.#lined && changed !== undefined && !isOld) {
+      for (const address of changed) await this.#look(this.#places.get(address));
+      return;
+    }
+    if (lined !== this.#lined) this.#places = new Map(lined.map(({ address }, place) => [address, place]));
+    this.#lined = lined;
+    this.#lookedAt = now();
+    this.#dues = new Float64Array(lined.length).fill(Infinity);
+    for (let place = 0; place < lined.length; place++) {
+      // Whoever asks for a token meanwhile shall not wait for all of them.
+      if (place % AT_A_STRETCH === AT_A_STRETCH - 1) await breathe();
+      await this.#look(place);
+    }
+  }
+
+  async #look(place: number | undefined): Promise<void> {
+    const account = place === undefined ? undefined : this.#lined[place];
+    if (place === undefined || account?.kind !== 'oauth') return;
+    const record = this.#options.tokens.known(account.address);
+    // With ten thousand accounts, waiting for what is at hand would take longer than deciding.
+    const due = record === undefined ? await this.dueAt(account) : this.#dueOf(account, record);
+    this.#dues[place] = due ?? Infinity;
   }
 
   /** When the account's token is refreshed next; undefined while that is up to a person or to the store. */
@@ -88,8 +127,9 @@ export class Refresher {
     this.unreadable.set(address, { error, since: before?.since ?? this.#options.now() });
   }
 
-  #begin(account: OAuthAccount): void {
+  #begin(account: Account | undefined): void {
     const { tokens } = this.#options;
+    if (account?.kind !== 'oauth') return;
     if (this.#underWay.has(account.address) || this.#underWay.size >= MAX_PARALLEL) return;
     this.#underWay.add(account.address);
     tokens

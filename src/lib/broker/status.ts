@@ -59,7 +59,9 @@ export interface StatusParts {
 }
 
 /** What the state of an account is told from. */
-export type StateParts = Pick<StatusParts, 'now' | 'tokens' | 'unreadable'> & { broker: Pick<Broker, 'refusedSince'> };
+export type StateParts = Pick<StatusParts, 'now' | 'tokens' | 'unreadable'> & {
+  broker: Pick<Broker, 'refusedSince' | 'reported'>;
+};
 
 export function brokerStatus(parts: StatusParts): BrokerStatus {
   const { broker, directory, sockets, missing } = parts;

@@ -49,6 +49,7 @@ export class Notifier {
   #told: Outages | undefined;
   #written = '';
   readonly #last = new Map<string, Condition>();
+  #seen: readonly Condition[] = [];
   #flushing = false;
   #flushAgain = false;
 
@@ -77,9 +78,15 @@ export class Notifier {
     const { now } = this.#options;
     this.#told ??= await this.#recall();
     const { reminderMs = DEFAULT_REMINDER_MS } = this.#settings.notify;
-    const { events, outages, next } = decide(conditions, this.#told, now(), reminderMs);
-    // Nearly all are the very objects of the last look, and this is done several times a second.
-    const changed = conditions.filter((each) => this.#last.get(each.address) !== each);
+    // An account that is well is the very object of the last look: most are, and this is done several times a second.
+    const changed = conditions.filter(
+      (each, place) => each !== this.#seen[place] && this.#last.get(each.address) !== each,
+    );
+    this.#seen = conditions;
+    const told = this.#told;
+    const concerned =
+      told.size === 0 ? changed : conditions.filter((each) => each.state !== 'ok' || told.has(each.address));
+    const { events, outages, next } = decide(concerned, told, now(), reminderMs);
     const all = [...events, ...refreshed(changed, this.#last)];
     this.#told = outages;
     this.#note(changed, conditions);
@@ -110,6 +117,7 @@ export class Notifier {
       void this.#runHook(event);
     }
     const forPeople = events.filter(({ name }) => name !== 'refreshed');
+    if (forPeople.length === 0) return;
     const well = new Set(conditions.flatMap(({ address, state }) => (state === 'ok' ? [address] : [])));
     for (const group of grouped(forPeople)) {
       void this.#showOnDesktop(group);

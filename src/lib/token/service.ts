@@ -26,6 +26,7 @@ import {
   isPasswordAccount,
   neverSignedIn,
 } from './errors.ts';
+import { Changes } from './changes.ts';
 import type { Exchange, ExchangeOutcome } from '../oauth/exchange.ts';
 import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
 import { answers, DEFAULT_MIN_VALIDITY_SECONDS, type Demand, isUnexpired, mustWait } from './schedule.ts';
@@ -73,6 +74,8 @@ interface Unstored {
 export class TokenService {
   readonly #options: TokenServiceOptions;
   readonly #records = new Map<string, GrantRecord>();
+  /** Of what `known` answers. */
+  readonly changes = new Changes();
   readonly #flights = new Map<string, Promise<GrantRecord>>();
   readonly #unstored = new Map<string, Unstored>();
 
@@ -138,6 +141,7 @@ export class TokenService {
   forget(address?: string): void {
     if (address === undefined) this.#records.clear();
     else this.#records.delete(address);
+    this.changes.noteAll();
     for (const [each, { record }] of this.#unstored) this.#records.set(each, record);
   }
 
@@ -173,10 +177,16 @@ export class TokenService {
     });
     if (record === undefined) {
       this.#records.delete(address);
+      this.changes.note(address);
       throw neverSignedIn(address);
     }
-    this.#records.set(address, record);
+    this.#know(record);
     return record;
+  }
+
+  #know(record: GrantRecord): void {
+    this.#records.set(record.address, record);
+    this.changes.note(record.address);
   }
 
   /**
@@ -298,7 +308,7 @@ export class TokenService {
   }
 
   async #store(record: GrantRecord, lock: Lock): Promise<void> {
-    this.#records.set(record.address, record);
+    this.#know(record);
     this.#options.changed?.(record);
     const patience = this.#options.resident ? 0 : STORE_PATIENCE_MS;
     const deadline = performance.now() + patience;

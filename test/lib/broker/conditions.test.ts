@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Conditions } from '../../../src/lib/broker/conditions.ts';
 import type { StateParts } from '../../../src/lib/broker/status.ts';
 import type { GrantRecord } from '../../../src/lib/store/grant.ts';
+import { Changes } from '../../../src/lib/token/changes.ts';
 import { oauthAccount } from '../exim/fixtures.ts';
 
 const NOW = Date.parse('2026-06-01T12:00:00Z');
@@ -17,12 +18,22 @@ const GRANT: GrantRecord = {
 };
 
 describe('the conditions of the accounts', () => {
+  let changes: Changes;
+  let known: GrantRecord | undefined;
+
+  beforeEach(() => {
+    changes = new Changes();
+    known = undefined;
+  });
+
   function parts(record: GrantRecord | undefined, { refusedSince, unstored = [] }: Trouble = {}): StateParts {
-    const tokens = { known: () => record, unstored: new Map(unstored.map((address) => [address, NOW])) };
+    const tokens = { known: () => record, unstored: new Map(unstored.map((address) => [address, NOW])), changes };
+    if (record !== known) changes.note(JANE.address);
+    known = record;
     return {
       now: NOW,
       tokens: tokens as unknown as StateParts['tokens'],
-      broker: { refusedSince: () => refusedSince },
+      broker: { refusedSince: () => refusedSince, reported: () => (refusedSince === undefined ? [] : [JANE.address]) },
       unreadable: new Map(),
     };
   }
@@ -58,5 +69,31 @@ describe('the conditions of the accounts', () => {
 
   it('are unknown where no grant has been read', () => {
     assert.equal(new Conditions().of([JANE], parts(undefined))[0]?.state, 'unknown');
+  });
+
+  it('stay with their account when others come and go before it', () => {
+    const conditions = new Conditions();
+    const [jane] = conditions.of([JANE, oauthAccount('zoe@example.org')], parts(GRANT));
+    const after = conditions.of([oauthAccount('amy@example.org'), JANE], parts(GRANT));
+    assert.equal(after[1], jane);
+    assert.deepEqual(
+      after.map(({ address }) => address),
+      ['amy@example.org', JANE.address],
+    );
+  });
+
+  it('are looked at only where the grant is said to have changed, or all of them', () => {
+    const conditions = new Conditions();
+    const accounts = [JANE];
+    const [first] = conditions.of(accounts, parts(GRANT));
+    const other = parts({ ...GRANT, grant_id: 'second' });
+    assert.equal(conditions.of(accounts, other)[0]?.grant, 'second');
+    const silent = {
+      ...other,
+      tokens: { unstored: new Map(), changes, known: () => GRANT } as unknown as StateParts['tokens'],
+    };
+    assert.equal(conditions.of(accounts, silent)[0]?.grant, 'second');
+    changes.noteAll();
+    assert.equal(conditions.of(accounts, silent)[0]?.grant, first?.grant);
   });
 });
