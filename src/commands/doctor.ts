@@ -7,10 +7,13 @@ import { type Examiner, examinerOf } from '../lib/doctor/caller.ts';
 import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
 import { reportOf } from '../lib/doctor/report.ts';
-import { run } from '../lib/exim/exim4.ts';
+import { impatientRun, type Run } from '../lib/exim/exim4.ts';
 import { obtainPassword, obtainToken } from '../token-main.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
+
+/** No program that is asked needs longer; none of them keeps the command from ending. */
+const CHILD_LIMIT_MS = 15_000;
 
 export default class Doctor extends BaseCommand {
   static override readonly summary = 'walk from the vault key to the MTA, and say what is wrong and what mends it';
@@ -37,7 +40,9 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<void> {
     const { argv, flags } = await this.parse(Doctor);
-    const { name, uid, probe } = await this.#asOwner();
+    const stop = new AbortController();
+    const run = impatientRun(CHILD_LIMIT_MS, stop.signal);
+    const { name, uid, probe } = await this.#asOwner(run);
     const context = openContext(process.env);
     const live = !flags.json && !flags.report;
     let group = '';
@@ -61,10 +66,11 @@ export default class Doctor extends BaseCommand {
     else if (flags.report) process.stdout.write(await reportOf(checks, here));
     else this.print(`\n${summary}`);
     process.exitCode = exitStatusOf(checks);
+    stop.abort();
   }
 
   /** root by sudo tries the sockets as their users, and is the user who called sudo from then on. */
-  async #asOwner(): Promise<Examiner> {
+  async #asOwner(run: Run): Promise<Examiner> {
     const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
     const examiner = await examinerOf(caller, run, process.execPath);
     const { name, env, uid, gid } = examiner;

@@ -12,6 +12,8 @@ import { runCms, spawnCms, temporaryHome } from '../support/environment.ts';
 import type { Environment, RunningProcess } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
 import { requires } from '../support/requirements.ts';
+import { ImapServer } from '../support/imap.ts';
+import { startPop } from '../support/pop.ts';
 import { startProxy } from '../support/proxy.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -282,6 +284,41 @@ describe('cms doctor', function () {
       assertBroken(await doctor(), 'socket', 78, /further\.sock the broker does not know it/);
     });
 
+    it('a socket whose file is gone', async () => {
+      // A socket alone would be made anew by the broker; not so the folder that was taken away with it.
+      const folder = join(world.home.path, 'own');
+      mkdirSync(folder, { mode: 0o700 });
+      await configure(`[[socket]]\npath = "${folder}/further.sock"\n`);
+      await serve(/listening.*further\.sock/);
+      rmSync(folder, { recursive: true });
+      assertBroken(await doctor(), 'socket', 73, /further\.sock the broker could not open it/);
+    });
+
+    it('a POP server that refuses, and one that nobody finds', async () => {
+      await using pop = await startPop({ provider: world.provider, scope: 'mail.imap' });
+      change(accountsFile(), (text) => {
+        const data = JSON.parse(text);
+        const account = data.accounts[JANE];
+        account.protocols = ['smtp', 'imap', 'pop'];
+        account.servers.pop = { host: 'localhost', port: pop.port, tls: 'implicit' };
+        return JSON.stringify(data);
+      });
+      assert.deepEqual(named((await doctor()).checks, 'failure'), []);
+      pop.refuse(JANE, '-ERR [SYS/PERM] Your account is not enabled for POP access.');
+      assertBroken(await doctor(), 'login.pop', 77, /not enabled for POP/);
+      pop.refuse(JANE, '-ERR User is authenticated but not connected.');
+      const { fix } = assertBroken(await doctor(), 'login.pop', 77, /authenticated but not connected/);
+      assert.ok(fix?.some((line) => line.includes('Add-MailboxPermission -Identity jane@example.org')));
+      await pop.stop();
+      assertBroken(await doctor(), 'login.pop', 75, /connect: .*ECONNREFUSED/);
+    });
+
+    it('an IMAP mailbox that the login is not connected to', async () => {
+      world.imap.refuse(JANE, ImapServer.NOT_CONNECTED);
+      undo.push(() => world.imap.refuse(JANE, undefined));
+      assertBroken(await doctor(), 'login.imap', 77, /authenticated but not connected/);
+    });
+
     it('a user of a socket who cannot open it', async function () {
       requires(this, 'sudo');
       await configure(`[[socket]]\npath = "${further()}"\nmode = "0660"\nusers = ["nobody"]\n`);
@@ -366,6 +403,20 @@ describe('cms doctor', function () {
       const { fix } = assertBroken(examined, 'token', 77, /no longer accepted/);
       assert.ok(fix?.some((line) => line.startsWith(`cms account add ${JANE}`)));
     });
+  });
+
+  it('does not wait for a program that does not end', async () => {
+    const tools = join(world.home.path, 'slow');
+    mkdirSync(tools);
+    undo.push(() => rmSync(tools, { recursive: true }));
+    // The one that is killed leaves another one behind, which holds its pipes.
+    writeFileSync(join(tools, 'gnome-keyring-daemon'), "#!/bin/sh\ntrap '' TERM\nsleep 40\n", { mode: 0o755 });
+    const began = Date.now();
+    const env = { ...world.env, PATH: `${tools}:${process.env.PATH ?? ''}` };
+    const { status, stdout } = await runCms(['doctor', '--report'], { env });
+    assert.equal(status, 0);
+    assert.match(stdout, /^\| gnome-keyring \| does not answer \|$/m);
+    assert.ok(Date.now() - began < 20_000);
   });
 
   it('begins at the beginning where there is no account', async () => {

@@ -1,5 +1,5 @@
 /** Running exim4 and what it needs. The only file here that starts processes. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -44,19 +44,38 @@ function isExecutable(path: string): boolean {
   }
 }
 
-export const run: Run = async (argv, input = '') => {
+const RUN_LIMIT_MS = 60_000;
+
+export const run: Run = (argv, input) => runUntil(argv, input, AbortSignal.timeout(RUN_LIMIT_MS));
+
+/**
+ * Runs commands for somebody who does not wait for ever: what takes longer than `limitMs`, or still runs at `stop`, is
+ * killed, and left alone where it cannot be.
+ */
+export function impatientRun(limitMs: number, stop: AbortSignal): Run {
+  return (argv, input) => runUntil(argv, input, AbortSignal.any([stop, AbortSignal.timeout(limitMs)]));
+}
+
+async function runUntil(argv: readonly string[], input = '', signal: AbortSignal): Promise<Finished> {
   const [command = '', ...args] = argv;
   // Not spawn's own timeout: where there is no such program, its timer keeps us alive until it fires.
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], signal: AbortSignal.timeout(60_000) });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
+  signal.addEventListener('abort', () => abandon(child));
   try {
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     return { status: child.exitCode, stdout, stderr };
   } catch (error) {
     throw new CmsError('io_error', `cannot run ${command}: ${messageOf(error)}`, { cause: error });
   }
-};
+}
+
+/** What sudo runs is not ours to kill, and what a killed program has started holds its pipes. */
+function abandon(child: ChildProcessWithoutNullStreams): void {
+  child.unref();
+  for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
+}
 
 /** Runs with the terminal left to the command, so that sudo can ask and people can read. Resolves with its status. */
 export async function runInForeground(argv: readonly string[], input: string): Promise<number | null> {
