@@ -1,6 +1,6 @@
 /** Refreshes ahead of expiry. Decides by the wall clock at each tick; timers only wait, in slices of at most 30 s. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { Account, OAuthAccount } from '../accounts/account.ts';
+import type { Account, OAuthAccount, PasswordAccount } from '../accounts/account.ts';
 import type { CmsError } from '../errors.ts';
 import { toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -83,11 +83,22 @@ export class Refresher {
 
   async #look(place: number | undefined): Promise<void> {
     const account = place === undefined ? undefined : this.#lined[place];
-    if (place === undefined || account?.kind !== 'oauth') return;
+    if (place === undefined || account === undefined) return;
+    if (account.kind === 'password') return this.#prove(account);
     const record = this.#options.tokens.known(account.address);
     // With ten thousand accounts, waiting for what is at hand would take longer than deciding.
     const due = record === undefined ? await this.dueAt(account) : this.#dueOf(account, record);
     this.#dues[place] = due ?? Infinity;
+  }
+
+  /** An app password is never due, but somebody has to hear of one that cannot be read. */
+  async #prove(account: PasswordAccount): Promise<void> {
+    try {
+      if (this.#options.tokens.known(account.address) === undefined) await this.#options.tokens.load(account);
+      this.unreadable.delete(account.address);
+    } catch (error) {
+      this.#noteUnreadable(account.address, toCmsError(error));
+    }
   }
 
   /** When the account's token is refreshed next; undefined while that is up to a person or to the store. */
