@@ -16,6 +16,8 @@ const INTRODUCTION = `# Troubleshooting
 \`cms account show ADDRESS\` explain why a sign-in has come to an end. This page is the same catalogue, to be searched for
 the words that you see. Where an administrator has to act, \`cms account test ADDRESS --admin-mail\` writes the mail.
 
+Where you do not know which link is broken, \`cms doctor\` walks them all, from the files to the MTA.
+
 What stands in capitals is to be filled in; \`cms\` does that for your account.
 `;
 

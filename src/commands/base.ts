@@ -51,9 +51,10 @@ function write(stream: NodeJS.WriteStream, words: string): void {
   const line = redact(words);
   const { isTTY, columns } = stream;
   const indent = /^ */.exec(line)?.[0] ?? '';
+  const room = columns - 1 - indent.length;
   const text =
     isTTY && line.length > columns
-      ? wrapAnsi(line, columns - 1, { trim: false }).replaceAll('\n', `\n${indent}`)
+      ? indent + wrapAnsi(line.slice(indent.length), room, { trim: false }).replaceAll('\n', `\n${indent}`)
       : line;
   stream.write(`${text}\n`);
 }

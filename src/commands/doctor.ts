@@ -8,6 +8,7 @@ import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
 import { reportOf } from '../lib/doctor/report.ts';
 import { impatientRun, type Run } from '../lib/exim/exim4.ts';
+import { wrap } from '../lib/width.ts';
 import { obtainPassword, obtainToken } from '../token-main.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
@@ -58,7 +59,7 @@ export default class Doctor extends BaseCommand {
         const link = linkOf(check);
         if (link !== group) this.print(`${group === '' ? '' : '\n'}${link}`);
         group = link;
-        for (const line of linesOf(check)) this.print(line);
+        for (const line of linesOf(check).flatMap(laidOut)) this.print(line);
       },
     });
     const summary = summaryOf(checks);
@@ -111,6 +112,9 @@ function linkOf({ id }: Check): string {
   return TITLES[first] ?? first;
 }
 
+/** Below the summaries. */
+const DETAIL = ' '.repeat(11);
+
 const COLOURS = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'gray' } as const;
 
 function linesOf({ id, subject, status, summary, cause, fix = [], who, blockedBy }: Check): string[] {
@@ -119,10 +123,17 @@ function linesOf({ id, subject, status, summary, cause, fix = [], who, blockedBy
   if (status === 'ok' || blockedBy !== undefined) return [head];
   return [
     head,
-    ...(cause === undefined ? [] : [`           ${cause}`]),
-    ...fix.map((line) => `           do: ${line}`),
-    ...(who === undefined || who === 'you' || status === 'skipped' ? [] : [`           who: ${who}`]),
+    ...(cause === undefined ? [] : [DETAIL + cause]),
+    ...fix.map((line) => `${DETAIL}do: ${line}`),
+    ...(who === undefined || who === 'you' || status === 'skipped' ? [] : [`${DETAIL}who: ${who}`]),
   ];
+}
+
+/** What does not fit goes on below the words, and below a command one step further in. */
+function laidOut(line: string): string[] {
+  if (!process.stdout.isTTY) return [line];
+  const indent = line.startsWith(DETAIL) ? `${DETAIL}    ` : DETAIL;
+  return wrap(line, process.stdout.columns - 1, indent).split('\n');
 }
 
 function word(status: CheckStatus): string {

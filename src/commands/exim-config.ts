@@ -193,7 +193,7 @@ Options that are not given are those of the last --install.`;
     const failed = senders.filter(({ ok }) => !ok).length;
     if (failed > 0) {
       throw new CmsError('temporarily_unavailable', `${failed} of ${senders.length} senders cannot send now`, {
-        suggestions: ['cms exim-config --try SENDER'],
+        suggestions: ['cms exim-config --try SENDER', 'cms doctor   # every link on the way'],
       });
     }
   }

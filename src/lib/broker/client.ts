@@ -132,7 +132,7 @@ function exchange(socket: Socket, request: string, path: string): Promise<string
 
 function noAnswer(path: string, why: string): CmsError {
   return new CmsError('broker_unavailable', `no answer from the broker at ${path}: ${why}`, {
-    suggestions: ['cms status'],
+    suggestions: ['cms status', 'cms doctor'],
   });
 }
 

@@ -6,7 +6,7 @@ import { resolvePolicy } from '../broker/names.ts';
 import type { BrokerStatus } from '../broker/status.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import type { SocketSettings } from '../settings.ts';
-import { failed, failure, type Judgement, ok, warning } from './finding.ts';
+import { counted, failed, failure, type Judgement, ok, warning } from './finding.ts';
 import { octal } from './files.ts';
 import type { Step } from './walk.ts';
 
@@ -95,7 +95,7 @@ export function judgeBroker({ answer, version, privateSocket, start, restart, re
 export function judgeGrants(answer: BrokerAnswer): Judgement {
   const accounts = answer !== undefined && 'status' in answer ? answer.status.accounts : [];
   const worst = accounts.find(({ state }) => state === 'degraded') ?? accounts.find(({ state }) => state === 'locked');
-  if (worst === undefined) return ok(`${accounts.length} accounts, nothing unsaved`);
+  if (worst === undefined) return ok(`${counted(accounts.length, 'account') || 'no account'}, nothing unsaved`);
   return failure(worst.code ?? 'io_error', `${worst.address}: ${worst.reason ?? worst.state}`, {
     fix: worst.remedy === undefined ? [] : [worst.remedy],
   });

@@ -4,7 +4,7 @@ import type { AccountsFile } from '../accounts/store.ts';
 import type { Context } from '../context.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import { readProviders, readSettings, type Settings } from '../settings.ts';
-import { failed, failure, type Judgement, ok, skipped, warning } from './finding.ts';
+import { counted, failed, failure, type Judgement, ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
 
 /** What could be read; all further checks are made from it. */
@@ -88,7 +88,9 @@ export function fileSteps({ paths }: Context, opened: Opened, uid: number | unde
         if (opened.file instanceof CmsError) return failed(opened.file);
         const { version, accounts } = opened.file;
         return judged.status === 'ok'
-          ? ok(`${Object.keys(accounts).length} accounts, version ${version}, ${judged.summary}`)
+          ? ok(
+              `${counted(Object.keys(accounts).length, 'account') || 'no account'}, version ${version}, ${judged.summary}`,
+            )
           : judged;
       },
     },

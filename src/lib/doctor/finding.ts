@@ -89,7 +89,8 @@ export function summaryOf(checks: readonly Check[]): string {
   return `${counts.filter((each) => each !== '').join(', ')}; first: ${keyOf(first)}: ${first.summary}`;
 }
 
-function counted(count: number, what: string): string {
+/** `1 account`, `2 accounts`; nothing for none. */
+export function counted(count: number, what: string): string {
   return count === 0 ? '' : `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 

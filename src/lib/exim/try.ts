@@ -169,5 +169,6 @@ export function failureOf(sender: string, steps: readonly Step[]): CmsError | un
   return new CmsError(
     failed.step === 'login' ? 'access_denied' : code,
     `<${sender}> cannot send: ${failed.step}: ${failed.detail}`,
+    { suggestions: ['cms doctor   # every link on the way'] },
   );
 }

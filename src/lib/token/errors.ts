@@ -53,7 +53,10 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
   }
   const message = `no new token for ${address}: ${failure.message}`;
   return new CmsError(failure.code, wait > 0 ? `${message}; next attempt in ${wait} s` : message, {
-    suggestions: [`cms token ${address} --force-refresh   # tries at once`],
+    suggestions: [
+      `cms token ${address} --force-refresh   # tries at once`,
+      `cms doctor ${address}   # finds the link that is broken`,
+    ],
   });
 }
 
