@@ -32,7 +32,7 @@ async function bundle(folder: string): Promise<void> {
   };
   const results = await Promise.all([
     build({ ...options, ...(await wholeProgram()) }),
-    build({ ...options, ...fastPath() }),
+    build({ ...options, ...withoutFramework() }),
   ]);
   const written = results.flatMap(({ metafile }) => Object.keys(metafile?.outputs ?? {}));
   await removeOthers(outdir, new Set(written.map((file) => resolve(ROOT, file))));
@@ -68,12 +68,13 @@ async function wholeProgram(): Promise<BuildOptions> {
   };
 }
 
-function fastPath(): BuildOptions {
+function withoutFramework(): BuildOptions {
   return {
     format: 'cjs',
     entryPoints: [
       { in: './src/token-broker.ts', out: 'token' },
       { in: './src/token-main.ts', out: 'token-alone' },
+      { in: './src/serve-main.ts', out: 'serve' },
     ],
     outExtension: { '.js': '.cjs' },
     define: { 'import.meta.url': 'importMetaUrl' },

@@ -1,9 +1,9 @@
 /** What `cms token` is asked for, and how the answer is printed. Pure. */
 import { parseArgs } from 'node:util';
+import { oneOf, parsed, usage } from './arguments.ts';
 import type { Protocol } from './lib/accounts/account.ts';
 import { parseAddress } from './lib/accounts/address.ts';
 import type { TokenAnswer } from './lib/broker/wire.ts';
-import { CmsError, messageOf } from './lib/errors.ts';
 import { base64, oauthbearer, xoauth2 } from './lib/sasl/sasl.ts';
 
 const OUTPUTS = ['token', 'xoauth2', 'xoauth2-b64', 'oauthbearer', 'oauthbearer-b64', 'json', 'password'] as const;
@@ -25,13 +25,13 @@ export interface TokenArguments {
 export function parseTokenArguments(argv: readonly string[]): TokenArguments {
   const { values, positionals } = parse(argv);
   const [address, ...more] = positionals;
-  if (address === undefined || more.length > 0) throw usage('give one address');
+  if (address === undefined || more.length > 0) throw usage('token', 'give one address');
   const port = values.port === undefined ? undefined : wholeNumber('--port', values.port, 65_535);
   const minimum = values['min-validity'];
   return {
     address: parseAddress(address),
-    output: oneOf('--output', values.output ?? (values.json ? 'json' : 'token'), OUTPUTS),
-    protocol: oneOf('--protocol', values.protocol ?? 'smtp', PROTOCOL_NAMES),
+    output: oneOf('token', '--output', values.output ?? (values.json ? 'json' : 'token'), OUTPUTS),
+    protocol: oneOf('token', '--protocol', values.protocol ?? 'smtp', PROTOCOL_NAMES),
     forceRefresh: values['force-refresh'] ?? false,
     newline: !values['no-newline'],
     ...(minimum !== undefined && { minValiditySeconds: wholeNumber('--min-validity', minimum, 999_999) }),
@@ -41,8 +41,8 @@ export function parseTokenArguments(argv: readonly string[]): TokenArguments {
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
+  return parsed('token', () =>
+    parseArgs({
       args: [...argv],
       allowPositionals: true,
       options: {
@@ -55,10 +55,8 @@ function parse(argv: readonly string[]) {
         port: { type: 'string' },
         json: { type: 'boolean' },
       },
-    });
-  } catch (error) {
-    throw usage(messageOf(error));
-  }
+    }),
+  );
 }
 
 /** The token in the form that was asked for, without a newline. */
@@ -88,22 +86,12 @@ export function render({ output, host, port }: TokenArguments, answer: TokenAnsw
   }
 }
 
-function oneOf<T extends string>(flag: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((each) => each === value);
-  if (found === undefined) throw usage(`${flag} is one of ${allowed.join(', ')}`);
-  return found;
-}
-
 function wholeNumber(flag: string, text: string, most: number): number {
   if (/^\d{1,6}$/.test(text) && Number(text) <= most) return Number(text);
-  throw usage(`${flag} takes a whole number up to ${most}`);
+  throw usage('token', `${flag} takes a whole number up to ${most}`);
 }
 
 function hostName(text: string): string {
   if (/^[A-Za-z0-9.-]{1,253}$/.test(text)) return text;
-  throw usage('--host takes the name of a host');
-}
-
-function usage(message: string): CmsError {
-  return new CmsError('usage', message.split('\n')[0] ?? message, { suggestions: ['cms token --help'] });
+  throw usage('token', '--host takes the name of a host');
 }

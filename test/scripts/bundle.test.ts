@@ -32,6 +32,17 @@ describe('the bundle', () => {
   });
 });
 
+describe('the file of cms serve', () => {
+  it('holds neither the command framework nor prompts, nor the library for signing in', () => {
+    const { sources } = json('dist/program/serve.cjs.map') as { sources: string[] };
+    assert.ok(sources.includes('../../src/lib/broker/daemon.ts'), 'the broker is in it');
+    assert.deepEqual(
+      sources.filter((source) => /oclif|inquirer|prompts|src\/commands|openid-client|oauth4webapi/.test(source)),
+      [],
+    );
+  });
+});
+
 describe('the fast path of cms token', () => {
   it('is made of our own code, and alone of what it takes to find a proxy', () => {
     for (const [file, thirdParties] of [

@@ -1,0 +1,84 @@
+/**
+ * `cms serve`. It stays for months, so it does without the command framework, which would take a quarter of its memory.
+ */
+import { url as inspectorUrl } from 'node:inspector';
+import { takeActivatedSockets } from './lib/broker/activation.ts';
+import { Daemon } from './lib/broker/daemon.ts';
+import { takeServiceManager } from './lib/broker/service-manager.ts';
+import { openContext, openTokens } from './lib/context.ts';
+import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
+import type { Logger } from './lib/log.ts';
+import { forbidDumps } from './lib/native.ts';
+import { prepareExchange } from './lib/oauth/refresh.ts';
+import type { Environment } from './lib/paths.ts';
+import { createLogger } from './lib/pretty-log.ts';
+import { reportFailure } from './lib/report.ts';
+import { parseServeArguments, type ServeArguments } from './serve-arguments.ts';
+
+/** Runs the broker until it is asked to end. @returns its exit status */
+export async function serveMain(argv: readonly string[], env: Environment, version: string): Promise<number> {
+  try {
+    forbidDumps();
+    await serve(parseServeArguments(argv), env, version);
+    return 0;
+  } catch (error) {
+    const failure = toCmsError(error);
+    reportFailure(failure, false);
+    return failure.exitStatus;
+  }
+}
+
+async function serve({ logFormat, logLevel, socket }: ServeArguments, env: Environment, version: string) {
+  refuseInspector();
+  const log = createLogger({ format: logFormat, level: logLevel, write: (text) => process.stderr.write(text) });
+  const activated = takeActivatedSockets(env, process.pid);
+  const manager = takeServiceManager(env, process.pid);
+  const context = openContext(env, { log });
+  const asked = ended();
+  const starting = Daemon.start({
+    ...context,
+    openTokens: (options) => openTokens(context, options),
+    sockets: socket === undefined ? [] : [socket],
+    version,
+    activated,
+    manager,
+  });
+  reloadAtHangup(starting, log);
+  const [daemon] = await Promise.all([starting, prepareExchange()]);
+  await asked;
+  log.info('ending');
+  await daemon.stop();
+}
+
+/** Before anybody can know that the broker is there: a SIGHUP without a listener would end it. */
+function reloadAtHangup(starting: Promise<Daemon>, log: Logger): void {
+  process.on('SIGHUP', () => {
+    starting
+      .then((daemon) => daemon.reload())
+      .catch((error: unknown) => {
+        log.error('not reloaded; everything stays as it was', { reason: messageOf(error) });
+      });
+  });
+}
+
+/** Whoever reaches an open debugger reads every token. */
+function refuseInspector(): void {
+  if (inspectorUrl() === undefined) return;
+  throw new CmsError('config_invalid', 'the broker does not run with a debugger open', {
+    suggestions: ['take --inspect out of NODE_OPTIONS and of the command line'],
+  });
+}
+
+/** Resolves at the first request to end; the second one ends at once. */
+function ended(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const end = (): void => {
+      if (asked) process.kill(process.pid, 'SIGKILL');
+      asked = true;
+      resolve();
+    };
+    process.on('SIGTERM', end);
+    process.on('SIGINT', end);
+  });
+}
