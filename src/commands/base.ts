@@ -50,11 +50,14 @@ export abstract class BaseCommand extends Command {
 function write(stream: NodeJS.WriteStream, words: string): void {
   const line = redact(words);
   const { isTTY, columns } = stream;
+  const text = isTTY ? line.replace(/.+/g, (each) => wrapped(each, columns)) : line;
+  stream.write(`${text}\n`);
+}
+
+/** What goes on below begins where the line began. */
+function wrapped(line: string, columns: number): string {
+  if (line.length <= columns) return line;
   const indent = /^ */.exec(line)?.[0] ?? '';
   const room = columns - 1 - indent.length;
-  const text =
-    isTTY && line.length > columns
-      ? indent + wrapAnsi(line.slice(indent.length), room, { trim: false }).replaceAll('\n', `\n${indent}`)
-      : line;
-  stream.write(`${text}\n`);
+  return indent + wrapAnsi(line.slice(indent.length), room, { trim: false }).replace(/ *\n */g, `\n${indent}`);
 }

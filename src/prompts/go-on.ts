@@ -15,8 +15,8 @@ import { askChoice, askYesNo } from './ask.ts';
 
 export interface GoOnOptions {
   say: (line: string) => void;
-  /** Lines that have to stay as they are, such as a diff. */
-  show: (text: string) => void;
+  /** Lines that have to stay as they are: a diff, and what somebody will copy. */
+  show: (lines: string) => void;
   /** Whether somebody can be asked, and has not said that defaults will do. */
   asks: boolean;
   /** What flags say: true and false are not asked about. */
@@ -40,7 +40,7 @@ export async function goOn(context: Context, enrolled: Enrolled, options: GoOnOp
     options.say('the rest was left out; the account is kept');
   }
   const asIs = { ...options, asks: false, wishes: { send: false, exim: false, service: false } };
-  sayWhatWorks(options.say, enrolled, {
+  sayWhatWorks(options, enrolled, {
     exim: done.exim ?? (await maybeExim(context, enrolled.account, asIs)),
     service: done.service ?? (await maybeService(context, asIs)),
   });
@@ -112,7 +112,7 @@ async function askExim(
   for (const remark of plan.remarks) say(`note: ${remark}`);
   const text = await diffToInstalled(plan, run);
   if (text === '') say('nothing would change');
-  else show(text);
+  else show(text.trimEnd());
   say('EVERY LOCAL USER can then send as this account: cms exim-config --help');
   return askYesNo('Write it? (a script is run as root, with a backup)', false);
 }
@@ -141,7 +141,7 @@ async function maybeService(context: Context, { asks, wishes, installService }: 
 
 /** The end of `account add`, for people: a few lines that can be copied. */
 export function sayWhatWorks(
-  say: (line: string) => void,
+  { say, show }: Pick<GoOnOptions, 'say' | 'show'>,
   { account, reports }: Pick<Enrolled, 'account' | 'reports'>,
   { exim, service }: Pick<Done, 'exim' | 'service'>,
 ): void {
@@ -150,9 +150,9 @@ export function sayWhatWorks(
     say(`The account is kept. Once that is mended: cms account test ${address}`);
   const token = kind === 'password' ? 'cms token -o password' : 'cms token';
   const imap = account.protocols.includes('imap');
-  if (account.protocols.includes('smtp')) say(`msmtp:  passwordeval "${token} ${address}"`);
-  if (imap && kind === 'oauth') say(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
-  if (imap) say(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
+  if (account.protocols.includes('smtp')) show(`msmtp:  passwordeval "${token} ${address}"`);
+  if (imap && kind === 'oauth') show(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
+  if (imap) show(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
   if (exim === 'stale') say('exim does not know of this yet: cms exim-config --install');
   const next = [
     ...(service === 'installed' ? [] : [service === 'possible' ? 'cms service install --now' : 'cms serve']),

@@ -54,6 +54,8 @@ function endOfPatience(): AbortSignal {
 export interface TerminalOptions {
   env: Environment;
   say: (line: string) => void;
+  /** A line that somebody will copy: it is not wrapped. */
+  show: (line: string) => void;
   /** Whether questions may be asked at all. */
   asks: boolean;
   /** `--yes`: questions that have a default take it. */
@@ -117,14 +119,14 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
 }
 
 async function showUrl(options: TerminalOptions, url: string, redirectUri: string): Promise<void> {
-  const { say, env } = options;
+  const { say, show, env } = options;
   const opens = options.opensBrowser && hasBrowser(env, process.platform);
   say(opens ? 'Opening the browser; if none appears, open this address:' : 'Open this address in a browser:');
   say(url);
   const forwarding = sshForwarding(env, new URL(redirectUri).port, userInfo().username);
   if (forwarding !== undefined) {
     say('You are here over SSH. For a browser on your own machine to come back, run there first:');
-    say(forwarding);
+    show(forwarding);
   }
   say(`waiting for the browser on ${redirectUri} …`);
   if (opens && !(await openBrowser(url, env))) say('note: no browser could be started here');
@@ -193,8 +195,12 @@ function questions(say: (line: string) => void): Questions {
     server: (protocol, address, proposed) => askServer(protocol, address, proposed),
     store: () =>
       askChoice('No keyring answers here. Where shall the key of the vault be kept?', [
-        { name: 'in a key file (does not protect a copied home directory)', value: 'file' as const },
-        { name: 'in the keyring, once it is unlocked (this stops with an explanation)', value: 'keyring' as const },
+        { name: 'in a key file', value: 'file' as const, description: 'does not protect a copied home directory' },
+        {
+          name: 'in the keyring, once it is unlocked',
+          value: 'keyring' as const,
+          description: 'this stops here with an explanation',
+        },
       ]),
   };
 }
@@ -211,7 +217,7 @@ async function askProvider(
   const ordered = proposal === undefined ? presets : [...presets].sort((a, b) => customFirst(a) - customFirst(b));
   const provider = await askChoice(
     `Which provider has ${address}?`,
-    ordered.map((preset) => ({ name: preset.name, value: preset })),
+    ordered.map((preset) => ({ ...labelOf(preset), value: preset })),
   );
   if (provider.id !== 'custom') return { provider };
   return { provider, issuer: await askIssuer(proposal?.issuer) };
@@ -220,6 +226,12 @@ async function askProvider(
 function askIssuer(proposed?: string): Promise<string> {
   const check = (text: string): unknown => parseEndpoint(text, 'issuer');
   return askText('OpenID Connect issuer (https://…):', check, proposed);
+}
+
+/** A line of a list does not wrap well: of a long name the end is shown below. */
+function labelOf({ id, name }: Provider): { name: string; description?: string } {
+  const [, short = name, description = ''] = /^(.+?) \((.+)\)$/.exec(name) ?? [];
+  return id === 'custom' ? { name: short, description } : { name };
 }
 
 function customFirst({ id }: Provider): number {
@@ -258,12 +270,21 @@ async function askServer(
   return text === '' ? undefined : parseServer(text);
 }
 
+/** @throws CmsError `data_invalid` */
 function parseServer(text: string): Partial<MailServer> {
-  const [host = '', port, ...more] = text.split(':');
-  if (more.length > 0 || (port !== undefined && !/^\d{1,5}$/.test(port))) {
-    throw new CmsError('data_invalid', 'write it as smtp.example.org or smtp.example.org:587');
+  const [, name = '', port] = /^([^\s:]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const host = hostIn(name);
+  const usable = port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
+  if (host !== undefined && usable) return { host, ...(port !== undefined && { port: Number(port) }) };
+  throw new CmsError('data_invalid', 'write it as smtp.example.org or smtp.example.org:587');
+}
+
+function hostIn(name: string): string | undefined {
+  try {
+    return parseDomain(name);
+  } catch {
+    return undefined;
   }
-  return { host: parseDomain(host), ...(port !== undefined && { port: Number(port) }) };
 }
 
 function sayReport(say: (line: string) => void, report: LoginReport, address: string): void {

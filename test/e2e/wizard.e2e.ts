@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CMS_PROGRAM } from '../support/environment.ts';
+import { signInForCallbackUrl } from '../support/person.ts';
 import { type Key, runInTerminal, type Terminal } from '../support/pty.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -105,6 +106,36 @@ describe('the wizard of account add', function () {
     await answer(adding, [/issuer[^:]*:/, 'http://login.example.org']);
     await adding.waitFor(/plain http/);
     await interrupt(adding);
+  });
+
+  it('asks again for a server that there cannot be, or a file that cannot be read', async () => {
+    const { issuer } = world.provider;
+    const adding = startAdd([JANE, '--issuer', issuer, '--imap-host', 'localhost', '--scope', 'x', ...NOTHING_ELSE]);
+    await adding.waitFor(/SMTP server of/, 20_000);
+    for (const wrong of ['smtp host', 'localhost:0', 'localhost:65536', 'localhost:x', 'a:1:2', '-']) {
+      adding.type(wrong);
+      adding.press('enter');
+      await adding.waitFor(/write it as smtp\.example\.org or smtp\.example\.org:587/);
+      adding.press(...Array.from(wrong, () => 'backspace' as const));
+    }
+    await answer(adding, [/$/, 'localhost:65535']);
+    await answer(adding, [/Client id:/, '']);
+    await adding.waitFor(/something has to be entered/);
+    await answer(adding, [/$/, 'x']);
+    await answer(adding, [/Client secret[^:]*:/, '@/nowhere']);
+    await adding.waitFor(/cannot read \/nowhere: ENOENT/);
+    await interrupt(adding);
+  });
+
+  it('leaves lines that somebody will copy in one piece, whatever the width', async () => {
+    world.env.SSH_CONNECTION = '192.0.2.9 5555 192.0.2.7 2222';
+    Object.assign(world.env, { BROWSER: undefined, CMS_STORE: 'file' });
+    const adding = startAdd([JANE, ...world.serverFlags, '--flow', 'browser', '--no-test', ...NOTHING_ELSE], 40);
+    await adding.waitFor(/^ssh -N -p 2222 -L (\d+):127\.0\.0\.1:\1 \S+@192\.0\.2\.7$/m, 20_000);
+    const [url] = /^http:\S+\/auth\?\S+$/m.exec(adding.screen) ?? [];
+    await fetch(await signInForCallbackUrl(url ?? '', { login: JANE }));
+    assert.equal((await adding.wait(20_000)).status, 0, adding.screen);
+    assert.match(adding.screen, /^mutt: {3}set imap_oauth_refresh_command = "cms token --protocol imap \S+"$/m);
   });
 
   it('ends with a sentence at Ctrl-C, at every question, and leaves nothing behind', async () => {

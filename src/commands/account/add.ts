@@ -116,9 +116,11 @@ export default class AccountAdd extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(AccountAdd);
     const say = (line: string): void => this.say(line);
+    const show = (lines: string): void => void process.stderr.write(`${redact(lines)}\n`);
     const dialogue = terminalDialogue({
       env: process.env,
       say,
+      show,
       asks: this.mayAsk,
       takesDefaults: flags.yes,
       opensBrowser: !flags['no-browser'],
@@ -136,7 +138,7 @@ export default class AccountAdd extends BaseCommand {
     const { send, exim, service } = flags;
     const sent = await goOn(context, enrolled, {
       say: flags.json ? () => undefined : say,
-      show: (text) => process.stderr.write(redact(text)),
+      show: flags.json ? () => undefined : show,
       asks: this.mayAsk && !flags.yes,
       wishes: { send, exim, service },
       installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
