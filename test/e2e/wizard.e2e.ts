@@ -110,18 +110,28 @@ describe('the wizard of account add', function () {
 
   it('asks again for a server that there cannot be, or a file that cannot be read', async () => {
     const { issuer } = world.provider;
-    const adding = startAdd([JANE, '--issuer', issuer, '--imap-host', 'localhost', '--scope', 'x', ...NOTHING_ELSE]);
+    const adding = startAdd(
+      [JANE, '--issuer', issuer, '--imap-host', 'localhost', '--scope', 'x', ...NOTHING_ELSE],
+      120,
+    );
     await adding.waitFor(/SMTP server of/, 20_000);
     for (const wrong of ['smtp host', 'localhost:0', 'localhost:65536', 'localhost:x', 'a:1:2', '-']) {
       adding.type(wrong);
+      // Keys that come while an answer is judged are lost: each step is seen before the next.
+      await adding.waitFor(new RegExp(`none\\): ${wrong}$`));
       adding.press('enter');
-      await adding.waitFor(/write it as smtp\.example\.org or smtp\.example\.org:587/);
+      await adding.waitFor(/write it as smtp\.example\.org or smtp\.example\.org:587$/);
       adding.press(...Array.from(wrong, () => 'backspace' as const));
+      await adding.waitFor(/none\):\s*$/);
     }
-    await answer(adding, [/$/, 'localhost:65535']);
+    adding.type('localhost:65535');
+    await adding.waitFor(/65535$/);
+    adding.press('enter');
     await answer(adding, [/Client id:/, '']);
     await adding.waitFor(/something has to be entered/);
-    await answer(adding, [/$/, 'x']);
+    adding.type('x');
+    await adding.waitFor(/Client id: x$/);
+    adding.press('enter');
     await answer(adding, [/Client secret[^:]*:/, '@/nowhere']);
     await adding.waitFor(/cannot read \/nowhere: ENOENT/);
     await interrupt(adding);
