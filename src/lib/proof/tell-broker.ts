@@ -22,5 +22,8 @@ export function tokenWasRefused(account: Account, tests: readonly ProtocolTest[]
  * @throws CmsError `broker_unavailable`
  */
 export async function tellBroker(privateSocket: string, address: string): Promise<boolean> {
-  return (await ask(privateSocket, { kind: 'token', protocol: 'smtp', form: 'refused', address: parseAddress(address) })) !== undefined;
+  return (
+    (await ask(privateSocket, { kind: 'token', protocol: 'smtp', form: 'refused', address: parseAddress(address) })) !==
+    undefined
+  );
 }

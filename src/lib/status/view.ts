@@ -29,7 +29,13 @@ async function accountFromVault({ vault }: Context, account: Account, now: numbe
   const { address, kind, provider } = account;
   try {
     const header = await vault.readHeader(address);
-    return { address, kind, provider, ...grantView(address, header, subjectOf(account)), ...(header && nextSignIn(account, header, now)) };
+    return {
+      address,
+      kind,
+      provider,
+      ...grantView(address, header, subjectOf(account)),
+      ...(header && nextSignIn(account, header, now)),
+    };
   } catch (error) {
     if (error instanceof CmsError) return { address, kind, provider, ...stateOfTrouble(address, error) };
     throw error;
