@@ -43,8 +43,7 @@ let loaded: Libc | undefined;
 
 function libc(): Libc {
   if (loaded) return loaded;
-  // require(), not import(): the callers are synchronous, and a helper must not wait for the loader.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const koffi = loadKoffi();
   const library = koffi.load(null);
   const linux = process.platform === 'linux';
   loaded = {
@@ -72,6 +71,21 @@ function libc(): Libc {
     errno: () => koffi.errno(),
   };
   return loaded;
+}
+
+/**
+ * The library's native part, without the script around it, which takes 6 ms of a `cms token` of 60: its forms of the
+ * past are not needed here. Where it does not lie there (another C library, another layout), that script finds it.
+ */
+function loadKoffi(): typeof Koffi {
+  // require(), not import(): the callers are synchronous, and a helper must not wait for the loader.
+  const require = createRequire(import.meta.url);
+  const { platform, arch } = process;
+  try {
+    return require(`@koromix/koffi-${platform}-${arch}/${platform}_${arch}/koffi.node`) as typeof Koffi;
+  } catch {
+    return require('koffi') as typeof Koffi;
+  }
 }
 
 /**
