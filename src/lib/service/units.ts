@@ -31,7 +31,7 @@ export function userUnits(service: UserService): Unit[] {
   const sockets = ['cms.socket', ...(eximSocket === undefined ? [] : ['cms-exim.socket'])];
   const main = unit(
     'cms.service',
-    UNIT,
+    unitSection(sockets),
     section('Service', {
       ...LIFE,
       ExecStart: execStart(program),
@@ -59,7 +59,7 @@ export function systemUnits({ program, credential }: { program: Program; credent
   return [
     unit(
       'cms.service',
-      UNIT,
+      unitSection([]),
       section('Service', {
         ...LIFE,
         User: SYSTEM.user,
@@ -88,11 +88,14 @@ function section(name: string, entries: Entries): string {
   return `[${name}]\n${lines.join('')}`;
 }
 
-const UNIT = section('Unit', {
-  Description: 'OAuth 2.0 token broker for mail (cms)',
-  StartLimitIntervalSec: '300',
-  StartLimitBurst: '10',
-});
+/** systemd does not bind a socket anew while the service has it: the service goes down and comes back with it. */
+const unitSection = (sockets: readonly string[]): string =>
+  section('Unit', {
+    Description: 'OAuth 2.0 token broker for mail (cms)',
+    PartOf: sockets.length === 0 ? undefined : sockets.join(' '),
+    StartLimitIntervalSec: '300',
+    StartLimitBurst: '10',
+  });
 
 const LIFE: Entries = {
   Type: 'notify',
@@ -106,6 +109,9 @@ const LIFE: Entries = {
   WatchdogSec: '120',
   TimeoutStopSec: '20',
 };
+
+/** Else the file outlives the socket, and who connects to it is refused without a reason. */
+const FILE_ENDS: Entries = { RemoveOnStop: 'yes' };
 
 /** Neither a core dump nor swap carries secrets to the disk. */
 const LIMITS: Entries = { UMask: '0077', LimitCORE: '0', MemorySwapMax: '0' };
@@ -152,6 +158,7 @@ function privateSocketUnit(path: string): string {
       FileDescriptorName: 'private',
       SocketMode: '0600',
       DirectoryMode: '0700',
+      ...FILE_ENDS,
     }),
     section('Install', { WantedBy: 'sockets.target' }),
   ].join('\n');
@@ -170,6 +177,7 @@ function eximSocketUnit(path: string, owner: Entries): string {
       Service: 'cms.service',
       ...owner,
       SocketMode: '0660',
+      ...FILE_ENDS,
     }),
     section('Install', { WantedBy: 'sockets.target' }),
   ].join('\n');
