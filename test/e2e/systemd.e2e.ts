@@ -170,6 +170,16 @@ if (canBoot()) {
         assert.match(await ask(SOCKET, undefined), TOKEN_LINE);
       });
 
+      it('gets the socket for exim at a later installation, while it runs', async () => {
+        await must(['install', '-d', '-o', 'cms', '-g', 'cms', '/run/cms/cms']);
+        await must(['install', '-o', 'cms', '-g', 'cms', '-m', '600', '/dev/null', '/var/lib/cms/config/exim.json']);
+        await write('/var/lib/cms/config/exim.json', '{}');
+        await must(['groupadd', '--force', 'Debian-exim']);
+        await cms(['service', 'install', '--system', '--now', '--yes']);
+        assert.equal(await must(['systemctl', 'is-active', 'cms-exim.socket', 'cms.service']), 'active\nactive');
+        assert.match(await ask(SOCKET, undefined), TOKEN_LINE);
+      });
+
       it('goes, and leaves accounts and key', async () => {
         await cms(['service', 'uninstall', '--system', '--yes']);
         assert.equal(await own('LoadState'), 'not-found');

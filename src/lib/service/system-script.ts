@@ -72,9 +72,12 @@ units=cms.service
 if [ -e ${SYSTEM.environment.CMS_CONFIG_DIR}/exim.json ]; then units="cms-exim.socket cms.service"; fi
 systemctl daemon-reload
 systemctl enable $units
-${now ? 'systemctl restart $units\n' : ''}echo "cms: the service is installed: cms service run account add ADDRESS"
+${now ? RESTART : ''}echo "cms: the service is installed: cms service run account add ADDRESS"
 `;
 }
+
+/** A socket cannot be started while its service runs: systemd refuses. */
+const RESTART = 'systemctl stop $units\nsystemctl start $units\n';
 
 /** Takes away what carries the mark; the user, the accounts and the vault key stay. */
 export function renderSystemUninstall(): string {

@@ -27,8 +27,11 @@ describe('the scripts of the system', () => {
   });
 
   it('start the service only when asked to', () => {
-    assert.match(install, /^systemctl restart /m);
-    assert.doesNotMatch(renderSystemInstall({ program: PROGRAM, credential: true, now: false }), /restart \$units/);
+    assert.match(install, /^systemctl stop \$units\nsystemctl start \$units$/m, 'no socket starts beside its service');
+    assert.doesNotMatch(
+      renderSystemInstall({ program: PROGRAM, credential: true, now: false }),
+      /(stop|start) \$units/,
+    );
   });
 
   it('are refused for a program of one person', () => {
