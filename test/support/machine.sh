@@ -18,6 +18,8 @@ if [ "$4" = outer ]; then
     sh "$0" "$dir" "$checkout" "$node" inner </dev/null &
   machine=$!
   trap 'kill -KILL $machine' TERM INT HUP
+  # Who read our words may be gone.
+  trap '' PIPE
   wait $machine || :
   # A trapped signal ends the first wait.
   wait $machine || :
