@@ -323,6 +323,23 @@ describe('cms serve', function () {
     assert.equal(await talk(socket, `SMTP ${JANE}`), 'ENOENT', 'the socket is gone');
   });
 
+  it('ends at once on SIGTERM while it reads its settings anew, and leaves no socket', async () => {
+    const settings = join(world.home.configDir, 'config.toml');
+    const late = join(world.home.runtimeDir, 'late.sock');
+    for (let round = 0; round < 8; round++) {
+      writeFileSync(settings, `[[socket]]\npath = "${late}"\n`);
+      broker.kill('SIGHUP');
+      await sleep(round);
+      const began = Date.now();
+      const { status, signal, stderr } = await broker.stop();
+      assert.deepEqual([status, signal], [0, null], stderr);
+      assert.ok(Date.now() - began < 3000);
+      for (const path of [socket, late]) assert.equal(await talk(path, `SMTP ${JANE}`), 'ENOENT', path);
+      rmSync(settings);
+      broker = await serve();
+    }
+  });
+
   it('keeps serving when accounts.json becomes unreadable or newer than it', async () => {
     const file = join(world.home.configDir, 'accounts.json');
     const text = readFileSync(file, 'utf8');

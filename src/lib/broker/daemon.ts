@@ -220,9 +220,15 @@ export class Daemon {
       this.#drop(path, listener);
     }
     for (const [path, policy] of wanted) {
+      // A tick that SIGTERM interrupted would open anew what has just been closed, and the process would not end.
+      if (this.#isStopping()) return;
       if (this.#listeners.has(path)) continue;
       try {
         const listener = await this.#listen(policy);
+        if (this.#isStopping()) {
+          await listener.close();
+          return;
+        }
         this.#listeners.set(path, listener);
         this.#log.info('listening', { socket: path, mode: listener.mode.toString(8), group: policy.group });
         this.#watch(path, () => this.#tickSoon());
@@ -261,6 +267,10 @@ export class Daemon {
     }
   }
 
+  #isStopping(): boolean {
+    return this.#stopping !== undefined;
+  }
+
   #tellManager(...assignments: string[]): void {
     const { manager } = this.#options;
     if (manager === undefined) return;
@@ -282,7 +292,7 @@ export class Daemon {
 
   #schedule(milliseconds: number): void {
     clearTimeout(this.#ticker);
-    if (this.#stopping === undefined) this.#ticker = setTimeout(() => void this.#tick(), milliseconds);
+    if (!this.#isStopping()) this.#ticker = setTimeout(() => void this.#tick(), milliseconds);
   }
 
   async #tick(): Promise<void> {

@@ -27,8 +27,8 @@ export const storeFails: Row = {
     checks.all((await nothingLost(site, { restarted: true })).problems);
     await degrade(site, broker, checks);
     await mayWrite(broker, true);
-    const { status } = await broker.stop();
-    checks.that(status === 0, `SIGTERM: status ${status}`);
+    const { status, signal } = await broker.stop();
+    checks.that(status === 0, `SIGTERM: status ${status}, ${signal}`);
     checks.all((await nothingLost(site)).problems);
     const killed = await killedWhileDegraded(checks);
     broker = await site.serve();
