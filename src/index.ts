@@ -10,7 +10,8 @@
  */
 import { saslUser, type Account, type Protocol } from './lib/accounts/account.ts';
 import { parseAddress } from './lib/accounts/address.ts';
-import { openContext, openTokens } from './lib/context.ts';
+import { openContext } from './lib/context.ts';
+import { openTokens } from './lib/token/open.ts';
 import type { Logger } from './lib/log.ts';
 import type { Environment } from './lib/paths.ts';
 import { oauthbearer, xoauth2 } from './lib/sasl/sasl.ts';

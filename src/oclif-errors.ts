@@ -1,8 +1,8 @@
 /** What the command framework throws, in the words of this program: one sentence, and the command that helps. */
 import { stripVTControlCharacters } from 'node:util';
 import { Errors } from '@oclif/core';
-import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
-import { reportFailure } from './lib/report.ts';
+import { CmsError, messageOf, systemErrorCode, toCmsError } from './lib/errors.ts';
+import { cannotPrint, reportFailure } from './lib/report.ts';
 
 /** @param command its words as typed after `cms`; empty where none was found */
 export function fromOclif(error: unknown, command: string): CmsError {
@@ -16,6 +16,14 @@ export function fromOclif(error: unknown, command: string): CmsError {
   const message = missing === undefined ? sentence(messageOf(error)) : `no command ${missing.replaceAll(':', ' ')}`;
   const help = ['cms', ...(missing === undefined && command !== '' ? [command] : []), '--help'].join(' ');
   return new CmsError('usage', message, { suggestions: [help], cause: error });
+}
+
+/** Ends the process when its output is not taken; a reader that has read enough (`| head`) is none of our business. */
+export function endUnprinted(error: unknown): void {
+  if (systemErrorCode(error) === 'EPIPE') return;
+  const failure = cannotPrint(error);
+  reportFailure(failure, false);
+  process.exit(failure.exitStatus);
 }
 
 /** For failures that come before any command runs. */

@@ -1,6 +1,6 @@
 /** Hands the command line to the framework. */
 import { flush, type Interfaces, Plugin, run, settings } from '@oclif/core';
-import { reportStartFailure } from './oclif-errors.ts';
+import { endUnprinted, reportStartFailure } from './oclif-errors.ts';
 
 export interface Program {
   /** The folder of the package; commands and manifest lie where `pjson.oclif` says, below it. */
@@ -38,5 +38,7 @@ export async function pluginOf({ root, pjson }: Program): Promise<Plugin> {
 }
 
 async function finish(running: Promise<unknown>, argv: readonly string[]): Promise<void> {
+  // Before the framework's own, which throws.
+  process.stdout.prependListener('error', endUnprinted);
   await running.catch((error: unknown) => reportStartFailure(error, argv)).finally(() => flush());
 }

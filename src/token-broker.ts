@@ -2,12 +2,13 @@
  * `cms token` while a broker runs: its answer is final. All that the usual call loads is here. Success is one line on
  * stdout and nothing on stderr, because exim's `${run}` and shell scripts would take a word on stderr for the token.
  */
+import { writeSync } from 'node:fs';
 import { parseAddress } from './lib/accounts/address.ts';
 import { ask, askForToken, parseAnswer } from './lib/broker/client.ts';
 import { MAX_WAIT_SECONDS, type TokenAnswer } from './lib/broker/wire.ts';
-import { toCmsError } from './lib/errors.ts';
+import { systemErrorCode, toCmsError } from './lib/errors.ts';
 import { type Environment, resolvePaths } from './lib/paths.ts';
-import { reportFailure } from './lib/report.ts';
+import { cannotPrint, reportFailure } from './lib/report.ts';
 import { Secret } from './lib/secret.ts';
 import { parseTokenArguments, render, type TokenArguments } from './token-arguments.ts';
 
@@ -16,6 +17,8 @@ export interface TokenSource {
   token: (request: TokenWishes, env: Environment) => Promise<TokenAnswer | undefined>;
   password: (request: PasswordWishes, env: Environment) => Promise<Secret | undefined>;
 }
+
+const STDOUT = 1;
 
 export type TokenWishes = Pick<TokenArguments, 'address' | 'protocol' | 'minValiditySeconds' | 'forceRefresh'>;
 export type PasswordWishes = Pick<TokenArguments, 'address' | 'protocol'>;
@@ -36,12 +39,27 @@ export async function printToken(
     const request = parseTokenArguments(argv);
     const text = await textFrom(source, request, env);
     if (text === undefined) return undefined;
-    process.stdout.write(request.newline ? `${text}\n` : text);
+    print(Buffer.from(request.newline ? `${text}\n` : text));
     return 0;
   } catch (error) {
     const failure = toCmsError(error);
     reportFailure(failure, wantsJson);
     return failure.exitStatus;
+  }
+}
+
+/**
+ * On stdout, without `process.stdout`: for a pipe, that loads all that sockets need.
+ * @throws CmsError `io_error`
+ */
+function print(bytes: Buffer): void {
+  for (let written = 0; written < bytes.length;) {
+    try {
+      written += writeSync(STDOUT, bytes, written);
+    } catch (error) {
+      // A pipe that does not block and is full: rare, so that trying again is no waste.
+      if (systemErrorCode(error) !== 'EAGAIN') throw cannotPrint(error);
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { parseTokenArguments } from '../src/token-arguments.ts';
-import { runCms, temporaryHome } from './support/environment.ts';
+import { makeHome } from '../bench/home.ts';
+import { CMS_PROGRAM, runCms, temporaryHome } from './support/environment.ts';
+import { run } from './support/processes.ts';
 
 const JANE = 'jane@example.org';
 const DEFAULTS = { address: JANE, output: 'token', protocol: 'smtp', forceRefresh: false, newline: true };
@@ -84,5 +86,35 @@ describe('cms token', () => {
     const { status, stderr } = await runCms(['token', JANE], { env: home.env });
     assert.equal(status, 78);
     assert.match(stderr, /CMS_STATE_DIR must be an absolute path/);
+  });
+
+  it('has company: no command crashes where its output is not taken', async () => {
+    await using home = await makeHome({ accounts: 1 });
+    for (const command of ['account list', 'status --json', '--help', 'account list --help']) {
+      const { status, stderr } = await run(
+        'sh',
+        ['-c', `"$0" "$1" ${command} >/dev/full`, process.execPath, CMS_PROGRAM],
+        {
+          env: home.env,
+        },
+      );
+      assert.deepEqual([status, stderr], [74, 'cms: error: cannot write to stdout: ENOSPC\n'], command);
+    }
+  });
+
+  it('says in a sentence that nobody takes the token', async () => {
+    await using home = await makeHome({ accounts: 1 });
+    for (const [script, reason] of [
+      ['"$@" >/dev/full', 'ENOSPC'],
+      ['{ "$@"; echo $? >&3; } | exec true 3>&-', 'EPIPE'],
+    ] as const) {
+      const { status, stdout, stderr } = await run(
+        'sh',
+        ['-c', `exec 3>&1; ${script}`, 'sh', process.execPath, CMS_PROGRAM, 'token', home.address],
+        { env: home.env },
+      );
+      assert.equal(reason === 'EPIPE' ? Number(stdout) : status, 74, stderr);
+      assert.equal(stderr, `cms: error: cannot write to stdout: ${reason}\n`);
+    }
   });
 });

@@ -2,11 +2,9 @@
 import { AccountStore } from './accounts/store.ts';
 import { CmsError } from './errors.ts';
 import { type Logger, silentLogger } from './log.ts';
-import { exchangeRefreshToken } from './oauth/refresh.ts';
 import { type Environment, type Paths, resolvePaths } from './paths.ts';
 import { openVaultKey } from './store/key-source.ts';
 import { Vault } from './store/vault.ts';
-import { TokenService, type TokenServiceOptions } from './token/service.ts';
 
 export interface Context {
   env: Environment;
@@ -39,12 +37,4 @@ export function openContext(
     return openVaultKey({ paths, env, record, interactive });
   });
   return { env, paths, accounts, vault, log };
-}
-
-/** @param more for a process that stays: see TokenServiceOptions */
-export function openTokens(
-  { vault, log }: Context,
-  more: Pick<TokenServiceOptions, 'resident' | 'changed'> = {},
-): TokenService {
-  return new TokenService({ vault, exchange: exchangeRefreshToken, log, now: Date.now, random: Math.random, ...more });
 }

@@ -1,12 +1,12 @@
 /** What a broker would do, done by this process: for `cms token` while no broker runs. */
-import type { Protocol } from './accounts/account.ts';
+import type { OAuthAccount, Protocol } from './accounts/account.ts';
 import { saslUser } from './accounts/account.ts';
 import type { TokenAnswer } from './broker/wire.ts';
-import { openContext, openTokens } from './context.ts';
+import { type Context, openContext } from './context.ts';
 import type { Environment } from './paths.ts';
 import type { Secret } from './secret.ts';
-import { requireProtocol } from './token/errors.ts';
-import type { TokenRequest } from './token/service.ts';
+import { type AccessToken, storedToken, type TokenRequest } from './token/access-token.ts';
+import { hasNoPassword, isPasswordAccount, requireProtocol } from './token/errors.ts';
 
 /** @throws CmsError `account_unknown`, `protocol_not_granted`, and as `TokenService.accessToken` */
 export async function tokenWithoutBroker(
@@ -15,15 +15,26 @@ export async function tokenWithoutBroker(
 ): Promise<TokenAnswer> {
   const context = openContext(env);
   const account = await context.accounts.resolve(request.address);
-  if (account.kind === 'oauth') requireProtocol(account, request.protocol);
-  const { access_token, expires_at } = await openTokens(context).accessToken(account, request);
+  if (account.kind !== 'oauth') throw isPasswordAccount(account.address);
+  requireProtocol(account, request.protocol);
+  const { access_token, expires_at } = await accessToken(context, account, request);
   return { user: saslUser(account, request.protocol), access_token, expires_at };
+}
+
+async function accessToken(context: Context, account: OAuthAccount, request: TokenRequest): Promise<AccessToken> {
+  const stored = await storedToken(context.vault, account, request, Date.now());
+  if (stored !== undefined) return stored;
+  // What an exchange needs takes longer to load than all the rest.
+  const { openTokens } = await import('./token/open.ts');
+  return openTokens(context).accessToken(account, request);
 }
 
 /** @throws CmsError `account_unknown`, `password_account`, and as `TokenService.password` */
 export async function passwordWithoutBroker(env: Environment, address: string, protocol: Protocol): Promise<Secret> {
   const context = openContext(env);
   const account = await context.accounts.resolve(address);
-  if (account.kind === 'password') requireProtocol(account, protocol);
+  if (account.kind !== 'password') throw hasNoPassword(account.address);
+  requireProtocol(account, protocol);
+  const { openTokens } = await import('./token/open.ts');
   return openTokens(context).password(account);
 }

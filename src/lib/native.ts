@@ -2,7 +2,6 @@
  * The few system calls that Node has no word for, through koffi. Loaded on first use: a process that talks to a broker
  * needs none of them.
  */
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type Koffi from 'koffi';
 import { CmsError } from './errors.ts';
@@ -78,13 +77,14 @@ function libc(): Libc {
  * past are not needed here. Where it does not lie there (another C library, another layout), that script finds it.
  */
 function loadKoffi(): typeof Koffi {
-  // require(), not import(): the callers are synchronous, and a helper must not wait for the loader.
-  const require = createRequire(import.meta.url);
+  // require(), not import(): the callers are synchronous. A bundle as CommonJS has one, and loads no other.
+  const load =
+    typeof require === 'function' ? require : process.getBuiltinModule('node:module').createRequire(import.meta.url);
   const { platform, arch } = process;
   try {
-    return require(`@koromix/koffi-${platform}-${arch}/${platform}_${arch}/koffi.node`) as typeof Koffi;
+    return load(`@koromix/koffi-${platform}-${arch}/${platform}_${arch}/koffi.node`) as typeof Koffi;
   } catch {
-    return require('koffi') as typeof Koffi;
+    return load('koffi') as typeof Koffi;
   }
 }
 

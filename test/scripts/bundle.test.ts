@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
 import { sourcesOf } from '../../src/oclif-main.ts';
+import { makeHome } from '../../bench/home.ts';
 import { runCms, temporaryHome } from '../support/environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -74,6 +75,8 @@ describe('the fast path of cms token', () => {
         return connect(...args);
       };`,
     );
+    await mkdir(home.runtimeDir);
+    await writeFile(join(home.runtimeDir, 'cms.sock'), '');
     const { status } = await runCms(['token', JANE], { env: { ...home.env, NODE_OPTIONS: `--require=${preload}` } });
     assert.equal(status, 67);
     const lines = readFileSync(list, 'utf8').split('\n');
@@ -83,6 +86,22 @@ describe('the fast path of cms token', () => {
     );
     assert.ok(lines.includes('NativeModule net'), 'the list is one');
     for (const name of ['crypto', 'https', 'tls', 'internal/deps/undici/undici', 'child_process'])
+      assert.ok(!lines.includes(`NativeModule ${name}`), name);
+  });
+
+  it('loads nothing of exchanges, keyrings or sockets for a fresh token in the vault', async () => {
+    await using home = await makeHome({ accounts: 1 });
+    const [preload, list] = [join(home.folders[0] ?? '', 'preload.cjs'), join(home.folders[0] ?? '', 'list')];
+    await writeFile(
+      preload,
+      `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join('\\n')));`,
+    );
+    const env = { ...home.env, NODE_OPTIONS: `--require=${preload}` };
+    const { status, stdout } = await runCms(['token', home.address], { env });
+    assert.deepEqual([status, stdout.length], [0, 2001]);
+    const lines = readFileSync(list, 'utf8').split('\n');
+    assert.ok(lines.includes('NativeModule crypto'), 'the list is one');
+    for (const name of ['net', 'https', 'tls', 'internal/deps/undici/undici', 'child_process'])
       assert.ok(!lines.includes(`NativeModule ${name}`), name);
   });
 

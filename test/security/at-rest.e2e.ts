@@ -14,7 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CmsError, messageOf } from '../../src/lib/errors.ts';
-import { openContext, openTokens } from '../../src/lib/context.ts';
+import { openContext } from '../../src/lib/context.ts';
+import { openTokens } from '../../src/lib/token/open.ts';
 import { prepareVault } from '../../src/lib/enrol/store-account.ts';
 import { CMS_PROGRAM, spawnCms } from '../support/environment.ts';
 import { run, start } from '../support/processes.ts';

@@ -1,6 +1,6 @@
 /** Asking a broker. Loaded by every `cms token`: node builtins and pure functions only. */
 import { lstatSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
@@ -67,7 +67,10 @@ export function parseAnswer(answer: string, socketPath: string): Record<string, 
   );
 }
 
-function connected(path: string): Promise<Socket | undefined> {
+async function connected(path: string): Promise<Socket | undefined> {
+  // Where there is none, sockets need not even be loaded.
+  if (isAbsent(path)) return undefined;
+  const { connect } = await import('node:net');
   return new Promise((resolve, reject) => {
     const socket = connect({ path });
     socket.once('connect', () => resolve(socket));
@@ -79,6 +82,15 @@ function connected(path: string): Promise<Socket | undefined> {
       else reject(cannotConnect(path, code ?? error.message, error));
     });
   });
+}
+
+/** Whether nothing is there. Any other trouble is for connect() to name. */
+function isAbsent(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 function cannotConnect(path: string, reason: string, cause: Error): CmsError {

@@ -2,7 +2,7 @@
  * The keyring, asked through a child process. A locked keyring with nobody to answer its dialog can block the caller
  * for good, out of reach of timers and abort signals; a child can be killed.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -75,6 +75,8 @@ async function ask(
   // libdbus would start a bus of its own, with a keyring on it that nobody else knows.
   if (process.platform === 'linux' && helperEnv.DBUS_SESSION_BUS_ADDRESS === undefined) throw noBus();
   const [script, ...flags] = helperCommand(import.meta.url);
+  // Not above: a vault whose key is in a file needs no child.
+  const { spawn } = process.getBuiltinModule('node:child_process');
   const child = spawn(process.execPath, [...flags, script], {
     env: helperEnv,
     stdio: ['pipe', 'pipe', 'ignore', ...(lockFd === undefined ? [] : [lockFd])],

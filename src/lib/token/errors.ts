@@ -1,62 +1,10 @@
-/** The failures of the token service, in the words that users see. */
+/** The failures of the token service, in the words that users see; those of providers are in `refusals.ts`. */
 import { type Account, type Protocol, PROTOCOLS } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
-import { type Explanation, explain, fromWords } from '../explain/explain.ts';
-import type { Subject } from '../explain/fill.ts';
-import { explainReason } from '../explain/grant.ts';
-import type { GrantFailure, GrantHeader, GrantSecrets } from '../store/grant.ts';
 
 export function neverSignedIn(address: string): CmsError {
   return new CmsError('authorization_required', `${address} has not been signed in`, {
     suggestions: [`cms account add ${address}`],
-  });
-}
-
-type Failed = Pick<GrantHeader, 'address'> & { secrets?: Pick<GrantSecrets, 'binding'> };
-type Refused = Failed & Pick<GrantHeader, 'reason' | 'signed_in_at'>;
-
-/** The client and server that a grant belongs to, for advice that names them. */
-function boundTo(secrets: Failed['secrets']): Pick<Subject, 'clientId' | 'tokenEndpoint'> {
-  const { client_id: clientId, token_endpoint: tokenEndpoint } = secrets?.binding ?? {};
-  return { clientId, tokenEndpoint };
-}
-
-/** What the provider meant, what it said, and what is to be done about it. */
-export function authorizationRequired(record: Refused): CmsError {
-  const { address, reason, secrets } = record;
-  const explained = explainReason(record, boundTo(secrets));
-  const why = explained === undefined ? '' : `: ${explained.sentence} (${wordsOf(reason)})`;
-  return new CmsError('authorization_required', `the sign-in of ${address} is no longer accepted${why}`, {
-    suggestions: withSignIn(address, explained?.fix ?? []),
-  });
-}
-
-function wordsOf(reason: GrantHeader['reason']): string {
-  return [reason?.error, reason?.description].filter(Boolean).join(': ');
-}
-
-/** The fix, and a sign-in in any case: without one, this account stays as it is. */
-function withSignIn(address: string, fix: readonly string[]): string[] {
-  const command = `cms account add ${address}`;
-  return fix.some((line) => line.startsWith(command)) ? [...fix] : [...fix, command];
-}
-
-export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailure, now: number): CmsError {
-  const wait = Math.ceil((failure.retry_at - now) / 1000);
-  if (failure.code === 'client_invalid') {
-    const said = { source: 'oauth', ...fromWords(failure.message), address, ...boundTo(secrets) } as const;
-    const { sentence, fix, id }: Explanation = explain(said);
-    const message = `no new token for ${address}: ${id === 'unknown' ? '' : `${sentence}; the provider said: `}${failure.message}`;
-    return new CmsError('client_invalid', message, {
-      suggestions: [...fix, `cms token ${address} --force-refresh   # once it is mended at the provider`],
-    });
-  }
-  const message = `no new token for ${address}: ${failure.message}`;
-  return new CmsError(failure.code, wait > 0 ? `${message}; next attempt in ${wait} s` : message, {
-    suggestions: [
-      `cms token ${address} --force-refresh   # tries at once`,
-      `cms doctor ${address}   # finds the link that is broken`,
-    ],
   });
 }
 

@@ -16,40 +16,19 @@ import type { Secret } from '../secret.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import type { Lock } from '../store/lock.ts';
 import type { Vault } from '../store/vault.ts';
-import {
-  authorizationRequired,
-  bindingChanged,
-  cannotOpen,
-  exchangeFailed,
-  grantLost,
-  hasNoPassword,
-  isPasswordAccount,
-  neverSignedIn,
-} from './errors.ts';
+import { type AccessToken, demandOf, readGrant, tokenOf, type TokenRequest } from './access-token.ts';
+import { bindingChanged, grantLost, hasNoPassword, isPasswordAccount, neverSignedIn } from './errors.ts';
+import { authorizationRequired, exchangeFailed } from './refusals.ts';
 import { Changes } from './changes.ts';
 import type { Exchange, ExchangeOutcome } from '../oauth/exchange.ts';
 import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
-import { answers, DEFAULT_MIN_VALIDITY_SECONDS, type Demand, isUnexpired, mustWait } from './schedule.ts';
+import { answers, type Demand, isUnexpired, mustWait } from './schedule.ts';
 
 /** Longer than an exchange with its retry of the previous token can take. */
 const LOCK_TIMEOUT_MS = 30_000;
 /** How long a process that ends after its answer goes on trying to store what it was granted. */
 const STORE_PATIENCE_MS = 15_000;
 const STORE_RETRY_MS = 500;
-
-export interface TokenRequest {
-  /** Seconds that the token must still live; capped at half its issued lifetime. Default 600. */
-  minValiditySeconds?: number;
-  /** Exchange even if the token is fresh, and even if a person seems to be needed. */
-  forceRefresh?: boolean;
-}
-
-export interface AccessToken {
-  access_token: Secret;
-  token_type: 'Bearer';
-  /** Milliseconds since the epoch. */
-  expires_at: number;
-}
 
 export interface TokenServiceOptions {
   vault: Vault;
@@ -162,8 +141,8 @@ export class TokenService {
     }
   }
 
-  #demand({ minValiditySeconds = DEFAULT_MIN_VALIDITY_SECONDS, forceRefresh = false }: TokenRequest): Demand {
-    return { began: this.#options.now(), minValiditySeconds, force: forceRefresh };
+  #demand(request: TokenRequest): Demand {
+    return demandOf(request, this.#options.now());
   }
 
   async #load(address: string): Promise<GrantRecord> {
@@ -172,9 +151,7 @@ export class TokenService {
 
   /** From the disk: another process may have rotated or signed in anew. */
   async #reload(address: string): Promise<GrantRecord> {
-    const record = await this.#options.vault.read(address).catch((error: unknown) => {
-      throw cannotOpen(address, error);
-    });
+    const record = await readGrant(this.#options.vault, address);
     if (record === undefined) {
       this.#records.delete(address);
       this.changes.note(address);
@@ -337,12 +314,6 @@ export class TokenService {
       reason: failure.message,
     });
   }
-}
-
-function tokenOf(record: GrantRecord): AccessToken {
-  const { access_token } = record.secrets;
-  if (access_token === undefined || record.expires_at === undefined) throw neverSignedIn(record.address);
-  return { access_token, token_type: 'Bearer', expires_at: record.expires_at };
 }
 
 function describe({ error, error_description }: { error: string; error_description?: string }): string {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { domainToASCII } from 'node:url';
 import fc from 'fast-check';
 import { CmsError } from '../../../src/lib/errors.ts';
 import {
@@ -11,6 +12,19 @@ import {
 } from '../../../src/lib/accounts/address.ts';
 
 describe('an address', () => {
+  it('has the domain that the URL standard makes of it, however plain it is', () => {
+    const label = fc.stringMatching(/^[a-zA-Z0-9_-]{1,8}$/);
+    const last = fc.oneof(label, fc.constantFrom('org', '0x7f', '127', 'xn--p1ai', 'XN--p1ai', '1a'));
+    fc.assert(
+      fc.property(fc.array(label, { maxLength: 3 }), last, (labels, end) => {
+        const domain = [...labels, end].join('.');
+        const expected = tryParseAddress(`a@${domainToASCII(domain)}`);
+        assert.equal(tryParseAddress(`a@${domain}`), expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   for (const [text, expected] of [
     ['Jane.Doe@Example.ORG', 'jane.doe@example.org'],
     ['jane+list@example.org', 'jane+list@example.org'],

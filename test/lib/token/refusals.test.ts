@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { stateOfGrant } from '../../../src/lib/accounts/view.ts';
-import { authorizationRequired, exchangeFailed } from '../../../src/lib/token/errors.ts';
+import { authorizationRequired, exchangeFailed } from '../../../src/lib/token/refusals.ts';
 
 const address = 'jane@example.org';
 const secrets = { binding: { client_id: 'client-7', token_endpoint: 'https://login.example.org/token' } };
