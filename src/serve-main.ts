@@ -10,7 +10,6 @@ import { openTokens } from './lib/token/open.ts';
 import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
 import type { Logger } from './lib/log.ts';
 import { forbidDumps } from './lib/native.ts';
-import { prepareExchange } from './lib/oauth/refresh.ts';
 import type { Environment } from './lib/paths.ts';
 import { createLogger } from './lib/pretty-log.ts';
 import { reportFailure } from './lib/report.ts';
@@ -45,7 +44,7 @@ async function serve({ logFormat, logLevel, socket }: ServeArguments, env: Envir
     manager,
   });
   reloadAtHangup(starting, log);
-  const [daemon] = await Promise.all([starting, prepareExchange()]);
+  const daemon = await starting;
   await asked;
   log.info('ending');
   await daemon.stop();

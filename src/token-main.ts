@@ -1,6 +1,8 @@
 /** `cms token`: the broker is asked first, and its answer is final; without a broker the work is done here. */
 import { parseAddress } from './lib/accounts/address.ts';
 import type { TokenAnswer } from './lib/broker/wire.ts';
+import { passwordWithoutBroker, tokenWithoutBroker } from './lib/direct.ts';
+import { forbidDumps } from './lib/native.ts';
 import type { Environment } from './lib/paths.ts';
 import type { Secret } from './lib/secret.ts';
 import {
@@ -32,17 +34,13 @@ export async function obtainPassword(request: PasswordWishes, env: Environment):
   return (await askBrokerForPassword(request, env)) ?? passwordHere(request, env);
 }
 
-async function tokenHere(request: TokenWishes, env: Environment): Promise<TokenAnswer> {
-  return (await direct()).tokenWithoutBroker(env, request);
-}
-
-async function passwordHere({ address, protocol }: PasswordWishes, env: Environment): Promise<Secret> {
-  return (await direct()).passwordWithoutBroker(env, parseAddress(address), protocol);
-}
-
 /** Only here does this process hold more than one access token. */
-async function direct() {
-  const { forbidDumps } = await import('./lib/native.ts');
+function tokenHere(request: TokenWishes, env: Environment): Promise<TokenAnswer> {
   forbidDumps();
-  return import('./lib/direct.ts');
+  return tokenWithoutBroker(env, request);
+}
+
+function passwordHere({ address, protocol }: PasswordWishes, env: Environment): Promise<Secret> {
+  forbidDumps();
+  return passwordWithoutBroker(env, parseAddress(address), protocol);
 }

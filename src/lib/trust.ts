@@ -14,6 +14,25 @@ export async function trustedAuthorities(caFile: string | undefined): Promise<st
   return [...(await usualAuthorities()), own];
 }
 
+/**
+ * The same for a process that makes one connection: the file's certificates beside those that Node has at hand. A list
+ * of all has to be parsed anew, which takes three times as long as the handshake.
+ * @throws CmsError `config_invalid` as `trustedAuthorities`
+ */
+export async function trustingContext(caFile: string | undefined): Promise<tls.SecureContext | undefined> {
+  if (caFile === undefined) return undefined;
+  const [own, extra] = [await readAuthorities(caFile), await extraAuthorities()];
+  const context = tls.createSecureContext();
+  // What node:tls itself calls for each of `ca`. Not part of its public interface: without it, the list is parsed.
+  const inner = context.context as { addCACert?: (pem: string) => void };
+  if (typeof inner.addCACert !== 'function')
+    return tls.createSecureContext({ ca: [...(await usualAuthorities()), own] });
+  inner.addCACert(own);
+  // Node 20 begins with its own ones again when one is added.
+  if (extra !== undefined) inner.addCACert(extra);
+  return context;
+}
+
 /** The text of a PEM file with at least one certificate. @throws CmsError `config_invalid` */
 export async function readAuthorities(caFile: string): Promise<string> {
   const text = await readFile(caFile, 'utf8').catch((error: unknown) => {
@@ -28,10 +47,14 @@ async function usualAuthorities(): Promise<readonly string[]> {
   // Since Node 22.15; it knows of --use-system-ca as well.
   const { getCACertificates } = tls as { getCACertificates?: (type: 'default') => string[] };
   if (getCACertificates !== undefined) return getCACertificates('default');
-  const extra = process.env.NODE_EXTRA_CA_CERTS;
-  // Node only warns about one that it cannot read.
-  const more = extra ? await readAuthorities(extra).catch(() => undefined) : undefined;
-  return more === undefined ? tls.rootCertificates : [...tls.rootCertificates, more];
+  const extra = await extraAuthorities();
+  return extra === undefined ? tls.rootCertificates : [...tls.rootCertificates, extra];
+}
+
+/** Node only warns about a file that it cannot read. */
+async function extraAuthorities(): Promise<string | undefined> {
+  const file = process.env.NODE_EXTRA_CA_CERTS;
+  return file ? readAuthorities(file).catch(() => undefined) : undefined;
 }
 
 function unusable(caFile: string, message: string): CmsError {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
+import { peerCredentials } from '../native.ts';
 import { checkSocketPath } from '../paths.ts';
 import { Secret } from '../secret.ts';
 import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, type TokenLine } from './wire.ts';
@@ -22,7 +23,7 @@ export async function ask(socketPath: string, request: RequestLine): Promise<str
   const socket = await connected(socketPath);
   if (socket === undefined) return undefined;
   try {
-    await requireTrusted(socket, socketPath);
+    requireTrusted(socket, socketPath);
     return await exchange(socket, `${formatRequest(request)}\n`, socketPath);
   } finally {
     socket.destroy();
@@ -101,9 +102,8 @@ function cannotConnect(path: string, reason: string, cause: Error): CmsError {
 }
 
 /** Only our own user or root may stand behind the socket: it is believed without a further word. */
-async function requireTrusted(socket: Socket, path: string): Promise<void> {
+function requireTrusted(socket: Socket, path: string): void {
   if (isPrivateFolder(dirname(path))) return;
-  const { peerCredentials } = await import('../native.ts');
   const peer = peerCredentials(socket);
   const own = process.getuid?.();
   if (peer !== undefined && (peer.uid === own || peer.uid === 0)) return;

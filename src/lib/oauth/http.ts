@@ -3,7 +3,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { CmsError } from '../errors.ts';
-import { trustedAuthorities } from '../trust.ts';
+import { trustingContext } from '../trust.ts';
 import { troubleOf } from './network-error.ts';
 import { type Proxy, proxyFor, proxyName, ProxyRefusal } from './proxy.ts';
 import { send, type Stage } from './transport.ts';
@@ -53,7 +53,7 @@ export class NoAnswer extends Error {
 export async function request(url: string, init: HttpRequest = {}, signal?: AbortSignal): Promise<HttpAnswer> {
   requireVerification();
   const target = new URL(url);
-  const [ca, proxy] = await Promise.all([trustedAuthorities(init.caFile), proxyFor(target)]);
+  const [secureContext, proxy] = await Promise.all([trustingContext(init.caFile), proxyFor(target)]);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let stage: Stage = 'name resolution';
   try {
@@ -61,7 +61,7 @@ export async function request(url: string, init: HttpRequest = {}, signal?: Abor
       method: init.method ?? 'GET',
       headers: { ...init.headers },
       body: textOf(init.body),
-      ca,
+      secureContext,
       proxy,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       reached: (next) => (stage = next),

@@ -7,6 +7,7 @@ import { parseEndpoint } from '../endpoint.ts';
 import { CmsError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import { classifyTokenAnswer } from './classify.ts';
+import { causeIn, NoAnswer, request, retryAfterSeconds } from './http.ts';
 import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
 /**
@@ -14,8 +15,6 @@ import type { Exchange, ExchangeOutcome } from './exchange.ts';
  * @throws CmsError `config_invalid` where certificates are not verified, or for an endpoint that is not https
  */
 export const exchangeRefreshToken: Exchange = async (client, refreshToken, clientSecret): Promise<ExchangeOutcome> => {
-  // Loaded here, not above: a process that serves a fresh token from the vault needs no HTTP. A broker has it loaded.
-  const { causeIn, NoAnswer, request, retryAfterSeconds } = await import('./http.ts');
   try {
     const { href } = parseEndpoint(client.token_endpoint, 'token endpoint');
     const { headers, body } = refreshRequest(client, refreshToken, clientSecret);
@@ -31,11 +30,6 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
     return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };
   }
 };
-
-/** Loads what an exchange needs, for a process that lives longer than the files it was started from. */
-export async function prepareExchange(): Promise<void> {
-  await import('./http.ts');
-}
 
 /**
  * What is sent. Pure.

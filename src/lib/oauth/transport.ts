@@ -2,7 +2,7 @@
 import { type IncomingMessage, request as requestPlain, type RequestOptions } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { connectThrough, type Proxy } from './proxy.ts';
 
 /**
@@ -15,8 +15,8 @@ export interface OutgoingRequest {
   method: string;
   headers: Record<string, string>;
   body: string | undefined;
-  /** PEM; what Node trusts anyway where there is none. */
-  ca: string[] | undefined;
+  /** Whom to trust; whom Node trusts anyway where there is none. */
+  secureContext: SecureContext | undefined;
   proxy: Proxy | undefined;
   signal: AbortSignal;
   /** Told how far it has come, for those who wait too long. */
@@ -28,8 +28,12 @@ export type Stage = 'name resolution' | 'connection' | 'TLS' | 'answer';
 
 /** Sends it and waits for the head of the answer. Rejects with the errors of node:http and node:tls, and ProxyRefusal. */
 export async function send(url: URL, outgoing: OutgoingRequest): Promise<IncomingMessage> {
-  const { method, headers, body, signal, ca, proxy } = outgoing;
-  const connection = { ...(ca !== undefined && { ca }), autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS, signal };
+  const { method, headers, body, signal, secureContext, proxy } = outgoing;
+  const connection = {
+    ...(secureContext && { secureContext }),
+    autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
+    signal,
+  };
   const tunnel = proxy && (await tunnelTo(url, proxy, connection));
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
   const options: RequestOptions = {
@@ -46,7 +50,11 @@ export async function send(url: URL, outgoing: OutgoingRequest): Promise<Incomin
   });
 }
 
-async function tunnelTo(url: URL, proxy: Proxy, options: RequestOptions & { ca?: string[] }): Promise<TLSSocket> {
+async function tunnelTo(
+  url: URL,
+  proxy: Proxy,
+  options: RequestOptions & { secureContext?: SecureContext },
+): Promise<TLSSocket> {
   const socket = await connectThrough(proxy, url, options);
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   // RFC 6066 section 3 has no names that are addresses; the certificate is compared with the host in any case.
@@ -54,7 +62,7 @@ async function tunnelTo(url: URL, proxy: Proxy, options: RequestOptions & { ca?:
     socket,
     host,
     ...(isIP(host) === 0 && { servername: host }),
-    ...(options.ca && { ca: options.ca }),
+    ...(options.secureContext && { secureContext: options.secureContext }),
   });
 }
 

@@ -4,7 +4,6 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
@@ -146,7 +145,7 @@ function helperCommand(self: string): [script: string, ...flags: string[]] {
   return [
     fileURLToPath(new URL('keyring-helper.ts', self)),
     '--import',
-    pathToFileURL(createRequire(self).resolve('tsx')).href,
+    pathToFileURL(process.getBuiltinModule('node:module').createRequire(self).resolve('tsx')).href,
   ];
 }
 

@@ -3,13 +3,16 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type LookupFunction } from 'node:net';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CmsError } from '../../../src/lib/errors.ts';
 import { NoAnswer, request, unreachable } from '../../../src/lib/oauth/http.ts';
 import { troubleOf } from '../../../src/lib/oauth/network-error.ts';
 import { createCertificate, type CertificateOptions, trustedCertificate } from '../../support/certificates.ts';
 import { temporaryHome } from '../../support/environment.ts';
+import { run } from '../../support/processes.ts';
 
 const DAY = 24 * 3600 * 1000;
 const both: LookupFunction = (_host, _options, done) => {
@@ -55,6 +58,21 @@ describe('a network that fails', () => {
     assert.equal((await request(url, { caFile })).body, 'hello');
     const { caFile: other } = await createCertificate();
     assert.match((await failure(url, other)).message, /cannot be verified/);
+  });
+
+  it('is mended with one of several in a file, and the usual ones go on counting', async () => {
+    const [one, two, three] = [await serve({}), await createCertificate(), await createCertificate()];
+    await using home = await temporaryHome();
+    const file = await home.writeConfig('both.pem', `${two.ca}\n${readFileSync(one.caFile, 'utf8')}`);
+    assert.equal((await request(one.url, { caFile: file })).body, 'hello');
+    const http = fileURLToPath(new URL('../../../src/lib/oauth/http.ts', import.meta.url));
+    const script = `const { request } = await import(${JSON.stringify(http)}); console.log((await request(process.argv[1], { caFile: process.argv[2] })).body)`;
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', script, one.url, three.caFile],
+      { env: { ...process.env, NODE_EXTRA_CA_CERTS: one.caFile } },
+    );
+    assert.equal(stdout, 'hello\n', stderr);
   });
 
   it('by a clock that is behind or ahead is mended with the clock', async () => {
