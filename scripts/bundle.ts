@@ -59,7 +59,6 @@ async function wholeProgram(): Promise<BuildOptions> {
     entryPoints: [
       { in: './src/oclif-main.ts', out: 'main' },
       { in: './src/lib/store/keyring.ts', out: 'keyring' },
-      { in: './src/lib/store/keyring-helper.ts', out: 'keyring-helper' },
       ...commands.map((file) => ({ in: `./src/commands/${file}`, out: `commands/${file.replace(/\.ts$/, '')}` })),
     ],
     // For the CommonJS in it.
@@ -76,6 +75,7 @@ function withoutFramework(): BuildOptions {
     entryPoints: [
       { in: './src/token-broker.ts', out: 'token' },
       { in: './src/serve-main.ts', out: 'serve' },
+      { in: './src/lib/store/keyring-helper.ts', out: 'keyring-helper' },
     ],
     outExtension: { '.js': '.cjs' },
     // Node scans the whole file before its first line runs: 4 ms of 60 for comments and indentation. Names stay.

@@ -2,17 +2,16 @@
  * The process that talks to the keyring: reads one request from stdin, answers with one line on stdout, ends. It is killed
  * when it takes too long, so nothing here may need to be cleaned up. Imports the binding and Node's own modules only.
  */
-import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { AsyncEntry, type EntryOptions, findCredentialsAsync } from '@napi-rs/keyring';
+import type * as Binding from '@napi-rs/keyring';
 import type { KeyringReply, KeyringRequest } from './keyring.ts';
-import { collectionState } from './secret-service.ts';
+import { type CollectionState, collectionState } from './secret-service.ts';
 
 const SERVICE = 'cms';
 const KEY_USER = 'vault-key';
 const PROBE_USER = 'probe';
 /** Never the kernel's keyutils, which the binding would fall back to: memory only, and gone after three days. */
-const PINNED: EntryOptions = { linux: { store: 'secret-service' } };
+const PINNED: Binding.EntryOptions = { linux: { store: 'secret-service' } };
 const GRACE_MS = 1_000;
 
 /** What an operation finds wrong by itself, with its kind; messages of the binding are judged by the parent. */
@@ -29,12 +28,31 @@ function end(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
+/** Asked before anything else is loaded, so that the bus can answer meanwhile. */
+const asked = stateOfKeyring();
+asked.catch(() => undefined);
+const binding = loadBinding();
 process.stdout.write('\n');
-for await (const line of createInterface({ input: process.stdin }).on('close', end)) {
-  const request = JSON.parse(line) as KeyringRequest;
-  setTimeout(end, request.deadlineMs + GRACE_MS).unref();
-  const reply = await perform(request).catch(failed);
-  process.stdout.write(`${JSON.stringify(reply)}\n`);
+createInterface({ input: process.stdin })
+  .on('close', end)
+  .on('line', (line) => {
+    const request = JSON.parse(line) as KeyringRequest;
+    setTimeout(end, request.deadlineMs + GRACE_MS).unref();
+    void perform(request)
+      .catch(failed)
+      .then((reply) => process.stdout.write(`${JSON.stringify(reply)}\n`));
+  });
+
+/** The native part, without the script around it that looks for it; should it not be where it mostly is, with it. */
+function loadBinding(): typeof Binding {
+  const load =
+    typeof require === 'function' ? require : process.getBuiltinModule('node:module').createRequire(import.meta.url);
+  const { platform, arch } = process;
+  try {
+    return load(`@napi-rs/keyring-${platform}-${arch}${platform === 'linux' ? '-gnu' : ''}`) as typeof Binding;
+  } catch {
+    return load('@napi-rs/keyring') as typeof Binding;
+  }
 }
 
 async function perform(request: KeyringRequest): Promise<KeyringReply> {
@@ -48,7 +66,7 @@ async function perform(request: KeyringRequest): Promise<KeyringReply> {
     case 'remove':
       return { ok: true, removed: await entry(KEY_USER).deleteCredential() };
     case 'probe':
-      await writeAndCompare(PROBE_USER, randomBytes(16).toString('hex'));
+      await writeAndCompare(PROBE_USER, crypto.randomUUID());
       await entry(PROBE_USER).deleteCredential();
       return { ok: true };
   }
@@ -56,10 +74,14 @@ async function perform(request: KeyringRequest): Promise<KeyringReply> {
 
 /** Any use of an entry on a locked keyring opens a dialog; asking for the state of the keyring never does. */
 async function refuseToPrompt(): Promise<void> {
-  if (process.platform !== 'linux') return;
-  const state = await collectionState(process.env.DBUS_SESSION_BUS_ADDRESS ?? '', process.getuid?.() ?? 0);
+  const state = await asked;
   if (state === 'locked') throw new Refusal('locked', 'the default collection is locked');
   if (state === 'none') throw new Refusal('unavailable', 'it has no default collection yet');
+}
+
+async function stateOfKeyring(): Promise<CollectionState> {
+  if (process.platform !== 'linux') return 'unknown';
+  return collectionState(process.env.DBUS_SESSION_BUS_ADDRESS ?? '', process.getuid?.() ?? 0);
 }
 
 async function read(interactive: boolean): Promise<KeyringReply> {
@@ -69,7 +91,7 @@ async function read(interactive: boolean): Promise<KeyringReply> {
 
 /** Searching opens no dialog: should the keyring have been locked just now, it fails instead. */
 async function find(): Promise<string | undefined> {
-  const found = await findCredentialsAsync(SERVICE);
+  const found = await binding.findCredentialsAsync(SERVICE);
   return found.find((credential) => credential.account === KEY_USER)?.password;
 }
 
@@ -80,8 +102,8 @@ async function writeAndCompare(user: string, secret: string): Promise<void> {
   if (stored !== secret) throw new Refusal('unavailable', 'it did not keep what was written to it');
 }
 
-function entry(user: string): AsyncEntry {
-  return new AsyncEntry(SERVICE, user, PINNED);
+function entry(user: string): Binding.AsyncEntry {
+  return new binding.AsyncEntry(SERVICE, user, PINNED);
 }
 
 function failed(error: unknown): KeyringReply {
