@@ -14,6 +14,7 @@ import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
 import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
 import { renderInstallScript } from '../lib/exim/install-script.ts';
 import { readInstalled } from '../lib/exim/installed.ts';
+import { SYSTEM_CERTIFICATES } from '../lib/exim/options.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
 import { type EximPlan, noteOf, planExim } from '../lib/exim/plan.ts';
 import { parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
@@ -23,9 +24,6 @@ import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/
 import { type Paths, resolvePaths } from '../lib/paths.ts';
 import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
 import { BaseCommand } from './base.ts';
-
-// Where Debian keeps the certificates that exim trusts with "system"; node would trust a list of its own.
-const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 export default class EximConfig extends BaseCommand {
   static override readonly summary = 'configure exim to send through your accounts';

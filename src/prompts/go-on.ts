@@ -7,8 +7,9 @@ import { diffToInstalled } from '../lib/exim/diff.ts';
 import { findExim4, run } from '../lib/exim/exim4.ts';
 import { type Installed, readInstalled, smartHostsState } from '../lib/exim/installed.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
-import { planExim } from '../lib/exim/plan.ts';
+import { type EximRequest, planExim } from '../lib/exim/plan.ts';
 import { advice } from '../lib/explain/advice.ts';
+import { eximAuthority } from '../lib/proof/exim-authority.ts';
 import { sendToSelf } from '../lib/proof/send.ts';
 import { serviceState } from '../lib/service/offer.ts';
 import { askChoice, askYesNo } from './ask.ts';
@@ -72,12 +73,20 @@ type EximState = 'absent' | 'open' | 'stale' | 'configured';
 async function maybeExim(context: Context, account: Account, options: GoOnOptions): Promise<EximState> {
   const { wishes, asks, installExim } = options;
   const installed = await readInstalled(context.paths);
-  const state = smartHostsState(installed, await context.accounts.list());
+  const accounts = await context.accounts.list();
+  const state = smartHostsState(installed, accounts);
   if (state === 'not_installed' && wishes.exim !== true && !hasExim(context)) return 'absent';
   if (state === 'current' && wishes.exim !== true) return 'configured';
   const sends = account.servers.smtp !== undefined;
-  if (wishes.exim ?? (asks && sends && (await askExim(context, account, installed, options)))) {
-    await installExim(['--install', '--yes', ...defaultFlag(account, installed)]);
+  if (wishes.exim ?? (asks && sends)) {
+    const { caFile, otherwise } = await eximAuthority(account, accounts, installed);
+    if (otherwise !== undefined) {
+      options.say(`note: ${otherwise.remark}`);
+      options.show(otherwise.command);
+    }
+    const defaultAddress = installed?.default_address ?? account.address;
+    if (wishes.exim ?? (await askExim(context, { defaultAddress, caFile }, installed, options)))
+      await installExim(['--install', '--yes', ...defaultFlag(account, installed), ...caFlag(caFile)]);
   }
   const after = smartHostsState(await readInstalled(context.paths), await context.accounts.list());
   return after === 'current' ? 'configured' : after === 'stale' ? 'stale' : 'open';
@@ -96,9 +105,13 @@ function defaultFlag({ address }: Account, installed: Installed | undefined): st
   return installed?.default_address === undefined ? ['--default', address] : [];
 }
 
+function caFlag(caFile: string | undefined): string[] {
+  return caFile === undefined ? [] : ['--ca-file', caFile];
+}
+
 async function askExim(
   context: Context,
-  account: Account,
+  request: EximRequest,
   installed: Installed | undefined,
   { say, show }: GoOnOptions,
 ): Promise<boolean> {
@@ -108,7 +121,7 @@ async function askExim(
     { name: 'no', value: 'no' as const },
   ]);
   if (answer !== 'show') return answer === 'yes';
-  const plan = await planFor(context, account, installed);
+  const plan = await planFor(context, request, installed);
   for (const remark of plan.remarks) say(`note: ${remark}`);
   const text = await diffToInstalled(plan, run);
   if (text === '') say('nothing would change');
@@ -117,12 +130,11 @@ async function askExim(
   return askYesNo('Write it? (a script is run as root, with a backup)', false);
 }
 
-async function planFor(context: Context, { address }: Account, installed: Installed | undefined) {
+async function planFor(context: Context, request: EximRequest, installed: Installed | undefined) {
   const caller = { uid: process.getuid?.(), name: userInfo().username, env: context.env };
   const { name } = await ownerOf(caller, run);
-  const defaultAddress = installed?.default_address ?? address;
   const accounts = await context.accounts.list();
-  return planExim({ defaultAddress }, { user: name, hostName: hostname(), accounts, installed });
+  return planExim(request, { user: name, hostName: hostname(), accounts, installed });
 }
 
 type ServiceState = Awaited<ReturnType<typeof serviceState>>;

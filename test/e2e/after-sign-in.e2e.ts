@@ -108,6 +108,35 @@ describe('after the sign-in', function () {
       await assertDelivers();
     });
 
+    it('trusts the authority of the account, where the system does not', async () => {
+      const caFile = join(exim.folder, 'organisation.pem');
+      await writeFile(caFile, await readFile(world.submission.caFile), { mode: 0o644 });
+      await exim.asRoot(['umount', SYSTEM_CERTIFICATES]);
+      const adding = add(addAsPerson('--ca-file', caFile));
+      await adding.waitFor(/exim4 is installed\. Have it send through this account\?[^]*navigate/, 20_000);
+      adding.press('enter');
+      await adding.waitFor(/Write it\?/);
+      assert.ok(adding.screen.includes(`+  tls_verify_certificates = ${caFile}`), adding.screen);
+      adding.type('y');
+      adding.press('enter');
+      assert.equal((await adding.wait(20_000)).status, 0, adding.screen);
+      await assertDelivers();
+    });
+
+    it('is told of no authority that its user cannot read, and the system is named as the place for it', async () => {
+      const caFile = join(world.home.home, 'organisation.pem');
+      await exim.asRoot(['install', '-m', '0600', '-o', PERSON, world.submission.caFile, caFile]);
+      await exim.asRoot(['umount', SYSTEM_CERTIFICATES]);
+      const [command = '', ...args] = addAsPerson('--exim', '--ca-file', caFile);
+      const added = await run([command, ...args]);
+      assert.equal(added.status, 0, added.stderr);
+      assert.match(
+        added.stderr,
+        /^note: exim will not trust .* before the system does:\nsudo install .*update-ca-certificates$/m,
+      );
+      assert.match((await exim.asRoot(['cat', '/etc/exim4/exim4.conf'])).stdout, /tls_verify_certificates = system/);
+    });
+
     for (const [what, at] of [
       ['the offer', /exim4 is installed[^]*navigate/],
       ['the diff', /Write it\?/],

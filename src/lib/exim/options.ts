@@ -5,6 +5,9 @@ import { CmsError } from '../errors.ts';
 
 export const DEFAULT_SMART_HOSTS_FILE = '/etc/exim4/exim-smart-hosts';
 
+/** Where Debian keeps the certificates that exim trusts with `system`; node would trust a list of its own. */
+export const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+
 /** The group that exim runs in on Debian and its derivatives. */
 export const MTA_GROUP = 'Debian-exim';
 
@@ -45,11 +48,15 @@ const USER_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
  * @throws CmsError `config_invalid`
  */
 export function plainPath(path: string, what: string): string {
-  if (PLAIN_PATH.test(path)) return path;
+  if (isPlainPath(path)) return path;
   throw new CmsError(
     'config_invalid',
     `${what} must be an absolute path of letters, digits and . _ / -, not ${quoted(path)}`,
   );
+}
+
+export function isPlainPath(path: string): boolean {
+  return PLAIN_PATH.test(path);
 }
 
 /**
