@@ -19,7 +19,7 @@ const CHILD_LIMIT_MS = 15_000;
 export default class Doctor extends BaseCommand {
   static override readonly summary = 'walk from the vault key to the MTA, and say what is wrong and what mends it';
   static override readonly description =
-    'Files, vault key, provider, token, logins, broker, sockets, exim, hooks, service: each link is tried, with a time limit of its own. What hangs on a link that failed is left out. Nothing is changed; a token is exchanged only if it is not fresh, or refused. Exit status: 0 all well or warnings only, else that of the first failure.';
+    'Files, vault key, provider, token, logins, broker, sockets, exim, hooks, service, also that of the host: each link is tried, with a time limit of its own. What hangs on a link that failed is left out. Nothing is changed; a token is exchanged only if it is not fresh, or refused. Exit status: 0 all well or warnings only, else that of the first failure.';
   static override readonly examples = [
     '<%= config.bin %> doctor',
     '<%= config.bin %> doctor jane@example.org',
@@ -43,14 +43,14 @@ export default class Doctor extends BaseCommand {
     const { argv, flags } = await this.parse(Doctor);
     const stop = new AbortController();
     const run = impatientRun(CHILD_LIMIT_MS, stop.signal);
-    const { name, uid, probe } = await this.#asOwner(run);
+    const { name, uid, probe, system } = await this.#asOwner(run);
     const context = openContext(process.env);
     const live = !flags.json && !flags.report;
     let group = '';
     const here = { context, run, version: this.config.version, user: name, hostName: hostname() };
     const checks = await examine({
       ...here,
-      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid, probe, now: Date.now },
+      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid, probe, system, now: Date.now },
       addresses: (argv as string[]).map((address) => parseAddress(address)),
       obtainToken: async (request) => (await obtainToken(request, context.env)).access_token,
       obtainPassword: (request) => obtainPassword(request, context.env),
@@ -105,6 +105,7 @@ const TITLES: Readonly<Record<string, string>> = {
   exim: 'exim',
   hook: 'hooks',
   service: 'service',
+  system: 'service of the host',
 };
 
 function linkOf({ id }: Check): string {

@@ -4,6 +4,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bootMachine, canBoot, type Machine } from '../support/machine.ts';
 import { signIn } from '../support/person.ts';
+import { requires } from '../support/requirements.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const ADDRESS = 'jane@example.org';
@@ -187,6 +188,197 @@ if (canBoot()) {
         assert.deepEqual(readdirSync(machine.path('/etc/cms')), ['cms-vault-key.cred']);
         assert.equal((await machine.cms(['service', 'status', '--system'])).status, 69);
       });
+    });
+
+    describe('of the system, examined by cms doctor with exim at its socket:', () => {
+      const SOCKET = '/run/cms-broker/cms.sock';
+      const EXIM_SOCKET = '/run/cms/cms/exim.sock';
+      const units = '/etc/systemd/system';
+      const key = '/etc/cms/cms-vault-key.cred';
+
+      interface Check {
+        id: string;
+        subject: string;
+        status: string;
+        summary: string;
+        fix?: string[];
+        who?: string;
+      }
+
+      async function doctor(
+        env: string[] = [],
+        user?: typeof jane,
+      ): Promise<{ checks: Check[]; status: number | null }> {
+        const argv = ['env', ...env, '/opt/cms/node', '/opt/cms/bin/run.js', 'doctor', '--json'];
+        const { stdout, stderr, status } = await machine.run(argv, user);
+        assert.notEqual(stdout, '', stderr);
+        const { checks } = JSON.parse(stdout) as { checks: Check[] };
+        return { checks: checks.filter(({ id }) => /^system\b/.test(id)), status };
+      }
+      const named = (checks: readonly Check[], ...statuses: string[]): string[] =>
+        checks.filter(({ status }) => statuses.includes(status)).map(({ id }) => id);
+
+      before(async function () {
+        requires(this, 'exim4');
+        await must(['rm', '-f', '/var/lib/cms/config/exim.json']);
+        const script = await cms(['service', 'run', 'exim-config', '--install', '--default', ADDRESS]);
+        await write('/run/install.sh', script);
+        await must(['sh', '/run/install.sh']);
+        await cms(['service', 'install', '--system', '--now', '--yes']);
+      });
+
+      it('nothing is wrong', async () => {
+        const { checks, status } = await doctor();
+        assert.deepEqual(named(checks, 'failure', 'warning', 'skipped'), [], JSON.stringify(checks, null, 1));
+        assert.equal(status, 0);
+        const sockets = checks.filter(({ id }) => id === 'system.socket').map(({ subject }) => subject);
+        assert.deepEqual(sockets, [SOCKET, EXIM_SOCKET]);
+        const mta = checks.find(({ id }) => id === 'system.mta');
+        assert.deepEqual([mta?.subject, mta?.summary], [`Debian-exim ${EXIM_SOCKET}`, 'opened it']);
+      });
+
+      it('a person sees of it what is open to everybody, and all by sudo', async () => {
+        const { checks } = await doctor([], jane);
+        assert.deepEqual(named(checks, 'failure', 'warning'), [], JSON.stringify(checks, null, 1));
+        assert.ok(named(checks, 'ok').includes('system.active'));
+        assert.deepEqual(named(checks, 'skipped'), ['system.socket', 'system.socket', 'system.mta']);
+        const bySudo = await doctor([`SUDO_UID=${jane.uid}`, `SUDO_GID=${jane.uid}`, `SUDO_USER=${jane.name}`]);
+        assert.deepEqual(named(bySudo.checks, 'failure', 'warning', 'skipped'), [], JSON.stringify(bySudo.checks));
+      });
+
+      it('says to its own user how it is started', async () => {
+        await must(['systemctl', 'stop', 'cms.service', 'cms-exim.socket']);
+        const { stdout } = await machine.cms(['service', 'run', 'doctor', '--json']);
+        await must(['systemctl', 'start', 'cms-exim.socket', 'cms.service']);
+        const { checks } = JSON.parse(stdout) as { checks: Check[] };
+        // The mail servers' authority is none of this user's.
+        const failures = named(checks, 'failure').filter((id) => !id.startsWith('login.'));
+        assert.deepEqual(failures, ['broker', 'system.active'], JSON.stringify(checks, null, 1));
+        assert.match(checks.find(({ id }) => id === 'broker')?.fix?.[0] ?? '', /^sudo systemctl restart cms\.service/);
+      });
+
+      const RESTART = 'systemctl stop cms-exim.socket cms.service; systemctl start cms-exim.socket cms.service';
+      for (const [what, harm, undo, id, exit, words] of [
+        [
+          'a unit that is gone',
+          `mv ${units}/cms.service /run/kept`,
+          `mv /run/kept ${units}/cms.service`,
+          'system.units',
+          78,
+          /cms\.service is missing/,
+        ],
+        [
+          'a unit that somebody changed',
+          `sed -i s/TimeoutStopSec=20/TimeoutStopSec=2/ ${units}/cms.service`,
+          `sed -i s/TimeoutStopSec=2$/TimeoutStopSec=20/ ${units}/cms.service`,
+          'system.units',
+          0,
+          /cms\.service is not what would be written now/,
+        ],
+        [
+          'a program that is gone',
+          `sed -i s,/opt/cms/node,/opt/gone/node, ${units}/cms.service`,
+          `sed -i s,/opt/gone/node,/opt/cms/node, ${units}/cms.service`,
+          'system.units',
+          78,
+          /starts \/opt\/gone\/node, which is gone/,
+        ],
+        [
+          'a user that is gone',
+          'sed -i.kept /^cms:/d /etc/passwd',
+          'mv /etc/passwd.kept /etc/passwd',
+          'system',
+          78,
+          /the user cms of the service is not there/,
+        ],
+        [
+          'a key that is gone',
+          `mv ${key} /run/kept`,
+          `mv /run/kept ${key}`,
+          'system.key',
+          69,
+          /the sealed vault key .* is gone/,
+        ],
+        [
+          'a socket that no boot brings back',
+          'systemctl disable cms-exim.socket',
+          'systemctl enable cms-exim.socket',
+          'system.enabled',
+          0,
+          /^cms-exim\.socket will not be started at boot/,
+        ],
+        [
+          'a service that was stopped',
+          'systemctl stop cms.service',
+          RESTART,
+          'system.active',
+          69,
+          /the service is inactive/,
+        ],
+        [
+          'a socket of exim that was stopped',
+          'systemctl stop cms-exim.socket',
+          RESTART,
+          'system.socket',
+          69,
+          /cms-exim\.socket is inactive/,
+        ],
+        [
+          'a socket that went with its folder',
+          'rm -r /run/cms/cms',
+          `systemd-tmpfiles --create /etc/tmpfiles.d/cms-cms.conf; ${RESTART}`,
+          'system.socket',
+          69,
+          /it is not there/,
+        ],
+        [
+          'a socket of another mode',
+          `chmod 0600 ${EXIM_SOCKET}`,
+          `chmod 0660 ${EXIM_SOCKET}`,
+          'system.socket',
+          78,
+          /mode 0600 in place of 0660/,
+        ],
+        [
+          'a socket of another group',
+          `chgrp cms ${EXIM_SOCKET}`,
+          `chgrp Debian-exim ${EXIM_SOCKET}`,
+          'system.socket',
+          78,
+          /group \d+ in place of Debian-exim/,
+        ],
+        [
+          'a private socket that others may open',
+          `chmod 0666 ${SOCKET}`,
+          `chmod 0600 ${SOCKET}`,
+          'system.socket',
+          78,
+          /mode 0666 in place of 0600/,
+        ],
+        [
+          "a folder that keeps exim's user out",
+          'chmod 2700 /run/cms/cms',
+          'chmod 2750 /run/cms/cms',
+          'system.mta',
+          77,
+          /Debian-exim cannot open it: EACCES/,
+        ],
+      ] as const) {
+        it(`names ${what}`, async () => {
+          await must(['sh', '-ec', harm]);
+          try {
+            const { checks, status } = await doctor();
+            assert.deepEqual(named(checks, 'failure', 'warning'), [id], JSON.stringify(checks, null, 1));
+            const found = checks.find((check) => check.status === 'failure' || check.status === 'warning');
+            assert.match(found?.summary ?? '', words);
+            assert.equal(found?.who, 'root');
+            assert.ok((found.fix ?? []).length > 0);
+            assert.equal(status, exit);
+          } finally {
+            await must(['sh', '-ec', undo]);
+          }
+        });
+      }
     });
   });
 }

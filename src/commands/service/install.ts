@@ -8,7 +8,14 @@ import { resolvePaths } from '../../lib/paths.ts';
 import type { UserPlan } from '../../lib/service/plan.ts';
 import type { Program } from '../../lib/service/program.ts';
 import { renderSystemInstall } from '../../lib/service/system-script.ts';
-import { enableLinger, findSystemd, mustRun, systemdVersion, unitState } from '../../lib/service/systemd.ts';
+import {
+  CREDENTIALS_SINCE,
+  enableLinger,
+  findSystemd,
+  mustRun,
+  systemdVersion,
+  unitState,
+} from '../../lib/service/systemd.ts';
 import type { Systemd } from '../../lib/service/systemd.ts';
 import {
   readUserPlan,
@@ -19,9 +26,6 @@ import {
 } from '../../lib/service/user-service.ts';
 import { alternatives } from '../../lib/service/without-systemd.ts';
 import { BaseCommand } from '../base.ts';
-
-/** The first one with LoadCredentialEncrypted=. */
-const CREDENTIALS_SINCE = 250;
 
 export default class ServiceInstall extends BaseCommand {
   static override readonly summary = 'have systemd run the broker';

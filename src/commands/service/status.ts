@@ -3,7 +3,14 @@ import { Flags } from '@oclif/core';
 import { EXIT_STATUS } from '../../lib/errors.ts';
 import { run } from '../../lib/exim/exim4.ts';
 import { SYSTEM } from '../../lib/service/system.ts';
-import { findSystemd, lingers, systemdVersion, type UnitState, unitState } from '../../lib/service/systemd.ts';
+import {
+  CREDENTIALS_SINCE,
+  findSystemd,
+  lingers,
+  systemdVersion,
+  type UnitState,
+  unitState,
+} from '../../lib/service/systemd.ts';
 import { systemUnits } from '../../lib/service/units.ts';
 import { installedUnits, readUserPlan, staleness, userUnitDir } from '../../lib/service/user-service.ts';
 import { BaseCommand } from '../base.ts';
@@ -61,7 +68,7 @@ export default class ServiceStatus extends BaseCommand {
 
   async #wanted(system: boolean): Promise<readonly { name: string; text: string }[]> {
     const program = programOf(this.config.root);
-    if (system) return systemUnits({ program, credential: (await systemdVersion(run)) >= 250 });
+    if (system) return systemUnits({ program, credential: (await systemdVersion(run)) >= CREDENTIALS_SINCE });
     const wishes = { now: false, linger: undefined };
     return (await readUserPlan({ user: userInfo().username, env: process.env, program }, wishes)).files;
   }

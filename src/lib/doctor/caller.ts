@@ -4,6 +4,7 @@ import type { Run } from '../exim/exim4.ts';
 import { type Caller, ownerOf } from '../exim/owner.ts';
 import { type Environment, resolvePaths } from '../paths.ts';
 import { readSettings } from '../settings.ts';
+import { type SystemFacts, systemFacts } from './system.ts';
 import { type MtaLook, type Probe, probeAs, probedAlready } from './mta.ts';
 
 export interface Examiner {
@@ -13,6 +14,7 @@ export interface Examiner {
   /** The group to take on together with `uid`; absent where nothing is to be taken on. */
   gid?: number;
   probe: Probe;
+  system: SystemFacts;
 }
 
 /**
@@ -23,12 +25,13 @@ export interface Examiner {
 export async function examinerOf(caller: Caller, run: Run, node: string): Promise<Examiner> {
   const look: MtaLook = { run, uid: caller.uid, node };
   const { name, env } = await ownerOf(caller, run);
-  if (env === caller.env) return { name, env, uid: caller.uid, probe: probeAs(look) };
+  const system = await systemFacts({ ...look, env: caller.env, probe: probeAs(look) });
+  if (env === caller.env) return { name, env, uid: caller.uid, probe: probeAs(look), system };
   const { stdout } = await run(['getent', 'passwd', name]);
   const [, , uid = '', gid = ''] = stdout.split(':');
   const { sockets } = await readSettings(resolvePaths(env)).catch(() => ({ sockets: [] }));
   const probe = await probedAlready(look, sockets);
-  return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe };
+  return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe, system };
 }
 
 /** sudo takes away what leads to the session of the user. */

@@ -18,6 +18,7 @@ import { mtaSteps, type Probe } from './mta.ts';
 import { endpointKey, endpointsOf, providerSteps } from './provider.ts';
 import { type ServiceFacts, serviceFacts, type ServiceLook, serviceSteps } from './service.ts';
 import { readSplit } from './split.ts';
+import { isOfHost, RESTART_OF_HOST, type SystemFacts, systemSteps } from './system.ts';
 import { type Step, walk } from './walk.ts';
 
 export interface DoctorOptions extends TokenPorts {
@@ -32,6 +33,8 @@ export interface DoctorOptions extends TokenPorts {
   hostName: string;
   run: Run;
   probe: Probe;
+  /** Of the service of the whole host. */
+  system: SystemFacts;
   /** Milliseconds since the epoch. */
   now: () => number;
   done: (check: Check) => void;
@@ -62,13 +65,14 @@ function accountsOf({ file }: Opened, addresses: readonly string[]): Account[] {
 }
 
 /** Nothing follows from files that cannot be read, and nothing from no accounts. */
-function noAccountSteps({ context, uid }: DoctorOptions, opened: Opened): Step[] {
+function noAccountSteps({ context, uid, system }: DoctorOptions, opened: Opened): Step[] {
   const files = fileSteps(context, opened, uid);
   const needs = files.map(keyOf);
   const later = (id: string): Step => ({ id, subject: '', needs, look: () => Promise.resolve(ok('')) });
-  if (opened.file instanceof CmsError) return [...files, ...['key', 'provider', 'token', 'login', 'exim'].map(later)];
+  if (opened.file instanceof CmsError)
+    return [...files, ...['key', 'provider', 'token', 'login', 'exim'].map(later), ...systemSteps(system)];
   const none = warning('no account yet', { fix: ['cms account add jane@example.org   # signs one in'] });
-  return [...files, { id: 'accounts', subject: '', needs, look: () => Promise.resolve(none) }];
+  return [...files, { id: 'accounts', subject: '', needs, look: () => Promise.resolve(none) }, ...systemSteps(system)];
 }
 
 async function allSteps(options: DoctorOptions, opened: Opened, accounts: readonly Account[]): Promise<Step[]> {
@@ -113,6 +117,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
     ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed, split }, []),
     ...hookSteps(hooks, uid ?? -1),
     ...serviceSteps(service, facts),
+    ...systemSteps(options.system),
   ];
 }
 
@@ -121,7 +126,7 @@ function allAccounts({ file }: Opened): Account[] {
 }
 
 function brokerLook(
-  { context, version, uid }: DoctorOptions,
+  { context, version, uid, system }: DoctorOptions,
   answer: BrokerAnswer,
   sockets: Settings['sockets'],
   installed: Installed | undefined,
@@ -132,8 +137,12 @@ function brokerLook(
   return {
     ...{ answer, version, sockets, uid },
     privateSocket: context.paths.privateSocket,
-    start: managed ? 'systemctl --user restart cms   # then: journalctl --user -u cms -e' : 'cms serve',
-    restart: managed ? 'systemctl --user restart cms.socket cms.service' : `kill ${pid ?? 'PID'}; cms serve`,
+    ...(isOfHost(system, context.paths)
+      ? { start: `${RESTART_OF_HOST}   # then: sudo journalctl -u cms -e`, restart: RESTART_OF_HOST }
+      : {
+          start: managed ? 'systemctl --user restart cms   # then: journalctl --user -u cms -e' : 'cms serve',
+          restart: managed ? 'systemctl --user restart cms.socket cms.service' : `kill ${pid ?? 'PID'}; cms serve`,
+        }),
     reliedOnBy: [
       ...(installed === undefined ? [] : ['exim']),
       ...(sockets.length === 0 ? [] : ['the sockets of config.toml']),

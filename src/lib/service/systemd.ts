@@ -7,6 +7,9 @@ import type { Environment } from '../paths.ts';
 /** Where systemd runs the host. @see sd_booted(3) */
 const BOOTED = '/run/systemd/system';
 
+/** The first one with LoadCredentialEncrypted=. */
+export const CREDENTIALS_SINCE = 250;
+
 export interface Systemd {
   /** What `systemctl` and `loginctl` are called with, so that they find the user's manager. */
   run: Run;

@@ -110,7 +110,8 @@ export function staleness(
   ];
 }
 
-function programPaths(unit: string): string[] {
+/** Of the program that a unit starts. */
+export function programPaths(unit: string): string[] {
   const line = /^ExecStart=(.*) serve$/m.exec(unit)?.[1] ?? '';
   const words = line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
   return words.map((word) => word.replace(/^"|"$/g, '').replaceAll('%%', '%').replaceAll('$$', '$'));
