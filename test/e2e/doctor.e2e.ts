@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { leaks } from '../support/canary.ts';
 import { untrustedCertificate } from '../support/certificates.ts';
 import { runCms, spawnCms, temporaryHome } from '../support/environment.ts';
-import type { Environment, RunningProcess } from '../support/processes.ts';
+import { type Environment, run, type RunningProcess } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
-import { requires } from '../support/requirements.ts';
+import { asRoot, requires } from '../support/requirements.ts';
 import { ImapServer } from '../support/imap.ts';
 import { startPop } from '../support/pop.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -326,12 +326,14 @@ describe('cms doctor', function () {
       assertBroken(await doctor(), 'mta', 77, /nobody cannot open it: EACCES/);
     });
 
-    // Giving a socket to a group takes membership, or root.
-    const itAsRoot = process.getuid?.() === 0 ? it : (): void => undefined;
-    itAsRoot("a user who is let in by the socket's group and sent away by its list", async () => {
+    it("a user who is let in by the socket's group and sent away by its list", async function () {
+      requires(this, 'sudo');
       const folder = mkdtempSync(join(tmpdir(), 'cms-socket-'));
       undo.push(() => rmSync(folder, { recursive: true }));
-      chmodSync(folder, 0o755);
+      // Giving a socket to a group takes membership or root; a folder hands its group on.
+      const mine = ['-o', String(process.getuid?.()), '-g', 'games'];
+      const [file = '', ...args] = asRoot(['install', '-d', '-m', '2755', ...mine, folder]);
+      assert.equal((await run(file, args)).status, 0);
       const socket = `[[socket]]\npath = "${folder}/s.sock"\nmode = "0660"\ngroup = "games"\n`;
       await configure(socket);
       await serve(/listening.*s\.sock/);

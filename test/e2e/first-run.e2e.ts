@@ -6,7 +6,9 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { CMS_PROGRAM } from '../support/environment.ts';
 import { approveDevice, BROWSER_PERSON, signInForCallbackUrl } from '../support/person.ts';
+import { type Finished, run } from '../support/processes.ts';
 import { runInTerminal, type Terminal } from '../support/pty.ts';
+import { asRoot, requiresRoot } from '../support/requirements.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const JANE = 'jane@example.org';
@@ -251,12 +253,20 @@ describe('the first run of account add', function () {
     });
 
     // Only root is refused a service of its own.
-    const itAsRoot = process.getuid?.() === 0 ? it : (): void => undefined;
-    itAsRoot('keeps an account whose service could not be installed', async () => {
-      const added = await world.add(JANE, '--service');
+    it('keeps an account whose service could not be installed', async function () {
+      requiresRoot(this);
+      const environment = Object.entries(world.env).map(([name, value]) => `${name}=${value ?? ''}`);
+      const cms = (...argv: string[]): Promise<Finished> => {
+        const [file = '', ...args] = asRoot(['env', '-i', ...environment, process.execPath, CMS_PROGRAM, ...argv]);
+        return run(file, args);
+      };
+      const added = await cms('account', 'add', JANE, ...world.serverFlags, ...['--no-send', '--no-exim', '--service']);
+      const token = await cms('token', JANE);
+      const [file = '', ...args] = asRoot(['chown', '-R', String(process.getuid?.()), world.home.path]);
+      await run(file, args);
       assert.equal(added.status, 64, added.stderr);
       assert.match(added.stderr, /the service of a user is not root's/);
-      assert.equal((await world.cms('token', JANE)).status, 0);
+      assert.equal(token.status, 0, token.stderr);
     });
   });
 });
