@@ -1,4 +1,4 @@
-/** A machine that systemd runs: booted over a copy-on-write view of this one, see machine.sh. For root only. */
+/** A machine that systemd runs: booted over a copy-on-write view of this one, see machine.sh. For root, or by sudo. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Finished, run, type RunningProcess, start } from './processes.ts';
+import { asRoot } from './requirements.ts';
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
 const SCRIPT = fileURLToPath(new URL('machine.sh', import.meta.url));
@@ -27,11 +28,11 @@ mkdir /mnt/cgroup/cms-rehearsal-$$
 rmdir /mnt/cgroup/cms-rehearsal-$$`;
 const NAMESPACES = ['--mount', '--uts', '--ipc', '--cgroup', '--pid', '--fork', '--propagation', 'private'];
 
-/** Whether a machine can be booted here; not, say, by an ordinary user or in most containers. */
+/** Whether a machine can be booted here; not, say, in most containers. */
 export function canBoot(): boolean {
-  if (process.getuid?.() !== 0 || !NEEDED.every((path) => existsSync(path))) return false;
-  const { status } = spawnSync('unshare', [...NAMESPACES, 'sh', '-c', REHEARSAL], { stdio: 'ignore', timeout: 5000 });
-  return status === 0;
+  if (!NEEDED.every((path) => existsSync(path))) return false;
+  const [file = '', ...args] = asRoot(['unshare', ...NAMESPACES, 'sh', '-c', REHEARSAL]);
+  return spawnSync(file, args, { stdio: 'ignore', timeout: 5000 }).status === 0;
 }
 
 /** How `cms` is started inside; its folder is a copy, which belongs to nobody's home. */
@@ -51,7 +52,8 @@ export class Machine implements AsyncDisposable {
 
   /** A command of root's, or of a user's as a login would have it. */
   argv(argv: readonly string[], user?: { name: string; uid: string }): string[] {
-    const inside = ['nsenter', '-t', this.#pid, '-m', '-u', '-i', '-p', '-C', '-r', '-w', 'env', '-i', ...ENVIRONMENT];
+    const enter = asRoot(['nsenter', '-t', this.#pid, '-m', '-u', '-i', '-p', '-C', '-r', '-w']);
+    const inside = [...enter, 'env', '-i', ...ENVIRONMENT];
     if (user === undefined) return [...inside, 'HOME=/root', ...argv];
     const { name, uid } = user;
     const login = [`HOME=/home/${name}`, `USER=${name}`, `LOGNAME=${name}`, `XDG_RUNTIME_DIR=/run/user/${uid}`];
@@ -73,11 +75,6 @@ export class Machine implements AsyncDisposable {
     return this.run([...CMS, ...argv], user);
   }
 
-  /** A path of the machine's, as it can be opened from here. */
-  path(inside: string): string {
-    return join('/proc', this.#pid, 'root', inside);
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#init.stop();
     await rm(this.#folder, { recursive: true });
@@ -87,7 +84,17 @@ export class Machine implements AsyncDisposable {
 /** Takes about two seconds. */
 export async function bootMachine(): Promise<Machine> {
   const folder = await mkdtemp(join(tmpdir(), 'cms-machine-'));
-  const init = start('setpriv', ['--pdeathsig', 'TERM', 'sh', SCRIPT, folder, CHECKOUT, process.execPath]);
+  const [file = '', ...args] = asRoot([
+    'setpriv',
+    '--pdeathsig',
+    'TERM',
+    'sh',
+    SCRIPT,
+    folder,
+    CHECKOUT,
+    process.execPath,
+  ]);
+  const init = start(file, args);
   try {
     const [, pid = ''] = await init.waitFor(/^pid (\d+)$/m);
     const machine = new Machine(init, pid, folder);
