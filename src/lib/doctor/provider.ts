@@ -4,7 +4,7 @@ import { connect, isIP } from 'node:net';
 import { type Account, type OAuthAccount } from '../accounts/account.ts';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { clockAheadSeconds, type HttpAnswer, NoAnswer, request } from '../oauth/http.ts';
-import { troubleOf } from '../oauth/network-error.ts';
+import { IPV6_ALONE, troubleOf } from '../oauth/network-error.ts';
 import { proxyFor, proxyName } from '../oauth/proxy.ts';
 import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
@@ -90,7 +90,7 @@ export function providerSteps(endpoint: Endpoint, needs: readonly string[], now:
         const proxy = await Promise.resolve(proxyFor(url));
         if (proxy !== undefined) return skipped(`through ${proxyName(proxy)}`);
         const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-        return judgeAttempts(await Promise.all(chosen(addresses).map((each) => attempt(each, port, now))));
+        return judgeAttempts(await Promise.all(chosen(addresses).map((each) => attempt(each, port, now))), host);
       },
     },
     {
@@ -140,7 +140,7 @@ export function judgeClock(ahead: number | undefined): Judgement {
 }
 
 /** Pure. A family that leads nowhere at once harms nobody; one that is silent is waited for at each connection. */
-export function judgeAttempts(attempts: readonly Attempt[]): Judgement {
+export function judgeAttempts(attempts: readonly Attempt[], host: string): Judgement {
   const told = attempts.map(
     ({ address, family, ms, error }) =>
       `IPv${family} ${address}: ${error === undefined ? `${ms} ms` : troubleOf(coded(error)).reason}`,
@@ -149,17 +149,25 @@ export function judgeAttempts(attempts: readonly Attempt[]): Judgement {
   const reached = attempts.filter(({ error }) => error === undefined);
   if (reached.length === 0) {
     const [first] = attempts;
-    const fix = first?.error === undefined ? [] : troubleOf(coded(first.error)).suggestions;
+    const alone = attempts.every(({ family }) => family === 6);
+    const usual = first?.error === undefined ? [] : troubleOf(coded(first.error)).suggestions;
+    const fix = (alone ? IPV6_ALONE : usual).map((line) => line.replace('HOST', host));
     return failure('temporarily_unavailable', `no connection: ${said}`, { fix });
   }
   const silent = attempts.find(({ error }) => error === 'ETIMEDOUT');
   if (silent === undefined) return ok(said);
   return warning(`IPv${silent.family} leads nowhere: ${said}`, {
     cause: `each connection waits a second for ${silent.address} first`,
-    fix: [`ip -${silent.family} route   # is there a way out?`],
+    fix: [
+      `ip -${silent.family} route   # is there a way out? mend it, or see that nobody announces one`,
+      ...(silent.family === 6 ? [IPV4_FIRST] : []),
+    ],
     who: 'root',
   });
 }
+
+/** @see gai.conf(5) */
+const IPV4_FIRST = "echo 'precedence ::ffff:0:0/96 100' | sudo tee -a /etc/gai.conf   # IPv4 first, until then";
 
 function chosen<T extends { family: number }>(addresses: readonly T[]): T[] {
   return [4, 6].flatMap((family) => addresses.filter((each) => each.family === family).slice(0, ADDRESSES_OF_A_FAMILY));

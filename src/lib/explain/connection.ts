@@ -74,6 +74,22 @@ export const CONNECTION: readonly Entry[] = [
     example: 'getaddrinfo EAI_AGAIN smtp.example.org',
   },
   {
+    id: 'ipv6-broken',
+    sources: ['net'],
+    match: {
+      words: /(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT) (?:[\da-f]*:){2,}\S*\d|no answer over IPv6/i,
+    },
+    class: 'transient',
+    who: 'you',
+    sentence: '{host} was tried over IPv6, which leads nowhere: its server is down, or IPv6 does not work from here',
+    fix: [
+      'getent ahosts {host}   # IPv6 addresses alone: is that meant, or does /etc/hosts or the DNS lack one of IPv4?',
+      'ping -6 -c 1 {host}   # does IPv6 work from here? without it, the name needs an IPv4 address',
+      AGAIN,
+    ],
+    example: 'connect ECONNREFUSED 2001:db8::25:587',
+  },
+  {
     id: 'connection-refused',
     sources: ['net'],
     match: { words: /ECONNREFUSED/ },

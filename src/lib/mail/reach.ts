@@ -1,7 +1,7 @@
 /** The way to a mail server, step by step, as far as it goes without a name: address, connection, TLS. */
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectPlain, isIP, isIPv6, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { MailServer, Protocol } from '../accounts/account.ts';
 import { errorFailure, LOGIN_TIMEOUT_MS, type LoginFailure, LoginRefusal } from './login.ts';
@@ -30,11 +30,16 @@ export async function reach(options: ReachOptions): Promise<{ step: ReachStep; f
   let step: ReachStep = 'resolve';
   const sockets: Socket[] = [];
   try {
-    done('resolve', await within(timeoutMs, addressesOf(server.host)));
+    const addresses = await within(timeoutMs, addressesOf(server.host));
+    done('resolve', addresses.join(', '));
     step = 'connect';
     const socket = connectPlain({ host: server.host, port: server.port });
     sockets.push(socket);
-    await within(timeoutMs, once(socket, 'connect'));
+    await within(
+      timeoutMs,
+      once(socket, 'connect'),
+      addresses.every(isIPv6) ? ` over IPv6 (${addresses.join(', ')})` : '',
+    );
     done('connect', `${socket.remoteAddress ?? server.host} port ${server.port}`);
     step = 'tls';
     const secured = await within(
@@ -51,9 +56,9 @@ export async function reach(options: ReachOptions): Promise<{ step: ReachStep; f
   }
 }
 
-async function addressesOf(host: string): Promise<string> {
+async function addressesOf(host: string): Promise<string[]> {
   const found = await lookup(host, { all: true });
-  return [...new Set(found.map(({ address }) => address))].join(', ');
+  return [...new Set(found.map(({ address }) => address))];
 }
 
 async function secure(
@@ -124,10 +129,11 @@ function describe(socket: TLSSocket): string {
   return `${socket.getProtocol() ?? 'TLS'}${date}`;
 }
 
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+/** @param way of what was waited for, where that is worth a word */
+async function within<T>(milliseconds: number, work: Promise<T>, way = ''): Promise<T> {
   const stop = new AbortController();
   const late = new Promise<never>((_resolve, reject) => {
-    const error = Object.assign(new Error(`no answer within ${milliseconds} ms`), { code: 'ETIMEDOUT' });
+    const error = Object.assign(new Error(`no answer${way} within ${milliseconds} ms`), { code: 'ETIMEDOUT' });
     const timer = setTimeout(() => reject(error), milliseconds);
     stop.signal.addEventListener('abort', () => clearTimeout(timer));
   });

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { CmsError } from '../errors.ts';
 import { trustingContext } from '../trust.ts';
-import { troubleOf } from './network-error.ts';
+import { type Trouble, troubleOf, troubleOfDelay } from './network-error.ts';
 import { type Proxy, proxyFor, proxyName, ProxyRefusal } from './proxy.ts';
 import { send, type Stage } from './transport.ts';
 
@@ -56,6 +56,7 @@ export async function request(url: string, init: HttpRequest = {}, signal?: Abor
   const [secureContext, proxy] = await Promise.all([trustingContext(init.caFile), proxyFor(target)]);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let stage: Stage = 'name resolution';
+  const addresses: string[] = [];
   try {
     const incoming = await send(target, {
       method: init.method ?? 'GET',
@@ -64,12 +65,15 @@ export async function request(url: string, init: HttpRequest = {}, signal?: Abor
       secureContext,
       proxy,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      reached: (next) => (stage = next),
+      reached: (next, address) => {
+        stage = next;
+        if (address !== undefined) addresses.push(address);
+      },
     });
     return { status: incoming.statusCode ?? 0, headers: headersOf(incoming), body: await readBody(incoming) };
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    throw noAnswer(target.host, timeout.aborted ? tooLate(stage, proxy) : error, proxy);
+    throw noAnswer(target.host, error, timeout.aborted ? tooLate(stage, addresses, proxy) : troubleOf(error), proxy);
   }
 }
 
@@ -84,20 +88,21 @@ function headersOf({ headersDistinct }: IncomingMessage): HttpHeaders {
   return new Map(Object.entries(headersDistinct).map(([name, values]) => [name, (values ?? []).join(', ')]));
 }
 
-function tooLate(stage: Stage, proxy: Proxy | undefined): Error {
+function tooLate(stage: Stage, addresses: readonly string[], proxy: Proxy | undefined): Trouble {
   const seconds = `no answer within ${TIMEOUT_MS / 1000} s`;
-  return new Error(stage === 'answer' || proxy !== undefined ? seconds : `${seconds} (waiting for ${stage})`);
+  if (stage === 'answer' || proxy !== undefined) return troubleOfDelay(seconds, []);
+  return troubleOfDelay(`${seconds} (waiting for ${stage})`, stage === 'connection' ? addresses : []);
 }
 
-function noAnswer(host: string, error: unknown, proxy: Proxy | undefined): NoAnswer {
+function noAnswer(host: string, error: unknown, trouble: Trouble, proxy: Proxy | undefined): NoAnswer {
   if (error instanceof ProxyRefusal) {
     return new NoAnswer(`${host}: ${error.message}`, { cause: error, suggestions: error.suggestions });
   }
-  const { reason, suggestions } = troubleOf(error);
+  const { reason, suggestions } = trouble;
   const way = proxy === undefined ? '' : `, through ${proxyName(proxy)}`;
   return new NoAnswer(`${host}: ${reason}${way}`, {
     cause: error,
-    suggestions: suggestions.map((line) => line.replace('HOST', host.replace(/:\d+$/, ''))),
+    suggestions: suggestions.map((line) => line.replace('HOST', host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'))),
   });
 }
 

@@ -1,4 +1,5 @@
 /** What an error of the network means, and what mends it. Pure. */
+import { isIPv6 } from 'node:net';
 import { messageOf, systemErrorCode } from '../errors.ts';
 
 export interface Trouble {
@@ -8,6 +9,11 @@ export interface Trouble {
 
 const RETRY = ['check the network, then run the command again'];
 const DNS = ['getent hosts HOST   # does this machine know the name?', ...RETRY];
+/** For a name all of whose addresses are IPv6, and lead nowhere. */
+export const IPV6_ALONE = [
+  'getent ahosts HOST   # it has IPv6 addresses alone: is that meant, or does /etc/hosts or the DNS lack one of IPv4?',
+  'ping -6 -c 1 HOST   # does IPv6 work from here? without it, the name needs an IPv4 address',
+];
 const CLOCK = ['timedatectl   # is the clock of this machine right?'];
 const AUTHORITY = [
   'cms account add ADDRESS --ca-file FILE   # trusts a private authority for this account',
@@ -46,21 +52,36 @@ export function troubleOf(error: unknown): Trouble {
   for (let each: unknown = error; each instanceof Error; each = each.cause) {
     if (each instanceof AggregateError && each.errors.length > 0) return troubleOfAll(each.errors as unknown[]);
     const known = knownTrouble(each);
-    if (known !== undefined) return known;
+    if (known !== undefined) return overIPv6(each, known);
     if (each.cause === undefined) return { reason: each.message, suggestions: RETRY };
   }
   return { reason: messageOf(error), suggestions: RETRY };
 }
 
-function troubleOfAll(errors: readonly unknown[]): Trouble {
-  const [first] = errors;
-  const reasons = errors.map((each) => `${troubleOf(each).reason} (${addressOf(each)})`);
-  return { reason: [...new Set(reasons)].join(', '), suggestions: troubleOf(first).suggestions };
+/** @param addresses those to which no connection came about in time, if it was that what was waited for */
+export function troubleOfDelay(reason: string, addresses: readonly string[]): Trouble {
+  if (addresses.length === 0 || !addresses.every(isIPv6)) return { reason, suggestions: RETRY };
+  return { reason: `${reason} over IPv6 (${addresses.join(', ')})`, suggestions: IPV6_ALONE };
 }
 
-function addressOf(error: unknown): string {
+function troubleOfAll(errors: readonly unknown[]): Trouble {
+  const [first] = errors;
+  const plain = (error: unknown): Trouble =>
+    (error instanceof Error ? knownTrouble(error) : undefined) ?? troubleOf(error);
+  const reasons = errors.map((each) => `${plain(each).reason} (${addressOf(each) ?? 'unknown address'})`);
+  const alone = errors.every((each) => isIPv6(addressOf(each) ?? ''));
+  return { reason: [...new Set(reasons)].join(', '), suggestions: alone ? IPV6_ALONE : plain(first).suggestions };
+}
+
+function overIPv6(error: Error, { reason, suggestions }: Trouble): Trouble {
+  const address = addressOf(error);
+  if (suggestions !== RETRY || address === undefined || !isIPv6(address)) return { reason, suggestions };
+  return { reason: `${reason} over IPv6 (${address})`, suggestions: IPV6_ALONE };
+}
+
+function addressOf(error: unknown): string | undefined {
   const { address } = error as { address?: unknown };
-  return typeof address === 'string' ? address : 'unknown address';
+  return typeof address === 'string' ? address : undefined;
 }
 
 function knownTrouble(error: Error): Trouble | undefined {

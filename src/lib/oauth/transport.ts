@@ -19,8 +19,8 @@ export interface OutgoingRequest {
   secureContext: SecureContext | undefined;
   proxy: Proxy | undefined;
   signal: AbortSignal;
-  /** Told how far it has come, for those who wait too long. */
-  reached: (stage: Stage) => void;
+  /** Told how far it has come, and where to, for those who wait too long. */
+  reached: (stage: Stage, address?: string) => void;
 }
 
 /** What is being waited for. */
@@ -66,8 +66,9 @@ async function tunnelTo(
   });
 }
 
-function report(socket: Socket, secure: boolean, reached: (stage: Stage) => void): void {
-  socket.once('lookup', () => reached('connection'));
+function report(socket: Socket, secure: boolean, reached: OutgoingRequest['reached']): void {
+  // Once for each address of the name.
+  socket.on('lookup', (_error: Error | null, address: string) => reached('connection', address));
   socket.once('connect', () => reached(secure ? 'TLS' : 'answer'));
   socket.once('secureConnect', () => reached('answer'));
 }
