@@ -1,12 +1,13 @@
 /** Our sections in Debian's split configuration: which stand in conf.d, and whether exim reads them. */
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { CmsError } from '../errors.ts';
 import { renderSplit } from '../exim/config.ts';
 import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
 import type { EximRequest } from '../exim/plan.ts';
 import { entryFor, fieldsOf, parseEntries } from '../exim/smart-hosts-file.ts';
 import { readFileIfAny } from '../store/files.ts';
-import { DEFAULT_OPTIONS } from '../exim/options.ts';
+import { DEFAULT_OPTIONS, type EximOptions } from '../exim/options.ts';
 import { failure, type Judgement, ok, warning } from './finding.ts';
 
 const FOLDER = dirname(EXIM_CONFIG_FILE);
@@ -75,7 +76,8 @@ async function textOf(path: string): Promise<string | undefined> {
 const UPDATE = 'sudo update-exim4.conf && sudo systemctl restart exim4';
 
 /** Pure. */
-export function judgeSplit({ found, enabled, overridden, generated }: SplitFacts): Judgement {
+export function judgeSplit(facts: SplitFacts): Judgement {
+  const { found, enabled, overridden, generated } = facts;
   if (overridden)
     return failure('config_invalid', `${EXIM_CONFIG_FILE} is there, so exim does not read the split configuration`, {
       cause: 'our sections stand in conf.d; it takes one or the other',
@@ -87,38 +89,87 @@ export function judgeSplit({ found, enabled, overridden, generated }: SplitFacts
       fix: ['sudo dpkg-reconfigure exim4-config   # small files: yes'],
     });
   const missing = SECTIONS.filter(({ section }) => !found.has(section));
-  if (missing.length > 0) return failure('config_invalid', missingWords(missing), { fix: missing.map(writeCommand) });
+  const options = optionsIn(facts);
+  if (missing.length > 0)
+    return failure('config_invalid', missingWords(missing), {
+      fix: missing.map((each) => writeCommand(each, options)),
+    });
   const unread = [...found].filter(([, { text }]) => generated !== undefined && !holdsAllOf(generated, text));
   if (unread.length > 0)
     return failure('config_invalid', `exim does not know ${unread.map(([section]) => section).join(', ')} yet`, {
       cause: `update-exim4.conf has not been run since`,
       fix: [UPDATE],
     });
-  return judgeAge(found);
+  return judgeAge(found, options);
 }
 
 function missingWords(missing: readonly { section: string }[]): string {
   return `Debian's split configuration lacks sections of ours: ${missing.map(({ section }) => section).join(', ')}`;
 }
 
-function writeCommand({ section, folder }: (typeof SECTIONS)[number]): string {
-  return `cms exim-config --section ${section} --split   # into ${SPLIT_FOLDER}/${folder}, see docs/exim-debian-split.md`;
+function writeCommand({ section, folder }: (typeof SECTIONS)[number], options: EximOptions): string {
+  const { smartHostsFile, caFile, helo } = options;
+  const flags = [
+    ...(smartHostsFile === DEFAULT_OPTIONS.smartHostsFile ? [] : [` --smart-hosts-file ${smartHostsFile}`]),
+    ...(caFile === undefined ? [] : [` --ca-file ${caFile}`]),
+    ...(helo === undefined ? [] : [` --helo ${helo}`]),
+  ];
+  return `cms exim-config --section ${section} --split${flags.join('')}   # into ${SPLIT_FOLDER}/${folder}, see docs/exim-debian-split.md`;
 }
 
-/** The sections that depend on no option tell whether an older cms wrote them. */
-function judgeAge(found: SplitFacts['found']): Judgement {
-  const old = (['authenticators', 'retry'] as const).filter(
-    (section) => !holdsAllOf(found.get(section)?.text ?? '', renderSplit(DEFAULT_OPTIONS, section)),
-  );
+/** The options that the sections were written with: nothing else notes them. */
+function optionsIn({ found, linesFile }: SplitFacts): EximOptions {
+  const transports = found.get('transports')?.text ?? '';
+  const caFile = /^ *tls_verify_certificates = (\/\S+)$/m.exec(transports)?.[1];
+  const helo = /^ *helo_data = .*\{([\w.-]+)\}\}$/m.exec(transports)?.[1];
+  return {
+    ...{ ...DEFAULT_OPTIONS, smartHostsFile: linesFile },
+    ...(caFile !== undefined && { caFile }),
+    ...(helo !== undefined && { helo }),
+  };
+}
+
+/** Whether each section says what would be written now, with the options that it was written with. */
+function judgeAge(found: SplitFacts['found'], options: EximOptions): Judgement {
+  const old = [...found].filter(([section, { text }]) => !isOfNow(text, section, options)).map(([section]) => section);
   const names = [...found.keys()].join(', ');
   if (old.length === 0) return ok(`our sections in Debian's split configuration: ${names}`);
   return warning(
     `our sections in Debian's split configuration, but not as they would be written now: ${old.join(', ')}`,
     {
       cause: 'an older cms wrote them, or somebody changed them',
-      fix: SECTIONS.filter(({ section }) => old.some((each) => each === section)).map(writeCommand),
+      fix: [
+        ...SECTIONS.filter(({ section }) => old.includes(section)).map((each) => writeCommand(each, options)),
+        UPDATE,
+      ],
     },
   );
+}
+
+function isOfNow(text: string, section: SectionName, options: EximOptions): boolean {
+  let wanted: string;
+  try {
+    wanted = renderSplit(options, section);
+  } catch (error) {
+    // Somebody wrote something there that we would not.
+    if (error instanceof CmsError) return false;
+    throw error;
+  }
+  const [there, now] = [driversOf(text), driversOf(wanted)];
+  const same = there.size === now.size && [...now].every(([name, lines]) => there.get(name) === lines);
+  return same && holdsAllOf(text, wanted);
+}
+
+/** Our drivers, and the lines of each; a file may hold others besides, and settings of its own. */
+function driversOf(text: string): Map<string, string> {
+  const drivers = new Map<string, string>();
+  let name = '';
+  for (const line of text.split('\n')) {
+    if (/^\s*(?:#|$)/.test(line)) continue;
+    if (/^\S/.test(line)) name = /^(cms_\w+):\s*$/.exec(line)?.[1] ?? '';
+    if (name !== '') drivers.set(name, `${drivers.get(name) ?? ''}${line.trim()}\n`);
+  }
+  return drivers;
 }
 
 /** Debian leaves out comments and empty lines. */
