@@ -28,13 +28,19 @@ function joined(line: string): string {
   return line.replaceAll(/(?<=\d) (?=\S)/g, NO_BREAK);
 }
 
+/** The first line has no indent, and so more room than the others: its beginning is left out of account. */
+function hanging(line: string, room: number, indent: number): string {
+  const beginning = new RegExp(`^(?:(?:\\x1b\\[[\\d;]*m)*[\\x20-\\x7e]){${indent}}`).exec(line)?.[0] ?? '';
+  return beginning + wrapAnsi(line.slice(beginning.length), room, { trim: false });
+}
+
 /** Lines broken between words at `columns`, all but the first of each indented. Words stay whole. */
 export function wrap(text: string, columns: number, indent = '  '): string {
   if (!Number.isFinite(columns)) return text;
   const room = Math.max(20, columns - indent.length);
   return text
     .split('\n')
-    .map((line) => (displayWidth(line) > columns ? wrapAnsi(joined(line), room, { trim: false }) : line))
+    .map((line) => (displayWidth(line) > columns ? hanging(joined(line), room, indent.length) : line))
     .map((line) => line.replaceAll(NO_BREAK, ' '))
     .map((line) => line.replaceAll(/ *\n */g, `\n${indent}`))
     .join('\n');

@@ -21,6 +21,12 @@ describe('the width of text', () => {
     );
   });
 
+  it('fills the first line, which is not indented, as well', () => {
+    assert.equal(wrap('  ok  one two three four five six', 26, '      '), '  ok  one two three four\n      five six');
+    const coloured = '  \x1b[32mok\x1b[39m  one two three four five six';
+    assert.equal(wrap(coloured, 26, '      '), '  \x1b[32mok\x1b[39m  one two three four\n      five six');
+  });
+
   it('is not limited where there is no terminal', () => {
     assert.equal(wrap('x '.repeat(500), Infinity), 'x '.repeat(500));
   });

@@ -181,7 +181,7 @@ describe('many accounts', () => {
     assert.ok(text.split('\n').length < 25, text);
     assert.match(text, /^carol@example\.org/m);
     assert.match(text, /^jane@work\.example/m);
-    assert.match(text, /^10,000 accounts: 9,999 OK, 1 AUTHORIZATION REQUIRED; 9,998 not shown: cms\s+status --all$/m);
+    assert.match(text, /^10,000 accounts: 9,999 OK, 1 AUTHORIZATION REQUIRED; 9,998 not shown: cms\s+status\s+--all$/m);
   });
 
   it('are all there in a pipe, and where all are asked for, without long waiting', () => {
