@@ -22,6 +22,8 @@ interface Session {
   /** As typed, and as shown. */
   command: string;
   answers?: (world: World) => readonly Answer[];
+  /** What happens to the world meanwhile. @returns how it is undone */
+  harm?: (world: World) => () => void;
   /** The last thing to be seen. */
   end: RegExp;
 }
@@ -54,15 +56,31 @@ const SESSIONS: readonly Session[] = [
     command: `cms account test ${JANE}`,
     end: /imap[^]*login +.*/i,
   },
+  {
+    name: 'doctor',
+    title: 'cms doctor walks every link, names the one that is broken, who can mend it and how',
+    command: 'cms doctor',
+    harm: ({ submission }) => {
+      submission.refuse(
+        '*',
+        '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.',
+      );
+      return () => submission.refuse('*', undefined);
+    },
+    end: /\d failure/,
+  },
 ];
 
 const COLUMNS = 88;
 const PROMPT = '\u001b[32m$\u001b[0m ';
 
 /** Names for what is on loopback here. */
-function masked(line: string, { provider, submission, imap }: World): string {
+function masked(line: string, { provider, submission, imap, home }: World): string {
   return line
     .replaceAll(provider.issuer, 'https://login.example.org')
+    .replaceAll(new URL(provider.issuer).host, 'login.example.org')
+    .replace(/(?<=provider\.name .*: )is an address/, '192.0.2.10')
+    .replace(/(?<=IPv4 )127\.0\.0\.1/, '192.0.2.10')
     .replaceAll(`localhost:${submission.port}`, 'smtp.example.org:587')
     .replaceAll(`localhost:${imap.port}`, 'imap.example.org:993')
     .replaceAll(`127.0.0.1 port ${submission.port}`, '192.0.2.25 port 587')
@@ -74,8 +92,11 @@ function masked(line: string, { provider, submission, imap }: World): string {
     .replace(/up since [^()]*\(\d+ \w+\)/g, 'up since 2027-01-01 12:00 UTC (3 s)')
     .replace(/\b\d+ s ago/g, '3 s ago')
     .replace(/\b\d+ ms\b/g, '20 ms')
-    .replace(/\/tmp\/cms-\w+\/run\//g, '/run/user/1000/cms/')
-    .replace(/\/tmp\/cms-\w+\//g, '~/');
+    .replace(/\b[0-9a-f]{16}\b/g, '0123456789abcdef')
+    .replaceAll(`${home.runtimeDir}/`, '/run/user/1000/cms/')
+    .replaceAll(home.configDir, '~/.config/cms')
+    .replaceAll(home.stateDir, '~/.local/state/cms')
+    .replaceAll(`${home.path}/`, '~/');
 }
 
 /** Whole addresses of pages are no use in a picture. */
@@ -84,6 +105,7 @@ function shortened(line: string): string {
 }
 
 async function record(session: Session, world: World, terminal: Tmux): Promise<string> {
+  const undo = session.harm?.(world);
   terminal.clear();
   terminal.type(session.command);
   terminal.enter();
@@ -96,6 +118,7 @@ async function record(session: Session, world: World, terminal: Tmux): Promise<s
   await terminal.waitFor(session.end);
   // The prompt comes when the program has ended.
   await terminal.waitFor(/\n\$ *$/);
+  undo?.();
   const screen = terminal.screen().map((line) => shortened(masked(line, world)));
   const first = screen.findIndex((line) => line.includes(session.command));
   const lines = [`${PROMPT}${session.command}`, ...screen.slice(first + 1, -1)];
