@@ -9,8 +9,10 @@ export async function startBroker(stage: Stage, mta: Mta | undefined): Promise<s
   const { screen, cms, runner, workspace } = stage;
   const socket = mta === undefined ? workspace.socket : join(mta.folder, 'exim.sock');
   screen.step('Start the broker');
-  screen.say('It keeps access tokens fresh and hands them out over UNIX sockets: one that is yours alone, and');
-  screen.say(mta === undefined ? 'further ones, say for exim, where you want them.' : 'here a second one for exim.');
+  screen.say(
+    'It keeps access tokens fresh and hands them out over UNIX sockets: one that is yours alone, and',
+    mta === undefined ? 'further ones, say for exim, where you want them.' : 'here a second one for exim.',
+  );
   const access = mta?.isRoot === true ? ['--mode', '0660', '--group', mta.group] : [];
   const argv = ['serve', ...(mta === undefined ? [] : ['--socket', socket, ...access, '--protocol', 'smtp'])];
   screen.command(`${cms.shown(argv)} &`);

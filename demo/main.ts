@@ -30,7 +30,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (options === undefined) return 64;
   const colours = process.env.FORCE_COLOR === '1' || (process.stdout.isTTY && !process.env.NO_COLOR);
-  const screen = openScreen((text) => process.stdout.write(text), colours);
+  const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+  const screen = openScreen((text) => process.stdout.write(text), colours, columns);
   const cleanup = new Cleanup();
   const stopped = interruption();
   const show = perform(options, screen, cleanup);
@@ -83,8 +84,10 @@ async function perform(options: Options, screen: Screen, cleanup: Cleanup): Prom
 async function play(stage: Stage, options: Options): Promise<void> {
   const { screen, servers, workspace, runner } = stage;
   screen.step('A provider to try it with');
-  screen.say(`An authorization server, ${servers.provider.issuer}, and mail servers for SMTP and IMAP now run on`);
-  screen.say('loopback. Like Gmail and Microsoft 365 they take access tokens and no passwords.');
+  screen.say(
+    `An authorization server, ${servers.provider.issuer}, and mail servers for SMTP and IMAP now run on`,
+    'loopback. Like Gmail and Microsoft 365 they take access tokens and no passwords.',
+  );
   await addAccount(stage);
   const mta = options.exim ? await prepareExim(workspace.eximFolder, runner) : undefined;
   const socket = await startBroker(stage, mta);
@@ -97,8 +100,11 @@ async function play(stage: Stage, options: Options): Promise<void> {
 
 const NEXT = [
   '$ npm ci && npm run build && npm install -g .',
-  '$ cms account add you@gmail.com --client-file client_secret.json     docs/gmail.md',
-  '$ cms account add you@example.org --client-id CLIENT_ID              docs/microsoft365.md',
+  'Gmail, see docs/gmail.md:',
+  '$ cms account add you@gmail.com --client-file client_secret.json',
+  'Microsoft 365, see docs/microsoft365.md:',
+  '$ cms account add you@example.org --client-id CLIENT_ID',
+  'and then:',
   '$ cms serve',
 ];
 

@@ -45,8 +45,10 @@ async function configureExim({ screen, cms, runner, servers }: Stage, mta: Mta, 
 
 export async function sendDirectly({ screen, servers }: Stage, token: string): Promise<void> {
   screen.step('Send a message');
-  screen.say('Without exim4 the demo sends over SMTP by itself, as a script would: nodemailer, with the token');
-  screen.say('of step 4 in place of a password. (With exim4 installed the message goes through exim.)');
+  screen.say(
+    'Without exim4 the demo sends over SMTP by itself, as a script would: nodemailer, with the token',
+    'of step 4 in place of a password. (With exim4 installed the message goes through exim.)',
+  );
   const transport = createTransport({
     host: 'localhost',
     port: servers.submission.port,

@@ -1,8 +1,11 @@
 /** What the person at the terminal sees: steps, command lines, and what the commands say. All of it on stdout. */
+import { wrap } from '../src/lib/width.ts';
 import { styleText } from './style.ts';
 
-/** So wide that a terminal of 100 columns breaks no line. */
+/** As wide as it gets: a terminal of 100 columns breaks no line. */
 const WIDTH = 98;
+/** Narrower than this a command line cannot be read any more. */
+const NARROWEST = 40;
 const MARGIN = '   ';
 
 export interface Screen {
@@ -14,48 +17,71 @@ export interface Screen {
   /** What a command printed. */
   output: (text: string) => void;
   done: (text: string) => void;
-  /** The last words. */
+  /** The last words: plain ones, and commands that begin with `$ `. */
   end: (title: string, lines: readonly string[]) => void;
 }
 
-export function openScreen(write: (text: string) => void, colours: boolean): Screen {
+/** @param columns of the terminal; undefined where there is none */
+export function openScreen(write: (text: string) => void, colours: boolean, columns: number | undefined): Screen {
+  const width = Math.max(NARROWEST, Math.min(WIDTH, (columns ?? Infinity) - 1));
   const style = styleText(colours);
   let steps = 0;
   return {
     step: (title) => write(`\n${style.title(`${++steps}. ${title}`)}\n`),
-    say: (...lines) => write(lines.map((line) => `${MARGIN}${line}\n`).join('')),
-    command: (line) => write(`${wrapCommand(line).map(style.command).join('\n')}\n`),
+    say: (...lines) =>
+      write(
+        paragraphs(lines, width)
+          .map((line) => `${MARGIN}${line}\n`)
+          .join(''),
+      ),
+    command: (line) => write(`${wrapCommand(line, width).map(style.command).join('\n')}\n`),
     output: (text) =>
       write(
-        linesOf(text)
+        linesOf(text, width - MARGIN.length - 2)
           .map((line) => `${MARGIN}${style.dim('│')} ${line}`.trimEnd() + '\n')
           .join(''),
       ),
-    done: (text) => write(`${MARGIN}${style.good('✓')} ${text}\n`),
-    end: (title, lines) => write(`\n${style.title(title)}\n${lines.map((line) => `${MARGIN}${line}\n`).join('')}`),
+    done: (text) => write(`${MARGIN}${style.good('✓')} ${fold(text, width - MARGIN.length - 2).join(`\n${MARGIN}`)}\n`),
+    end: (title, lines) => {
+      const shown = lines.flatMap((line) =>
+        line.startsWith('$ ') ? wrapCommand(line.slice(2), width) : [`${MARGIN}${line}`],
+      );
+      write(`\n${style.title(title)}\n${shown.join('\n')}\n`);
+    },
   };
 }
 
-function linesOf(text: string): string[] {
-  return text.trimEnd() === '' ? [] : text.trimEnd().split('\n').flatMap(fold);
+/** Sentences that go on in the next line are put together first where the lines are too long. */
+function paragraphs(lines: readonly string[], width: number): string[] {
+  const room = width - MARGIN.length;
+  if (lines.every((line) => line.length <= room)) return [...lines];
+  const whole = lines.join('\n').replace(/(?<![.:)])\n/g, ' ');
+  return wrap(whole, room, '').split('\n');
+}
+
+function linesOf(text: string, room: number): string[] {
+  if (text.trimEnd() === '') return [];
+  return text
+    .trimEnd()
+    .split('\n')
+    .flatMap((line) => fold(line, room));
 }
 
 /** An address in one piece is no use to anybody here; everything else that is too long goes on in a further line. */
-function fold(line: string): string[] {
-  const room = WIDTH - MARGIN.length - 2;
+function fold(line: string, room: number): string[] {
   if (line.length <= room) return [line];
   if (/^https?:\S+$/.test(line)) return [`${line.slice(0, room - 1)}…`];
-  const end = line.lastIndexOf(' ', room);
-  const first = end > 0 ? end : room;
-  return [line.slice(0, first), ...fold(`    ${line.slice(first).trimStart()}`)];
+  const end = line.trimEnd().lastIndexOf(' ', room);
+  const first = end > line.search(/\S/) ? end : room;
+  return [line.slice(0, first).trimEnd(), ...fold(`    ${line.slice(first).trimStart()}`, room)];
 }
 
 /** Breaks before options, with the backslash that makes the lines good for pasting. */
-function wrapCommand(line: string): string[] {
+function wrapCommand(line: string, width: number): string[] {
   const lines: string[] = [];
   let current = `${MARGIN}$`;
   for (const word of line.split(/ (?=-{1,2}[a-zA-Z]|\| |\S+@\S+$)/)) {
-    if (current.length + word.length + 3 > WIDTH) {
+    if (current.length + word.length + 3 > width && current.trim() !== '$') {
       lines.push(`${current} \\`);
       current = `${MARGIN}   `;
     }

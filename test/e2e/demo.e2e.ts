@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run, start } from '../support/processes.ts';
+import { runInTerminal } from '../support/pty.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DEMO = ['--import', 'tsx', join(ROOT, 'demo', 'main.ts')];
@@ -32,6 +33,17 @@ describe('npm run demo', function () {
       assert.match(stdout, said);
     assert.match(stdout, /login {5}jane@example\.org, by XOAUTH2/);
     assert.match(stdout, /subject {3}It works/);
+    await assertNothingLeft(folder);
+  });
+
+  it('breaks its lines between words in a terminal of 80 columns', async () => {
+    const terminal = runInTerminal(process.execPath, DEMO, { ...surroundings(), cols: 80 });
+    const [whole] = await terminal.waitFor(/1\. A provider[^]*What next[^]*cms serve/, TIMEOUT_MS);
+    assert.equal((await terminal.wait()).status, 0);
+    assert.deepEqual(
+      whole.split('\n').filter((line) => line.length > 80),
+      [],
+    );
     await assertNothingLeft(folder);
   });
 
