@@ -42,6 +42,6 @@ export function wrap(text: string, columns: number, indent = '  '): string {
     .split('\n')
     .map((line) => (displayWidth(line) > columns ? hanging(joined(line), room, indent.length) : line))
     .map((line) => line.replaceAll(NO_BREAK, ' '))
-    .map((line) => line.replaceAll(/ *\n */g, `\n${indent}`))
+    .map((line) => line.replaceAll(/ *(?:\n *)+/g, `\n${indent}`))
     .join('\n');
 }

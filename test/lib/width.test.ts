@@ -27,6 +27,13 @@ describe('the width of text', () => {
     assert.equal(wrap(coloured, 26, '      '), '  \x1b[32mok\x1b[39m  one two three four\n      five six');
   });
 
+  it('leaves no row empty before a word that is too long for any', () => {
+    assert.equal(
+      wrap('nobody answers at /run/user/1000/cms/cms.sock', 24),
+      'nobody answers at\n  /run/user/1000/cms/cms.sock',
+    );
+  });
+
   it('is not limited where there is no terminal', () => {
     assert.equal(wrap('x '.repeat(500), Infinity), 'x '.repeat(500));
   });
