@@ -8,7 +8,7 @@ import { Secret } from '../lib/secret.ts';
 
 const context = { output: process.stderr, clearPromptOnDone: false };
 
-/** A line of text; asked again while `check` throws. The signal takes the question back. */
+/** A line of text; asked again while `check` throws or rejects. The signal takes the question back. */
 export function askText(
   message: string,
   check: (text: string) => unknown,
@@ -42,10 +42,10 @@ export function askChoice<T>(message: string, choices: readonly Choice<T>[]): Pr
   return select({ message, choices: [...choices], pageSize: 12, loop: false }, context);
 }
 
-function validator(check: (text: string) => unknown): (text: string) => true | string {
-  return (text) => {
+function validator(check: (text: string) => unknown): (text: string) => Promise<true | string> {
+  return async (text) => {
     try {
-      check(text.trim());
+      await check(text.trim());
       return true;
     } catch (error) {
       return error instanceof CmsError ? error.message : messageOf(error);

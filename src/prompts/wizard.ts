@@ -5,15 +5,15 @@ import { createInterface } from 'node:readline/promises';
 import type { Account, MailServer, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
 import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
+import { discover } from '../lib/oauth/discover.ts';
 import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
 import type { CheckAnswer } from '../lib/oauth/authorization-code.ts';
 import type { LoginReport } from '../lib/enrol/login-test.ts';
 import type { Proposal } from '../lib/enrol/propose.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
-import { CmsError } from '../lib/errors.ts';
+import { CmsError, toCmsError } from '../lib/errors.ts';
 import { advice } from '../lib/explain/advice.ts';
-import { parseEndpoint } from '../lib/endpoint.ts';
 import type { Environment } from '../lib/paths.ts';
 import type { Provider } from '../lib/providers/provider.ts';
 import { PRESETS } from '../lib/providers/table.ts';
@@ -64,6 +64,8 @@ export interface TerminalOptions {
   opensBrowser: boolean;
   /** Not `--no-test` */
   tests: boolean;
+  /** `--ca-file` */
+  caFile: string | undefined;
   /** Login tests are told as they end; not for `--json`, which prints them. */
   tells: boolean;
 }
@@ -79,7 +81,7 @@ export function askAddress(): Promise<string> {
 export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
   const { say, asks } = options;
   const signal = endOfPatience();
-  const answers = remembering(questions(say));
+  const answers = remembering(questions(say, options.caFile));
   return {
     answered: answers.flags,
     ...(asks && !options.takesDefaults && { questions: answers.questions }),
@@ -186,10 +188,11 @@ function confirmIdentity(say: (line: string) => void, identity: string, account:
   return askYesNo(`Is ${identity} the login that may use the mailbox ${account.address}?`, false);
 }
 
-function questions(say: (line: string) => void): Questions {
+function questions(say: (line: string) => void, caFile: string | undefined): Questions {
+  const issuer = (proposed?: string): Promise<string> => askIssuer(caFile, proposed);
   return {
-    provider: (...asked) => askProvider(say, ...asked),
-    issuer: () => askIssuer(),
+    provider: (...asked) => askProvider(say, issuer, ...asked),
+    issuer: () => issuer(),
     client: (question) => askClient(say, question),
     password: (provider) => askPassword(say, provider),
     server: (protocol, address, proposed) => askServer(protocol, address, proposed),
@@ -207,6 +210,7 @@ function questions(say: (line: string) => void): Questions {
 
 async function askProvider(
   say: (line: string) => void,
+  issuer: (proposed?: string) => Promise<string>,
   address: string,
   own: readonly Provider[],
   proposal: Proposal | undefined,
@@ -220,11 +224,16 @@ async function askProvider(
     ordered.map((preset) => ({ ...labelOf(preset), value: preset })),
   );
   if (provider.id !== 'custom') return { provider };
-  return { provider, issuer: await askIssuer(proposal?.issuer) };
+  return { provider, issuer: await issuer(proposal?.issuer) };
 }
 
-function askIssuer(proposed?: string): Promise<string> {
-  const check = (text: string): unknown => parseEndpoint(text, 'issuer');
+/** A slip in it would else show only after all other questions. */
+function askIssuer(caFile: string | undefined, proposed?: string): Promise<string> {
+  const check = (text: string): Promise<unknown> =>
+    discover(text, caFile).catch((error: unknown) => {
+      const { code, message, suggestions } = toCmsError(error);
+      throw new CmsError(code, [message, ...suggestions].join('; '));
+    });
   return askText('OpenID Connect issuer (https://…):', check, proposed);
 }
 
@@ -265,18 +274,22 @@ async function askServer(
 ): Promise<Partial<MailServer> | undefined> {
   const question = `${protocol.toUpperCase()} server of ${address} (HOST or HOST:PORT, empty if none):`;
   const preset = proposed && `${proposed.host}:${proposed.port}`;
-  const text = await askText(question, (answer) => answer === '' || parseServer(answer), preset);
+  const text = await askText(question, (answer) => answer === '' || parseServer(answer, protocol), preset);
   if (text === preset) return proposed;
-  return text === '' ? undefined : parseServer(text);
+  return text === '' ? undefined : parseServer(text, protocol);
 }
 
+const USUAL_PORTS: Readonly<Record<Protocol, number>> = { smtp: 587, imap: 993, pop: 995 };
+
 /** @throws CmsError `data_invalid` */
-function parseServer(text: string): Partial<MailServer> {
-  const [, name = '', port] = /^([^\s:]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  const host = hostIn(name);
+function parseServer(text: string, protocol: Protocol): Partial<MailServer> {
+  const [, given = '', port] = /^([^\s:]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const host = hostIn(given);
   const usable = port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
   if (host !== undefined && usable) return { host, ...(port !== undefined && { port: Number(port) }) };
-  throw new CmsError('data_invalid', 'write it as smtp.example.org or smtp.example.org:587');
+  if (host !== undefined) throw new CmsError('data_invalid', `a port is a number from 1 to 65535, not ${port ?? ''}`);
+  const name = `${protocol}.example.org`;
+  throw new CmsError('data_invalid', `write it as ${name} or ${name}:${USUAL_PORTS[protocol]}`);
 }
 
 function hostIn(name: string): string | undefined {

@@ -108,6 +108,19 @@ describe('the wizard of account add', function () {
     await interrupt(adding);
   });
 
+  it('asks again for an issuer that does not answer as one, before anything else is asked', async () => {
+    const adding = startAdd(ports(), 120);
+    await answer(adding, [/Mail address:/, JANE]);
+    await answer(adding, [/Which provider[^]*navigate/, 'another']);
+    await answer(adding, [/issuer[^:]*:/, `${world.provider.issuer}/nowhere`]);
+    await adding.waitFor(/publishes no OAuth or OpenID Connect metadata[^]*Keycloak[^]*--authorization-endpoint/);
+    adding.press(...Array.from('/nowhere', () => 'backspace' as const));
+    await adding.waitFor(new RegExp(`${world.provider.issuer}\\s*$`));
+    adding.press('enter');
+    await adding.waitFor(/Client id:/);
+    await interrupt(adding);
+  });
+
   it('asks again for a server that there cannot be, or a file that cannot be read', async () => {
     const { issuer } = world.provider;
     const adding = startAdd(
@@ -115,12 +128,19 @@ describe('the wizard of account add', function () {
       120,
     );
     await adding.waitFor(/SMTP server of/, 20_000);
-    for (const wrong of ['smtp host', 'localhost:0', 'localhost:65536', 'localhost:x', 'a:1:2', '-']) {
+    for (const [wrong, why] of [
+      ['smtp host', /write it as smtp\.example\.org or smtp\.example\.org:587$/],
+      ['localhost:0', /a port is a number from 1 to 65535, not 0$/],
+      ['localhost:65536', /a port is a number from 1 to 65535, not 65536$/],
+      ['localhost:x', /write it as/],
+      ['a:1:2', /write it as/],
+      ['-', /write it as/],
+    ] as const) {
       adding.type(wrong);
       // Keys that come while an answer is judged are lost: each step is seen before the next.
       await adding.waitFor(new RegExp(`none\\): ${wrong}$`));
       adding.press('enter');
-      await adding.waitFor(/write it as smtp\.example\.org or smtp\.example\.org:587$/);
+      await adding.waitFor(why);
       adding.press(...Array.from(wrong, () => 'backspace' as const));
       await adding.waitFor(/none\):\s*$/);
     }

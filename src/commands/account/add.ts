@@ -126,6 +126,7 @@ export default class AccountAdd extends BaseCommand {
       opensBrowser: !flags['no-browser'],
       tests: !flags['no-test'],
       tells: !flags.json,
+      caFile: flags['ca-file'],
     });
     const address = parseAddress(args.address ?? (await this.addressAsked(flags.yes)));
     const context = openContext(process.env, { interactive: this.mayAsk });
