@@ -1,6 +1,5 @@
 import { accountView, readGrantView } from '../../lib/accounts/view.ts';
 import { openContext } from '../../lib/context.ts';
-import { someAtATime } from '../../lib/some-at-a-time.ts';
 import { BaseCommand } from '../base.ts';
 import { table } from '../../lib/table.ts';
 
@@ -13,9 +12,9 @@ export default class AccountList extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(AccountList);
     const { accounts, vault } = openContext(process.env);
-    const rows = await someAtATime(await accounts.list(), async (account) => ({
+    const rows = (await accounts.list()).map((account) => ({
       ...accountView(account),
-      ...(await readGrantView(vault, account)),
+      ...readGrantView(vault, account),
     }));
     if (flags.json) {
       this.printJson(rows);

@@ -16,7 +16,7 @@ export default class AccountShow extends BaseCommand {
     const { args, flags } = await this.parse(AccountShow);
     const { accounts, vault } = openContext(process.env);
     const account = await accounts.resolve(parseAddress(args.address));
-    const view = { ...accountView(account), ...(await readGrantView(vault, account)) };
+    const view = { ...accountView(account), ...readGrantView(vault, account) };
     if (flags.json) {
       this.printJson(view);
       return;

@@ -173,7 +173,7 @@ async function explainNoToken(
   if (failure.code === 'protocol_error')
     return explain({ ...subjectOf(account), source: 'token', text: failure.message });
   if (failure.code !== 'authorization_required') return undefined;
-  const header = await vault.readHeader(account.address);
+  const header = vault.readHeader(account.address);
   return header && explainReason(header, subjectOf(account));
 }
 

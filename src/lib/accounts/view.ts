@@ -78,10 +78,10 @@ export function grantView(address: string, header: GrantHeader | undefined, abou
 }
 
 /** `grantView` of what is on the disk; a file that cannot be read is a state, not an error. */
-export async function readGrantView(vault: Vault, account: Account): Promise<GrantView> {
+export function readGrantView(vault: Vault, account: Account): GrantView {
   const { address } = account;
   try {
-    return grantView(address, await vault.readHeader(address), subjectOf(account));
+    return grantView(address, vault.readHeader(address), subjectOf(account));
   } catch (error) {
     if (error instanceof CmsError) return stateOfTrouble(address, error);
     throw error;

@@ -110,7 +110,7 @@ async function passwordOf({ account, ports }: AccountLook, known: Known): Promis
 async function tokenOf(look: AccountLook, known: Known, provider: Parameters<typeof isBroken>[0]): Promise<Judgement> {
   const { context, account, refresh, now } = look;
   const { address } = account;
-  const header = await context.vault.readHeader(address);
+  const header = context.vault.readHeader(address);
   if (header === undefined) return failed(neverSignedIn(address));
   const fresh = isFresh(header, now());
   // Nothing could come of an exchange; a token that still lives is good for logins all the same.
@@ -118,9 +118,9 @@ async function tokenOf(look: AccountLook, known: Known, provider: Parameters<typ
   try {
     await obtain(look, known, refresh);
     if (!fresh || refresh) return ok('refreshed');
-    return (await proven(look, known)) ?? judgeHeader(look, (await context.vault.readHeader(address)) ?? header);
+    return (await proven(look, known)) ?? judgeHeader(look, context.vault.readHeader(address) ?? header);
   } catch (error) {
-    return withActor(look, toCmsError(error), await context.vault.readHeader(address));
+    return withActor(look, toCmsError(error), context.vault.readHeader(address));
   }
 }
 

@@ -117,7 +117,7 @@ async function storeAccount({ accounts, vault }: Context, account: Account, gran
   refuseTakenAliases(account, known);
   await using _lock = await vault.lock(account.address, LOCK_TIMEOUT_MS);
   const now = Date.now();
-  const lives = await livesSoFar(vault, account, known[account.address], now);
+  const lives = livesSoFar(vault, account, known[account.address], now);
   // A new id: an exchange that began before this sign-in finds it changed and stores nothing.
   await vault.write({
     address: account.address,
@@ -131,14 +131,18 @@ async function storeAccount({ accounts, vault }: Context, account: Account, gran
 }
 
 /** How long sign-ins last is a matter of who signs in where, with which client: for others it is forgotten. */
-async function livesSoFar(vault: Vault, account: Account, before: Account | undefined, now: number): Promise<number[]> {
+function livesSoFar(vault: Vault, account: Account, before: Account | undefined, now: number): number[] {
   if (account.kind === 'password' || before?.kind !== 'oauth' || account.login !== before.login) return [];
   const sameClient =
     account.client.client_id === before.client.client_id &&
     account.client.token_endpoint === before.client.token_endpoint;
-  // What cannot be read is about to be replaced: a forecast is no reason to refuse a sign-in.
-  const header = sameClient ? await vault.readHeader(account.address).catch(() => undefined) : undefined;
-  return header === undefined ? [] : livesAfter(header, now);
+  try {
+    const header = sameClient ? vault.readHeader(account.address) : undefined;
+    return header === undefined ? [] : livesAfter(header, now);
+  } catch {
+    // What cannot be read is about to be replaced: a forecast is no reason to refuse a sign-in.
+    return [];
+  }
 }
 
 /** Replaces what is kept about the account besides its grant. */

@@ -6,7 +6,6 @@ import { ask, parseAnswer } from '../broker/client.ts';
 import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
 import type { Context } from '../context.ts';
 import { CmsError, EXIT_STATUS } from '../errors.ts';
-import { someAtATime } from '../some-at-a-time.ts';
 
 /** Its JSON is what scripts read: members are added, never changed. */
 export type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'] | null };
@@ -19,16 +18,14 @@ export async function readStatus(context: Context, now: number): Promise<StatusV
 }
 
 async function fromVault(context: Context, now: number): Promise<StatusView> {
-  const accounts = await someAtATime(await context.accounts.list(), (account) =>
-    accountFromVault(context, account, now),
-  );
+  const accounts = (await context.accounts.list()).map((account) => accountFromVault(context, account, now));
   return { version: 1, broker: null, sockets: [], accounts };
 }
 
-async function accountFromVault({ vault }: Context, account: Account, now: number): Promise<AccountStatus> {
+function accountFromVault({ vault }: Context, account: Account, now: number): AccountStatus {
   const { address, kind, provider } = account;
   try {
-    const header = await vault.readHeader(address);
+    const header = vault.readHeader(address);
     return {
       address,
       kind,

@@ -2,7 +2,7 @@
  * Durable writes. A file is either its old self or its new self, on power loss, on a full disk and on `kill -9`:
  * temporary file in the same folder, fsync, rename, fsync of the folder.
  */
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, lstat, rename, rmdir, unlink } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { dirname, join, basename } from 'node:path';
@@ -82,6 +82,32 @@ export async function readFileIfAny(path: string): Promise<Buffer | undefined> {
     throw ioError('read', path, error);
   } finally {
     await file?.close();
+  }
+}
+
+let small = Buffer.allocUnsafe(16_384);
+
+/**
+ * As `readFileIfAny`, at once: for thousands of small files, of which each would otherwise wait for four turns of the
+ * thread pool.
+ * @throws CmsError `io_error`
+ */
+export function readTextNowIfAny(path: string): string | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    let length = 0;
+    for (;;) {
+      const count = readSync(fd, small, length, small.length - length, null);
+      length += count;
+      if (count === 0) return small.toString('utf8', 0, length);
+      if (length === small.length) small = Buffer.concat([small], 2 * length);
+    }
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw ioError('read', path, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

@@ -10,6 +10,7 @@ import type { Paths } from '../paths.ts';
 import {
   ensurePrivateFolder,
   readFileIfAny,
+  readTextNowIfAny,
   removeFile,
   requirePrivateFolder,
   sweepTemporaries,
@@ -75,10 +76,10 @@ export class Vault {
    * The part that needs no key, for display.
    * @throws CmsError `data_invalid`, `io_error`
    */
-  async readHeader(address: string): Promise<GrantHeader | undefined> {
+  readHeader(address: string): GrantHeader | undefined {
     const path = this.#file(address);
-    const bytes = await readFileIfAny(path);
-    return bytes && ofAddress(address, unsealedHeader(bytes.toString('utf8'), path), path);
+    const text = readTextNowIfAny(path);
+    return text === undefined ? undefined : ofAddress(address, unsealedHeader(text, path), path);
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   ensurePrivateFolder,
   removeEmptyFolders,
   readFileIfAny,
+  readTextNowIfAny,
   sweepTemporaries,
   writeFileDurable,
 } from '../../../src/lib/store/files.ts';
@@ -140,6 +141,18 @@ describe('reading and folders', () => {
     await symlink('/etc/passwd', link);
     await assert.rejects(readFileIfAny(link), { code: 'io_error' });
     await assert.rejects(readFileIfAny(home.path), { code: 'io_error' });
+    assert.equal(readTextNowIfAny(join(home.path, 'nothing')), undefined);
+    assert.throws(() => readTextNowIfAny(link), { code: 'io_error' });
+    assert.throws(() => readTextNowIfAny(home.path), { code: 'io_error' });
+  });
+
+  it('reads a file of any size at once, and nothing of the one before', async () => {
+    const file = join(home.path, 'file');
+    for (const size of [0, 1, 16_383, 16_384, 16_385, 100_000, 5]) {
+      const text = '€'.repeat(size);
+      await writeFile(file, text);
+      assert.equal(readTextNowIfAny(file), text, String(size));
+    }
   });
 
   it('makes a folder for its owner alone and refuses one that is not', async () => {

@@ -124,7 +124,7 @@ describe('the vault', () => {
     const eves = (await files()).find((name) => name !== janes)!;
     await copyFile(janes!, eves);
     await assert.rejects(vault.read('eve@example.org'), { code: 'data_invalid' });
-    await assert.rejects(vault.readHeader('eve@example.org'), { code: 'data_invalid' });
+    assert.throws(() => vault.readHeader('eve@example.org'), { code: 'data_invalid' });
     await vault.write(record('eve@example.org'));
     assert.equal((await vault.read('eve@example.org'))?.address, 'eve@example.org');
   });
@@ -146,7 +146,7 @@ describe('the vault', () => {
     await vault.probe();
     await vault.write(record('a@b.c'));
     const locked = new Vault(paths, () => Promise.reject(new CmsError('store_locked', 'locked')));
-    assert.equal((await locked.readHeader('a@b.c'))?.state, 'active');
+    assert.equal(locked.readHeader('a@b.c')?.state, 'active');
     await assert.rejects(locked.read('a@b.c'), { code: 'store_locked' });
   });
 
