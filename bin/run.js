@@ -18,11 +18,12 @@ if (command === 'token' && !asksForHelp) {
   const alone = () => require('../dist/program/token-alone.cjs').tokenAlone(argv, process.env);
   tokenFromBroker(argv, process.env).then(async (status) => end(status ?? (await alone())));
 } else if (command === 'serve' && !asksForHelp) {
-  // Room for what lives shortly and for what does not makes the broker larger and no answer faster. To be said before
-  // that room has grown.
-  require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
-  require('node:v8').setFlagsFromString('--heap-growing-percent=50');
   const { serveMain } = require('../dist/program/serve.cjs');
+  // Room for what lives shortly and for what does not makes the broker larger and no answer faster. To be said before
+  // that room has grown, but not before the program is loaded: V8 compiles anew what was cached under other flags.
+  const { setFlagsFromString } = require('node:v8');
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--heap-growing-percent=50');
   serveMain(argv, process.env, require('../package.json').version).then(end);
 } else {
   const program = { root: join(__dirname, '..'), pjson: require('../package.json') };

@@ -57,6 +57,13 @@ export interface AuditLine {
   count?: number;
 }
 
+/** What is asked for; one object for all requests in the same words. */
+export interface Asked {
+  address: string;
+  protocol: string;
+  form: string;
+}
+
 export class AuditTrail {
   readonly #path: string;
   readonly #log: Logger;
@@ -64,6 +71,8 @@ export class AuditTrail {
   readonly #commands = new Map<number, { command: string | undefined; until: number }>();
   readonly #refusals = new Map<string, { since: number; count: number; last: AuditEvent }>();
   readonly #waiting = new Map<string, Noted>();
+  /** Of those that wait, who was last served with what. */
+  readonly #served = new Map<Asked, Noted>();
   #timer: NodeJS.Timeout | undefined;
   #writing = Promise.resolve();
 
@@ -72,10 +81,15 @@ export class AuditTrail {
     this.#log = log;
   }
 
-  served(event: AuditEvent): void {
-    const { peer, account, protocol, form, socket } = event;
-    this.#log.debug('served', { account, protocol, form, socket, uid: peer?.uid, pid: peer?.pid });
-    this.#note(event);
+  /** Called for every token: a client in a loop costs a comparison. */
+  served(asked: Asked, socket: string, peer: PeerCredentials | undefined): void {
+    const last = this.#served.get(asked);
+    if (last !== undefined && isBy(last.event, socket, peer)) {
+      last.count++;
+      return;
+    }
+    const { address: account, protocol, form } = asked;
+    this.#served.set(asked, this.#note({ account, protocol, form, socket, peer, result: 'served' }));
   }
 
   /** Notes a refusal, in the log too. One that comes too often is counted, and the count written at its end. */
@@ -117,6 +131,12 @@ export class AuditTrail {
     this.#note({ ...last, reason: `${count - MAX_REFUSALS} more like this` });
   }
 
+  #logServed({ event, count }: Noted): void {
+    const { peer, account, protocol, form, socket, result } = event;
+    if (result !== 'served') return;
+    this.#log.debug('served', { account, protocol, form, socket, uid: peer?.uid, pid: peer?.pid, count });
+  }
+
   #warn({ peer, socket, account, protocol, result, reason }: AuditEvent, suppressed?: number): void {
     this.#log.warn('not served', {
       account,
@@ -131,17 +151,19 @@ export class AuditTrail {
   }
 
   /** The same again from the same process is one line, so that a client in a loop does not push the others out. */
-  #note(event: AuditEvent): void {
+  #note(event: AuditEvent): Noted {
     const { peer, account, protocol, form, result, reason, socket } = event;
     const key = `${peer?.pid ?? '-'} ${peer?.uid ?? '-'} ${account} ${protocol} ${form} ${result} ${socket} ${reason}`;
     const same = this.#waiting.get(key);
     if (same !== undefined) {
       same.count++;
-      return;
+      return same;
     }
     const time = Date.now();
-    this.#waiting.set(key, { event, time, command: peer && this.#commandOf(peer.pid, time), count: 1 });
+    const noted = { event, time, command: peer && this.#commandOf(peer.pid, time), count: 1 };
+    this.#waiting.set(key, noted);
     this.#timer ??= setTimeout(() => void this.#write(), WRITE_INTERVAL_MS);
+    return noted;
   }
 
   /** Writes what waits, after what is being written. */
@@ -155,6 +177,8 @@ export class AuditTrail {
   async #writeBatch(): Promise<void> {
     const batch = [...this.#waiting.values()];
     this.#waiting.clear();
+    this.#served.clear();
+    for (const each of batch) this.#logServed(each);
     try {
       for (const uid of new Set(batch.map(({ event }) => event.peer?.uid))) await this.#lookUp(uid);
       if (batch.length > 0) await this.#append(batch.map((each) => `${JSON.stringify(this.#line(each))}\n`).join(''));
@@ -199,6 +223,10 @@ export class AuditTrail {
     );
     this.#users.set(uid, name);
   }
+}
+
+function isBy(event: AuditEvent, socket: string, peer: PeerCredentials | undefined): boolean {
+  return event.socket === socket && event.peer?.pid === peer?.pid && event.peer?.uid === peer?.uid;
 }
 
 /** Neither a planted link nor the umask decides where the lines go and who reads them. @returns the size of the file */

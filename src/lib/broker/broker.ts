@@ -19,6 +19,8 @@ const REFUSAL_INTERVAL_MS = 60_000;
 const REFUSED_MS = 5 * 60_000;
 /** Longer than a login takes that took its token from us before the new one was there. */
 const UNDER_WAY_MS = 2000;
+/** Request lines that are kept, parsed and answered. */
+const MAX_REMEMBERED = 1024;
 
 export interface Peer {
   policy: SocketPolicy;
@@ -41,9 +43,10 @@ export class Broker {
   readonly #options: BrokerOptions;
   readonly #asked = new Map<string, number>();
   readonly #refusals = new Map<string, { at: number; again: boolean; grant: string | undefined }>();
-  readonly #parse = remembering(parseRequest);
+  /** MTAs ask in the same words again and again. */
+  readonly #parsed = new BoundedMap<string, { request: ReturnType<typeof parseRequest> }>(MAX_REMEMBERED);
   /** What was made of a token for a line; a line that is asked again is the same object. */
-  readonly #rendered = new WeakMap<TokenLine, { token: Secret; user: string; answer: string }>();
+  readonly #rendered = new BoundedMap<TokenLine, { token: Secret; user: string; answer: string }>(MAX_REMEMBERED);
   requests = 0;
   failures = 0;
 
@@ -115,14 +118,22 @@ export class Broker {
     this.#refuse(peer, 'usage', reason);
   }
 
+  #parse(line: string): ReturnType<typeof parseRequest> {
+    let parsed = this.#parsed.get(line);
+    if (parsed === undefined) {
+      parsed = { request: parseRequest(line) };
+      this.#parsed.set(line, parsed);
+    }
+    return parsed.request;
+  }
+
   #refuse({ policy, credentials }: Peer, result: ErrorCode, reason: string): void {
     this.failures++;
     this.#options.audit.refused({ peer: credentials, socket: policy.path, result, reason });
   }
 
   #noteServed(line: TokenLine, { policy, credentials }: Peer): void {
-    const { address: account, protocol, form } = line;
-    this.#options.audit.served({ account, protocol, form, socket: policy.path, peer: credentials, result: 'served' });
+    this.#options.audit.served(line, policy.path, credentials);
   }
 
   #answerToken(line: TokenLine, peer: Peer): string | Promise<string> {
@@ -237,19 +248,19 @@ export class Broker {
   }
 }
 
-const MAX_REMEMBERED = 1024;
+/** Forgets everything when it is full, so that nobody can fill the memory. */
+class BoundedMap<K, V> extends Map<K, V> {
+  readonly #most: number;
 
-/** MTAs ask in the same words again and again. Bounded, because others may not. */
-function remembering<T>(compute: (line: string) => T): (line: string) => T {
-  const known = new Map<string, T>();
-  return (line) => {
-    let value = known.get(line);
-    if (value !== undefined || known.has(line)) return value as T;
-    value = compute(line);
-    if (known.size >= MAX_REMEMBERED) known.clear();
-    known.set(line, value);
-    return value;
-  };
+  constructor(most: number) {
+    super();
+    this.#most = most;
+  }
+
+  override set(key: K, value: V): this {
+    if (this.size >= this.#most && !this.has(key)) this.clear();
+    return super.set(key, value);
+  }
 }
 
 function serverRefuses(address: string): CmsError {

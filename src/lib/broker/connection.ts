@@ -4,6 +4,8 @@ import type { Broker, Peer } from './broker.ts';
 import type { Linked } from './linked-list.ts';
 import { MAX_REQUEST_BYTES } from './wire.ts';
 
+/** How often `tick` is to be called: a timer for each connection would cost as much as finding its answer. */
+export const TICK_MS = 250;
 /** exim gives up after 5 s unless told otherwise; an answer that is late is worth nothing. */
 const REQUEST_TIMEOUT_MS = 4000;
 const ANSWER_TIMEOUT_MS = 4000;
@@ -31,15 +33,16 @@ export class Connection implements Linked<Connection> {
   #received: Buffer | undefined = undefined;
   /** Whether there is an answer, or will never be one. */
   #done = false;
-  #timer: NodeJS.Timeout;
+  /** The line whose answer has to be waited for. */
+  #awaited: string | undefined = undefined;
+  // For an answer at once, this is also the time of a client which forgets to close.
+  #ticksLeft = REQUEST_TIMEOUT_MS / TICK_MS;
 
   constructor(socket: Socket, broker: Broker, peer: Peer, events: ConnectionEvents) {
     this.#socket = socket;
     this.#broker = broker;
     this.peer = peer;
     this.#events = events;
-    // For an answer at once, this timer is also the one that ends a client which forgets to close.
-    this.#timer = setTimeout(() => (this.#done ? socket.destroy() : this.#finishLate('')), REQUEST_TIMEOUT_MS);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', () => socket.destroy());
@@ -50,6 +53,13 @@ export class Connection implements Linked<Connection> {
     this.#socket.destroy();
   }
 
+  /** Time passes. */
+  tick(): void {
+    if (--this.#ticksLeft > 0) return;
+    if (this.#done) this.#socket.destroy();
+    else this.#finishLate(this.#awaited === undefined ? '' : this.#broker.late(this.#awaited, this.peer));
+  }
+
   /** What follows the first line is read and dropped: closing on unread bytes would reset the client's connection. */
   #take(chunk: Buffer): void {
     if (this.complete || this.#done) return;
@@ -57,22 +67,22 @@ export class Connection implements Linked<Connection> {
     this.#received = received;
     const end = received.indexOf(LF);
     if ((end < 0 ? received.length : end) >= MAX_REQUEST_BYTES) this.#refuse();
-    else if (end >= 0) this.#answer(received.subarray(0, received[end - 1] === CR ? end - 1 : end));
+    else if (end >= 0) this.#answer(received, received[end - 1] === CR ? end - 1 : end);
   }
 
   /** The client has closed its side, so what came is all there is. */
   #ended(): void {
     if (this.complete || this.#done) return;
     if (this.#received === undefined) this.#finish('');
-    else this.#answer(this.#received);
+    else this.#answer(this.#received, this.#received.length);
   }
 
-  #answer(request: Buffer): void {
+  #answer(received: Buffer, end: number): void {
     this.complete = true;
     this.#received = undefined;
     this.#events.complete(this);
     // Domains may come in any script; bytes that are no UTF-8 become a character that no address has.
-    const line = request.toString('utf8');
+    const line = received.toString('utf8', 0, end);
     const given = this.#broker.answer(line, this.peer);
     if (typeof given === 'string') this.#finish(given);
     else this.#await(line, given);
@@ -80,15 +90,13 @@ export class Connection implements Linked<Connection> {
 
   #await(line: string, given: Promise<string>): void {
     const wait = this.#broker.waitSeconds(line);
-    this.#restartTimer(
-      () => this.#finishLate(this.#broker.late(line, this.peer)),
-      wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000,
-    );
+    this.#awaited = line;
+    this.#ticksLeft = (wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000) / TICK_MS;
     void given.then((answer) => this.#finishLate(answer));
   }
 
   #finishLate(text: string): void {
-    this.#restartTimer(() => this.#socket.destroy(), LINGER_MS);
+    this.#ticksLeft = LINGER_MS / TICK_MS;
     this.#finish(text);
   }
 
@@ -105,13 +113,7 @@ export class Connection implements Linked<Connection> {
   }
 
   #closed(): void {
-    clearTimeout(this.#timer);
     this.#done = true;
     this.#events.closed(this);
-  }
-
-  #restartTimer(act: () => void, milliseconds: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(act, milliseconds);
   }
 }

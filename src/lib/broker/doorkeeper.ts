@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { Logger } from '../log.ts';
 import { peerCredentials } from '../native.ts';
 import type { Broker } from './broker.ts';
-import { Connection, type ConnectionEvents } from './connection.ts';
+import { Connection, type ConnectionEvents, TICK_MS } from './connection.ts';
 import { LinkedList } from './linked-list.ts';
 import { mayConnect, type SocketPolicy } from './policy.ts';
 
@@ -28,6 +28,8 @@ export class Doorkeeper {
   readonly #silent = new LinkedList<Connection>();
   readonly #asking = new LinkedList<Connection>();
   readonly #byUid = new Map<number, number>();
+  /** Runs while connections are open. */
+  #clock: NodeJS.Timeout | undefined;
 
   constructor(broker: Broker, ownUid: number, log: Logger) {
     this.#broker = broker;
@@ -51,6 +53,7 @@ export class Doorkeeper {
     }
     if (this.#open >= this.#limit) this.#makeRoom();
     this.#open++;
+    this.#clock ??= setInterval(() => this.#tick(), TICK_MS).unref();
     this.#count(uid, 1);
     this.#silent.append(new Connection(socket, this.#broker, { policy, credentials }, this.#events));
   }
@@ -70,6 +73,13 @@ export class Doorkeeper {
       this.#count(connection.peer.credentials?.uid, -1);
     },
   };
+
+  #tick(): void {
+    for (const list of [this.#silent, this.#asking]) list.forEach((connection) => connection.tick());
+    if (this.#open > 0) return;
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+  }
 
   #makeRoom(): void {
     const oldest = this.#silent.first;
