@@ -23,7 +23,7 @@ if (command === 'token' && !asksForHelp) {
   // that room has grown, but not before the program is loaded: V8 compiles anew what was cached under other flags.
   const { setFlagsFromString } = require('node:v8');
   setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--heap-growing-percent=50');
+  setFlagsFromString('--heap-growing-percent=20');
   serveMain(argv, process.env, require('../package.json').version).then(end);
 } else {
   const program = { root: join(__dirname, '..'), pjson: require('../package.json') };

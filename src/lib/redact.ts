@@ -24,7 +24,8 @@ export const REDACTED = '[secret]';
 
 /** Each secret with the anchors of its forms; undefined until the first line is written after it was made known. */
 const known = new Map<string, readonly string[] | undefined>();
-const byAnchor = new Map<string, Set<string>>();
+/** Mostly one for an anchor: sets would take ten times as much memory. */
+const byAnchor = new Map<string, readonly string[]>();
 let fresh: string[] = [];
 
 /** Makes a secret known to `redact`. */
@@ -64,8 +65,8 @@ interface Span {
   end: number;
 }
 
-function spansEndingAt(text: string, end: number, owners: ReadonlySet<string>): Span[] {
-  return [...owners].flatMap((secret) =>
+function spansEndingAt(text: string, end: number, owners: readonly string[]): Span[] {
+  return owners.flatMap((secret) =>
     formsOf(secret)
       .filter((form) => text.endsWith(form, end))
       .map((form) => ({ start: end - form.length, end })),
@@ -87,7 +88,7 @@ function indexFresh(): void {
     if (!known.has(secret)) continue;
     const anchors = [...new Set(formsOf(secret).map((form) => form.slice(-ANCHOR)))];
     known.set(secret, anchors);
-    for (const anchor of anchors) byAnchor.set(anchor, (byAnchor.get(anchor) ?? new Set()).add(secret));
+    for (const anchor of anchors) byAnchor.set(anchor, [...(byAnchor.get(anchor) ?? []), secret]);
   }
   fresh = [];
 }
@@ -103,9 +104,9 @@ function forgetOldest(): void {
 }
 
 function forgetAnchor(anchor: string, secret: string): void {
-  const owners = byAnchor.get(anchor);
-  owners?.delete(secret);
-  if (owners?.size === 0) byAnchor.delete(anchor);
+  const others = byAnchor.get(anchor)?.filter((owner) => owner !== secret);
+  if (others === undefined || others.length === 0) byAnchor.delete(anchor);
+  else byAnchor.set(anchor, others);
 }
 
 /**

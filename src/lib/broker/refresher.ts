@@ -4,7 +4,7 @@ import type { Account, OAuthAccount, PasswordAccount } from '../accounts/account
 import type { CmsError } from '../errors.ts';
 import { toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { GrantRecord } from '../store/grant.ts';
+import type { KnownGrant } from '../token/known.ts';
 import { mustWait, refreshAt } from '../token/schedule.ts';
 import type { TokenService } from '../token/service.ts';
 
@@ -111,13 +111,13 @@ export class Refresher {
     }
   }
 
-  #dueOf({ address }: OAuthAccount, record: GrantRecord): number | undefined {
+  #dueOf({ address }: OAuthAccount, record: KnownGrant): number | undefined {
     const { lastAskedAt, now } = this.#options;
     this.unreadable.delete(address);
-    if (record.state === 'authorization_required' || record.secrets.refresh_token === undefined) return undefined;
+    if (record.state === 'authorization_required' || !record.refreshable) return undefined;
     if (record.failure !== undefined && mustWait(record.failure, now())) return record.failure.retry_at;
     // An exchange was cut off between request and answer: only while it is young do providers repeat their answer.
-    if (record.secrets.attempt !== undefined) return now();
+    if (record.attempted) return now();
     const asked = Math.max(lastAskedAt(address), this.#startedAt);
     return refreshAt(record, asked, now(), this.#draw(address, record.issued_at));
   }

@@ -54,7 +54,7 @@ export function unseal(text: string, key: SealingKey, name: string): GrantRecord
     decipher.setAAD(additionalData(file.key_id, file.header));
     decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
     const plain = Buffer.concat([decipher.update(sealed.subarray(0, -TAG_BYTES)), decipher.final()]);
-    return { ...file.header, secrets: fromPlainText(plain.toString('utf8')) };
+    return Object.assign(file.header, { secrets: fromPlainText(plain.toString('utf8')) });
   } catch {
     // No cause: JSON.parse would quote what it was given.
     throw damaged(name, 'it does not pass its check');

@@ -4,6 +4,7 @@ import type { Secret } from '../secret.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import type { Vault } from '../store/vault.ts';
 import { cannotOpen, neverSignedIn } from './errors.ts';
+import { type KnownGrant, knownOf } from './known.ts';
 import { answers, DEFAULT_MIN_VALIDITY_SECONDS, type Demand } from './schedule.ts';
 
 export interface TokenRequest {
@@ -25,11 +26,10 @@ export function demandOf(request: TokenRequest, began: number): Demand {
   return { began, minValiditySeconds, force: forceRefresh };
 }
 
-/** @throws CmsError `authorization_required` where the record has no token */
-export function tokenOf(record: GrantRecord): AccessToken {
-  const { access_token } = record.secrets;
-  if (access_token === undefined || record.expires_at === undefined) throw neverSignedIn(record.address);
-  return { access_token, token_type: 'Bearer', expires_at: record.expires_at };
+/** @throws CmsError `authorization_required` where the grant has no token */
+export function tokenOf({ address, access_token, expires_at }: KnownGrant): AccessToken {
+  if (access_token === undefined || expires_at === undefined) throw neverSignedIn(address);
+  return { access_token, token_type: 'Bearer', expires_at };
 }
 
 /** What the vault has for the address. @throws CmsError as `Vault.read`; `store_locked` says for whom */
@@ -50,5 +50,5 @@ export async function storedToken(
   now: number,
 ): Promise<AccessToken | undefined> {
   const record = await readGrant(vault, address);
-  return record !== undefined && answers(record, demandOf(request, now), now) ? tokenOf(record) : undefined;
+  return record !== undefined && answers(record, demandOf(request, now), now) ? tokenOf(knownOf(record)) : undefined;
 }

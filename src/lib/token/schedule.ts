@@ -2,7 +2,7 @@
  * When a token is good enough, when it is refreshed, and when a failed exchange is tried again. Pure: times in
  * milliseconds since the epoch come in, decisions go out.
  */
-import type { GrantFailure, GrantRecord } from '../store/grant.ts';
+import type { GrantFailure, GrantHeader } from '../store/grant.ts';
 
 export const DEFAULT_MIN_VALIDITY_SECONDS = 600;
 const SECOND = 1000;
@@ -32,7 +32,7 @@ export interface Demand {
   newerThan?: number;
 }
 
-type Token = Pick<GrantRecord, 'issued_at' | 'expires_at'>;
+type Token = Pick<GrantHeader, 'issued_at' | 'expires_at'>;
 
 /** Whether the access token is still accepted by servers, as far as its times say. */
 export function isUnexpired(token: Token, now: number): boolean {
@@ -64,7 +64,7 @@ function effectiveMinimum(
  * When to refresh without being asked: before the default demand would have to wait, spread by `random` (0 … 1) so
  * that accounts added together drift apart. Accounts that nobody asked for in a day are only kept alive.
  */
-export function refreshAt(record: GrantRecord, lastAskedAt: number, now: number, random: number): number {
+export function refreshAt(record: GrantHeader, lastAskedAt: number, now: number, random: number): number {
   const { issued_at: issued = record.signed_in_at, expires_at: expires = 0 } = record;
   const livesTooShort = expires - issued < SHORTEST_REFRESHED_AHEAD;
   if (livesTooShort || now - lastAskedAt > DAY) return issued + KEEP_ALIVE_INTERVAL * (1 - random / 10);

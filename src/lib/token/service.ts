@@ -20,6 +20,7 @@ import { type AccessToken, demandOf, readGrant, tokenOf, type TokenRequest } fro
 import { bindingChanged, grantLost, hasNoPassword, isPasswordAccount, neverSignedIn } from './errors.ts';
 import { authorizationRequired, exchangeFailed } from './refusals.ts';
 import { Changes } from './changes.ts';
+import { type KnownGrant, knownOf } from './known.ts';
 import type { Exchange, ExchangeOutcome } from '../oauth/exchange.ts';
 import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
 import { answers, type Demand, isUnexpired, mustWait } from './schedule.ts';
@@ -52,10 +53,10 @@ interface Unstored {
 
 export class TokenService {
   readonly #options: TokenServiceOptions;
-  readonly #records = new Map<string, GrantRecord>();
+  readonly #known = new Map<string, KnownGrant>();
   /** Of what `known` answers. */
   readonly changes = new Changes();
-  readonly #flights = new Map<string, Promise<GrantRecord>>();
+  readonly #flights = new Map<string, Promise<KnownGrant>>();
   readonly #unstored = new Map<string, Unstored>();
 
   constructor(options: TokenServiceOptions) {
@@ -76,9 +77,9 @@ export class TokenService {
 
   /** The token at hand, if it fulfils the request; never waits, never asks anybody. */
   cached(account: Account, request: TokenRequest = {}): AccessToken | undefined {
-    const record = this.#records.get(account.address);
-    if (record === undefined || !answers(record, this.#demand(request), this.#options.now())) return undefined;
-    return tokenOf(record);
+    const known = this.#known.get(account.address);
+    if (known === undefined || !answers(known, this.#demand(request), this.#options.now())) return undefined;
+    return tokenOf(known);
   }
 
   /**
@@ -96,18 +97,18 @@ export class TokenService {
    */
   async password(account: Account): Promise<Secret> {
     if (account.kind !== 'password') throw hasNoPassword(account.address);
-    const { secrets } = await this.#load(account.address);
-    if (secrets.password === undefined) throw neverSignedIn(account.address);
-    return secrets.password;
+    const { password } = await this.#load(account.address);
+    if (password === undefined) throw neverSignedIn(account.address);
+    return password;
   }
 
   /** What is known of the account's grant in this process; the disk is not asked. */
-  known(address: string): GrantRecord | undefined {
-    return this.#records.get(address);
+  known(address: string): KnownGrant | undefined {
+    return this.#known.get(address);
   }
 
   /** Loads the grant if it is not known yet. @throws CmsError as `accessToken` */
-  async load(account: Account): Promise<GrantRecord> {
+  async load(account: Account): Promise<KnownGrant> {
     return this.#load(account.address);
   }
 
@@ -118,10 +119,10 @@ export class TokenService {
 
   /** Forgets what was read, so that the next request reads the disk: after a sign-in or removal elsewhere. */
   forget(address?: string): void {
-    if (address === undefined) this.#records.clear();
-    else this.#records.delete(address);
+    if (address === undefined) this.#known.clear();
+    else this.#known.delete(address);
     this.changes.noteAll();
-    for (const [each, { record }] of this.#unstored) this.#records.set(each, record);
+    for (const [each, { record }] of this.#unstored) this.#known.set(each, knownOf(record));
   }
 
   /** Tries again to store what could not be stored; called by the broker's ticker and before it ends. */
@@ -145,15 +146,15 @@ export class TokenService {
     return demandOf(request, this.#options.now());
   }
 
-  async #load(address: string): Promise<GrantRecord> {
-    return this.#records.get(address) ?? this.#reload(address);
+  async #load(address: string): Promise<KnownGrant> {
+    return this.#known.get(address) ?? knownOf(await this.#reload(address));
   }
 
   /** From the disk: another process may have rotated or signed in anew. */
   async #reload(address: string): Promise<GrantRecord> {
     const record = await readGrant(this.#options.vault, address);
     if (record === undefined) {
-      this.#records.delete(address);
+      this.#known.delete(address);
       this.changes.note(address);
       throw neverSignedIn(address);
     }
@@ -162,7 +163,7 @@ export class TokenService {
   }
 
   #know(record: GrantRecord): void {
-    this.#records.set(record.address, record);
+    this.#known.set(record.address, knownOf(record));
     this.changes.note(record.address);
   }
 
@@ -170,12 +171,12 @@ export class TokenService {
    * Joins the exchange under way, or begins one. Whoever joins shares its failure; what it brought may still be too old
    * for somebody who came later.
    */
-  async #fly(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
+  async #fly(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
     const { address } = account;
     const under = this.#flights.get(address);
     if (under !== undefined) {
-      const record = await under;
-      if (answers(record, demand, this.#options.now())) return record;
+      const known = await under;
+      if (answers(known, demand, this.#options.now())) return known;
       return this.#fly(account, demand);
     }
     const flight = this.#serveOrExchange(account, demand).finally(() => this.#flights.delete(address));
@@ -183,7 +184,7 @@ export class TokenService {
     return flight;
   }
 
-  async #serveOrExchange(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
+  async #serveOrExchange(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
     const known = await this.#load(account.address);
     if (answers(known, demand, this.#options.now())) return known;
     if (this.#unstored.has(account.address)) return this.#serveUnstored(known);
@@ -192,7 +193,7 @@ export class TokenService {
       const refusal = answers(current, demand, this.#options.now())
         ? undefined
         : this.#reasonNotToExchange(account, current, demand);
-      if (refusal !== undefined) return this.#serveOld(current, demand, refusal);
+      if (refusal !== undefined) return this.#serveOld(knownOf(current), demand, refusal);
       return await this.#lockAndExchange(account, demand);
     } catch (error) {
       // A full disk or a stuck lock is no reason to withhold a token that still lives.
@@ -202,7 +203,7 @@ export class TokenService {
     }
   }
 
-  async #lockAndExchange(account: OAuthAccount, demand: Demand): Promise<GrantRecord> {
+  async #lockAndExchange(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
     const lock = await this.#options.vault.lock(account.address, LOCK_TIMEOUT_MS);
     try {
       return await this.#underLock(account, demand, lock);
@@ -213,25 +214,25 @@ export class TokenService {
   }
 
   /** No exchange while the newest refresh token is not on the disk: the next one might not get there either. */
-  #serveUnstored(record: GrantRecord): GrantRecord {
-    if (isUnexpired(record, this.#options.now())) return record;
-    throw new CmsError('io_error', `the newest grant of ${record.address} cannot be stored`, {
+  #serveUnstored(known: KnownGrant): KnownGrant {
+    if (isUnexpired(known, this.#options.now())) return known;
+    throw new CmsError('io_error', `the newest grant of ${known.address} cannot be stored`, {
       suggestions: ['cms status', 'df -h'],
     });
   }
 
-  async #underLock(account: OAuthAccount, demand: Demand, lock: Lock): Promise<GrantRecord> {
+  async #underLock(account: OAuthAccount, demand: Demand, lock: Lock): Promise<KnownGrant> {
     const { vault, now } = this.#options;
     const record = await this.#reload(account.address);
-    if (answers(record, demand, now())) return record;
+    if (answers(record, demand, now())) return knownOf(record);
     const refusal = this.#reasonNotToExchange(account, record, demand);
-    if (refusal !== undefined) return this.#serveOld(record, demand, refusal);
+    if (refusal !== undefined) return this.#serveOld(knownOf(record), demand, refusal);
     const noted = withAttempt(record, now());
     await vault.write(noted);
     const next = await this.#exchange(account, noted);
     await this.#store(next, lock);
-    if (next.state === 'active' && next.failure === undefined) return next;
-    return this.#serveOld(next, demand, this.#failureOf(next));
+    if (next.state === 'active' && next.failure === undefined) return knownOf(next);
+    return this.#serveOld(knownOf(next), demand, this.#failureOf(next));
   }
 
   #reasonNotToExchange(account: OAuthAccount, record: GrantRecord, demand: Demand): CmsError | undefined {
@@ -248,8 +249,8 @@ export class TokenService {
   }
 
   /** A token that still lives beats an error, unless a new one was insisted on. */
-  #serveOld(record: GrantRecord, demand: Demand, failure: CmsError): GrantRecord {
-    if (!demand.force && isUnexpired(record, this.#options.now())) return record;
+  #serveOld(known: KnownGrant, demand: Demand, failure: CmsError): KnownGrant {
+    if (!demand.force && isUnexpired(known, this.#options.now())) return known;
     throw failure;
   }
 

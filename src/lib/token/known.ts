@@ -1,0 +1,25 @@
+/** A grant as a process keeps it: what serves and decides, and nothing that only an exchange needs. */
+import type { Secret } from '../secret.ts';
+import type { GrantHeader, GrantRecord } from '../store/grant.ts';
+
+export interface KnownGrant extends GrantHeader {
+  access_token?: Secret;
+  /** An app password. */
+  password?: Secret;
+  /** Whether there is a refresh token; it is read from the vault for each exchange. */
+  refreshable: boolean;
+  /** Whether an exchange was cut off between request and answer. */
+  attempted: boolean;
+}
+
+/** Pure. */
+export function knownOf({ secrets, ...header }: GrantRecord): KnownGrant {
+  const { access_token, password, refresh_token, attempt } = secrets;
+  // Not spread: V8 then gives each object a shape of its own, which takes as much memory as what is in it.
+  return Object.assign(
+    header,
+    { refreshable: refresh_token !== undefined, attempted: attempt !== undefined },
+    access_token && { access_token },
+    password && { password },
+  );
+}
