@@ -1,4 +1,4 @@
-import { accountView, readGrantView } from '../../lib/accounts/view.ts';
+import { accountView, readGrantView, readState } from '../../lib/accounts/view.ts';
 import { openContext } from '../../lib/context.ts';
 import { BaseCommand } from '../base.ts';
 import { table } from '../../lib/table.ts';
@@ -12,28 +12,19 @@ export default class AccountList extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(AccountList);
     const { accounts, vault } = openContext(process.env);
-    const rows = (await accounts.list()).map((account) => ({
-      ...accountView(account),
-      ...readGrantView(vault, account),
-    }));
+    const all = await accounts.list();
     if (flags.json) {
-      this.printJson(rows);
+      this.printJson(all.map((account) => ({ ...accountView(account), ...readGrantView(vault, account) })));
       return;
     }
-    if (rows.length === 0) {
+    if (all.length === 0) {
       this.say('no accounts yet; begin with: cms account add jane@example.org');
       return;
     }
-    process.stdout.write(
-      table(
-        ['ADDRESS', 'PROVIDER', 'PROTOCOLS', 'STATE'],
-        rows.map(({ address, provider, protocols, state }) => [
-          address,
-          provider,
-          protocols.join(','),
-          state.replaceAll('_', ' '),
-        ]),
-      ),
-    );
+    const rows = all.map((account) => {
+      const { address, provider, protocols } = account;
+      return [address, provider, protocols.join(','), readState(vault, account).state.replaceAll('_', ' ')];
+    });
+    process.stdout.write(table(['ADDRESS', 'PROVIDER', 'PROTOCOLS', 'STATE'], rows));
   }
 }

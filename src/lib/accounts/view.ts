@@ -79,9 +79,23 @@ export function grantView(address: string, header: GrantHeader | undefined, abou
 
 /** `grantView` of what is on the disk; a file that cannot be read is a state, not an error. */
 export function readGrantView(vault: Vault, account: Account): GrantView {
-  const { address } = account;
+  return readAs(vault, account, (header) => grantView(account.address, header, subjectOf(account)));
+}
+
+/** Only the state of it. */
+export function readState(vault: Vault, account: Account): StateView {
+  return readAs(vault, account, (header) =>
+    header === undefined ? neverSignedIn(account.address) : stateOfGrant(header, subjectOf(account)),
+  );
+}
+
+function readAs<T extends StateView>(
+  vault: Vault,
+  { address }: Account,
+  view: (header: GrantHeader | undefined) => T,
+): T | StateView {
   try {
-    return grantView(address, vault.readHeader(address), subjectOf(account));
+    return view(vault.readHeader(address));
   } catch (error) {
     if (error instanceof CmsError) return stateOfTrouble(address, error);
     throw error;

@@ -3,7 +3,7 @@
  * The key is asked for once, on first use, and then kept in memory: a broker that has it goes on while the keyring is
  * locked or gone.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CmsError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
@@ -141,5 +141,5 @@ function ofAddress<T extends GrantHeader>(address: string, record: T, path: stri
 
 /** A hash, so that no address can name a path, collide with another or tell a backup reader who has accounts. */
 export function sealedName(address: string): string {
-  return createHash('sha256').update(address).digest('hex');
+  return hash('sha256', address);
 }
