@@ -18,7 +18,7 @@ import { type TemporaryHome, temporaryHome } from '../test/support/environment.t
 import type { Environment } from '../test/support/processes.ts';
 
 /** As long as Microsoft's; Google's have about 250. */
-const TOKEN_BYTES = 2000;
+export const TOKEN_BYTES = 2000;
 const REFRESH_TOKEN_BYTES = 1000;
 /** Refused at once: nothing is refreshed there. */
 const NOBODY = 'http://127.0.0.1:9/token';

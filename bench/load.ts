@@ -23,7 +23,7 @@ export interface Measured {
 
 /** @throws Error when an answer was not the right one */
 export async function putLoad(server: Server, load: Load, { native }: Tools): Promise<Measured> {
-  const { request, answerBytes, requests, clients, silent = 0 } = load;
+  const { request, answerBytes, requests, clients, silent = 0 } = { ...load, ...server.load };
   const args = [server.socket, request, ...[answerBytes, requests, clients, silent].map(String)];
   const [file, argv] = native === undefined ? [process.execPath, [peer('load.mjs'), ...args]] : [native.load, args];
   const before = cpuSeconds(server.pid);

@@ -17,6 +17,8 @@ export interface Server extends AsyncDisposable {
   socket: string;
   pid: number;
   process: RunningProcess;
+  /** What it is asked and how much it answers, where that is not what cms understands. */
+  load?: { request: string; answerBytes: number };
 }
 
 /** Log and audit as shipped. */
@@ -40,7 +42,8 @@ export async function startEpoll(folder: string, bytes: number, { native }: Tool
   return serverOf('C with epoll', socket, start(native.server, [socket, String(bytes)], { env: {} }));
 }
 
-async function serverOf(name: string, socket: string, child: RunningProcess): Promise<Server> {
+/** Resolves when the socket is there. */
+export async function serverOf(name: string, socket: string, child: RunningProcess): Promise<Server> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!existsSync(socket)) {
     if (!child.running || performance.now() > deadline) throw new Error(`${name} does not start: ${child.stderr}`);

@@ -1,5 +1,6 @@
 /*
- * A closed loop of clients on a UNIX socket: each connects, asks one line, reads to the end, and begins again.
+ * A closed loop of clients on a UNIX socket: each connects, asks one line, closes its side, reads to the
+ * end, and begins again.
  *
  *   load SOCKET REQUEST ANSWER_BYTES REQUESTS CLIENTS SILENT     prints one line of JSON
  *
@@ -61,6 +62,8 @@ static void begin(int index)
 	client->began = now();
 	client->fd = dial();
 	if (send(client->fd, request, request_bytes, MSG_NOSIGNAL) < 0) wrong++;
+	/* As exim does; there are servers that wait for it. */
+	shutdown(client->fd, SHUT_WR);
 	fcntl(client->fd, F_SETFL, O_NONBLOCK);
 	epoll_ctl(poll_fd, EPOLL_CTL_ADD, client->fd, &event);
 }

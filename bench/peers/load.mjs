@@ -38,10 +38,9 @@ function begin(done) {
     socket.on('end', () => {
       latencies.push((performance.now() - began) * 1000);
       if (received !== expected) wrong++;
-      socket.end();
       begin(done);
     });
-    socket.write(`${line}\n`);
+    socket.end(`${line}\n`);
   });
 }
 

@@ -13,10 +13,24 @@ const [, , keyFile, certificateFile] = process.argv;
 function answer(request, response) {
   request.resume();
   request.on('end', () => {
+    if (request.url.endsWith('/openid-configuration')) return send(response, metadata(request.headers.host));
     const token = { access_token: letters(2000), refresh_token: letters(1000), token_type: 'Bearer', expires_in: 3600 };
-    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-    response.end(JSON.stringify(token));
+    return send(response, token);
   });
+}
+
+/** For clients that insist on discovery. */
+function metadata(host) {
+  const issuer = `https://${host}`;
+  const endpoints = ['token', 'authorization'].map((name) => [`${name}_endpoint`, `${issuer}/${name}`]);
+  const supported = { scopes: ['openid', 'offline_access'], response_types: ['code'], grant_types: ['refresh_token'] };
+  const lists = Object.entries(supported).map(([name, values]) => [`${name}_supported`, values]);
+  return { issuer, ...Object.fromEntries([...endpoints, ...lists]) };
+}
+
+function send(response, body) {
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(JSON.stringify(body));
 }
 
 function letters(count) {

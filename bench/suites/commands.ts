@@ -9,6 +9,7 @@ import { isPresent } from '../../test/support/requirements.ts';
 import { type Figure, figureOf, type Findings, type LeftOut, type Target } from '../figures.ts';
 import { type Home, makeHome } from '../home.ts';
 import { startGrantingProvider } from '../provider.ts';
+import { ANCESTOR, OIDC_AGENT, startOidcAgent } from '../rivals.ts';
 import { startCms } from '../servers.ts';
 import type { Setting, Suite } from '../setting.ts';
 import { Stack } from '../stack.ts';
@@ -41,7 +42,7 @@ async function measure(setting: Setting): Promise<Findings> {
   ];
   const timed = timeCommands(cases, setting.pick(3, 21), setting.tools);
   return {
-    figures: cases.flatMap((each) => figuresOf(each, cases, timed)),
+    figures: [...cases.flatMap((each) => figuresOf(each, cases, timed)), ...besideAncestor(cases, timed)],
     leftOut,
     plots: {
       commands: [
@@ -76,6 +77,21 @@ function figuresOf(each: Case, cases: readonly Case[], timed: ReadonlyMap<string
   ];
 }
 
+/** The same command, judged a second time. */
+function besideAncestor(cases: readonly Case[], timed: ReadonlyMap<string, Timed>): Figure[] {
+  const [token, old] = ['token', 'ancestor'].map((id) => cases.find((each) => each.id === id));
+  if (token === undefined || old === undefined) return [];
+  return [
+    figureOf({
+      ...valuesOf(token.id, timed),
+      id: 'commands.token-ancestor',
+      title: token.title,
+      reference: { title: old.title, values: timed.get(old.id)?.times ?? [] },
+      target: most(0.6),
+    }),
+  ];
+}
+
 const PLAIN: Environment = { PATH: process.env.PATH, LANG: 'C.UTF-8' };
 
 function floor(): Case[] {
@@ -83,7 +99,8 @@ function floor(): Case[] {
 }
 
 /** A broker that has the token. */
-async function withBroker({ tools }: Setting, stack: Stack, leftOut: LeftOut[]): Promise<Case[]> {
+async function withBroker(setting: Setting, stack: Stack, leftOut: LeftOut[]): Promise<Case[]> {
+  const { tools } = setting;
   const home = stack.use(await makeHome({ accounts: 1 }));
   stack.use(await startCms(home));
   const { env, socket, address } = home;
@@ -110,15 +127,13 @@ async function withBroker({ tools }: Setting, stack: Stack, leftOut: LeftOut[]):
   } else {
     leftOut.push({ id: 'commands.cms-token', title: 'cms-token', reason: 'bin/cms-token is not there' });
   }
-  return [...cases, ...(await ancestor(home, leftOut))];
+  return [...cases, ...(await ancestor(home, leftOut)), ...(await oidcToken(setting, stack, leftOut))];
 }
 
-/** The program of which cms understands the wire: a checkout of it, given by name. */
 async function ancestor({ env, socket, address }: Home, leftOut: LeftOut[]): Promise<Case[]> {
-  const checkout = process.env.CMS_BENCH_ANCESTOR;
-  const title = 'cms-oauth of cloud_mdir_sync';
+  const { checkout, client: title, missing } = ANCESTOR;
   if (checkout === undefined) {
-    leftOut.push({ id: 'commands.ancestor', title, reason: 'CMS_BENCH_ANCESTOR names no checkout' });
+    leftOut.push({ id: 'commands.ancestor', title, reason: missing });
     return [];
   }
   const script = 'import sys; from cloud_mdir_sync.cms_oauth_main import main; sys.exit(main())';
@@ -129,10 +144,20 @@ async function ancestor({ env, socket, address }: Home, leftOut: LeftOut[]): Pro
       title,
       argv: ['/usr/bin/python3', '-c', script, ...flags],
       env: { ...env, PYTHONPATH: checkout },
-      against: 'token',
       note: 'with the broker of cms',
     },
   ];
+}
+
+async function oidcToken({ folder }: Setting, stack: Stack, leftOut: LeftOut[]): Promise<Case[]> {
+  const agent = await startOidcAgent(folder);
+  const { client: title, missing } = OIDC_AGENT;
+  if (agent === undefined) {
+    leftOut.push({ id: 'commands.oidc-token', title, reason: missing });
+    return [];
+  }
+  const { argv, env } = stack.use(agent);
+  return [{ id: 'oidc-token', title, argv, env, note: 'with its agent' }];
 }
 
 /** No broker: the vault is opened by the command itself. */
