@@ -1,5 +1,5 @@
 /** Ten thousand accounts beside one, or beside ten. */
-import { readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,12 +32,46 @@ async function measure(setting: Setting): Promise<Findings> {
     ...(await lists(setting, all, homes.ten)),
     ...(await serving(setting, all, homes.one)),
     ...(await rotations(all, homes.ten)),
+    ...limits(setting, all),
   ];
   return { figures, leftOut: [], plots: {} };
 }
 
 function named({ accounts }: Home): string {
   return accounts.length === 1 ? '1 account' : `${accounts.length.toLocaleString('en')} accounts`;
+}
+
+/** What no program in Node can do without that has its accounts in one file and each grant in one of its own. */
+function limits({ pick }: Setting, home: Home): Figure[] {
+  const { paths } = home.context;
+  const timed = (work: () => void): number[] =>
+    Array.from({ length: pick(1, 9) }, () => {
+      const began = performance.now();
+      work();
+      return performance.now() - began;
+    });
+  const names = readdirSync(paths.vaultDir).map((name) => join(paths.vaultDir, name));
+  const buffer = Buffer.allocUnsafe(16_384);
+  return [
+    figureOf({
+      id: 'many.limit-accounts',
+      title: `reading and parsing accounts.json alone, ${named(home)}`,
+      unit: 'ms',
+      values: timed(() => void JSON.parse(readFileSync(paths.accountsFile, 'utf8'))),
+    }),
+    figureOf({
+      id: 'many.limit-grants',
+      title: `opening, reading and closing as many files, ${named(home)}`,
+      unit: 'ms',
+      values: timed(() => {
+        for (const name of names) {
+          const file = openSync(name, 'r');
+          readSync(file, buffer);
+          closeSync(file);
+        }
+      }),
+    }),
+  ];
 }
 
 async function firstAnswer({ pick }: Setting, all: Home, one: Home): Promise<Figure> {
@@ -103,6 +137,8 @@ async function serving(setting: Setting, all: Home, one: Home): Promise<Figure[]
   await using stack = new Stack();
   const [big, small] = [stack.use(await startCms(all)), stack.use(await startCms(one))];
   await everythingRead(big, all);
+  // V8 gives back what reading them has left behind once there has been nothing to do for some 8 s.
+  await sleep(setting.pick(2000, 15_000));
   const rss = { big: memoryOf(big.pid).rssMB, small: memoryOf(small.pid).rssMB };
   const perSecond: { big: number[]; small: number[] } = { big: [], small: [] };
   for (let round = 0; round < setting.pick(1, 7); round++) {
@@ -146,7 +182,6 @@ async function everythingRead(server: Server, home: Home): Promise<void> {
     if (!server.process.running) throw new Error(`the broker ended: ${server.process.stderr}`);
     await sleep(500);
   }
-  await sleep(2000);
 }
 
 interface Status {
@@ -190,6 +225,7 @@ async function rotate(home: Home): Promise<Change[]> {
   const changes: Change[] = [];
   // The first one makes the lock file of the account; nobody asks for the others meanwhile.
   await everythingRead(server, home);
+  await sleep(2000);
   for (let turn = 0; turn < 4; turn++) {
     const before = filesIn(home.folders);
     const answer = await ask(server.socket, `REFRESH ${home.address}`);

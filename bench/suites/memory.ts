@@ -11,12 +11,16 @@ import type { Setting, Suite } from '../setting.ts';
 /** Until what the start left behind has been used: the first ticks, the first look at the accounts. */
 const SETTLE_MS = 1500;
 const MAX_AFTER_LOAD_MB = 60;
+/** V8 gives memory back once there has been nothing to do for some 8 s. */
+const REST_MS = 15_000;
 
 export const memory: Suite = { name: 'memory', title: 'Memory', measure };
 
 interface Life {
   idle: Memory;
   afterLoad: Memory;
+  /** Some time later. */
+  atRest: Memory;
 }
 
 async function measure(setting: Setting): Promise<Findings> {
@@ -25,20 +29,23 @@ async function measure(setting: Setting): Promise<Findings> {
   await using home = await makeHome({ accounts: 1 });
   const bytes = answerBytes(home.address);
   const load = { request: `SMTP ${home.address}`, answerBytes: bytes, requests, clients: 128 };
+  const rest = setting.pick(0, REST_MS);
   for (let round = 0; round < setting.pick(1, 3); round++) {
-    lives.cms.push(await live(await startCms(home), (server) => putLoad(server, load, setting.tools)));
+    lives.cms.push(await live(await startCms(home), rest, (server) => putLoad(server, load, setting.tools)));
     const bare = await startBareNode(await mkdtemp(join(setting.folder, 'bare-')), bytes);
-    lives.bare.push(await live(bare, (server) => putLoad(server, load, setting.tools)));
+    lives.bare.push(await live(bare, rest, (server) => putLoad(server, load, setting.tools)));
   }
   return { figures: figuresOf(lives, requests), leftOut: [], plots: {} };
 }
 
-async function live(server: Server, work: (server: Server) => Promise<unknown>): Promise<Life> {
+async function live(server: Server, restMs: number, work: (server: Server) => Promise<unknown>): Promise<Life> {
   await using _server = server;
   await sleep(SETTLE_MS);
   const idle = memoryOf(server.pid);
   await work(server);
-  return { idle, afterLoad: memoryOf(server.pid) };
+  const afterLoad = memoryOf(server.pid);
+  await sleep(restMs);
+  return { idle, afterLoad, atRest: memoryOf(server.pid) };
 }
 
 function figuresOf({ cms, bare }: { cms: Life[]; bare: Life[] }, requests: number): Figure[] {
@@ -62,6 +69,13 @@ function figuresOf({ cms, bare }: { cms: Life[]; bare: Life[] }, requests: numbe
       values: rss(cms, 'afterLoad'),
       reference: { title, values: rss(bare, 'afterLoad') },
       target: { of: 'value', most: MAX_AFTER_LOAD_MB },
+    }),
+    figureOf({
+      id: 'memory.at-rest',
+      title: 'resident, some seconds after that',
+      unit: 'MB',
+      values: rss(cms, 'atRest'),
+      reference: { title, values: rss(bare, 'atRest') },
     }),
   ];
   if (pss(cms, 'idle').length === 0) return figures;
