@@ -76,11 +76,11 @@ function fold(line: string, room: number): string[] {
   return [line.slice(0, first).trimEnd(), ...fold(`    ${line.slice(first).trimStart()}`, room)];
 }
 
-/** Breaks before options, with the backslash that makes the lines good for pasting. */
+/** Breaks before options and paths, with the backslash that makes the lines good for pasting. */
 function wrapCommand(line: string, width: number): string[] {
   const lines: string[] = [];
   let current = `${MARGIN}$`;
-  for (const word of line.split(/ (?=-{1,2}[a-zA-Z]|\| |\S+@\S+$)/)) {
+  for (const word of line.split(/ (?=-{1,2}[a-zA-Z]|\| |\S+@\S+$)|(?<! -\S+) (?=\/)/)) {
     if (current.length + word.length + 3 > width && current.trim() !== '$') {
       lines.push(`${current} \\`);
       current = `${MARGIN}   `;
