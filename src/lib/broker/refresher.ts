@@ -12,8 +12,8 @@ const LONGEST_WAIT_MS = 30_000;
 const SHORTEST_WAIT_MS = 250;
 /** Exchanges under way at once: a machine that wakes up must not fall upon its provider. */
 const MAX_PARALLEL = 8;
-/** Accounts looked at before others get a turn; a few milliseconds. */
-const AT_A_STRETCH = 1000;
+/** Accounts are looked at for so long before others get a turn. */
+const STRETCH_MS = 3;
 
 export interface RefresherOptions {
   accounts: () => readonly Account[];
@@ -74,10 +74,13 @@ export class Refresher {
     this.#lined = lined;
     this.#lookedAt = now();
     this.#dues = new Float64Array(lined.length).fill(Infinity);
+    let turn = performance.now();
     for (let place = 0; place < lined.length; place++) {
-      // Whoever asks for a token meanwhile shall not wait for all of them.
-      if (place % AT_A_STRETCH === AT_A_STRETCH - 1) await breathe();
       await this.#look(place);
+      if (performance.now() - turn < STRETCH_MS) continue;
+      // Whoever asks for a token meanwhile shall not wait for all of them.
+      await breathe();
+      turn = performance.now();
     }
   }
 

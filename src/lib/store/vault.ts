@@ -9,7 +9,6 @@ import { CmsError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import {
   ensurePrivateFolder,
-  readFileIfAny,
   readTextNowIfAny,
   removeFile,
   requirePrivateFolder,
@@ -66,10 +65,10 @@ export class Vault {
    */
   async read(address: string): Promise<GrantRecord | undefined> {
     const path = this.#file(address);
-    const bytes = await readFileIfAny(path);
-    if (bytes === undefined) return undefined;
-    for (const folder of [this.#paths.stateDir, this.#paths.vaultDir]) await requirePrivateFolder(folder);
-    return ofAddress(address, unseal(bytes.toString('utf8'), await this.key(), path), path);
+    const text = readTextNowIfAny(path);
+    if (text === undefined) return undefined;
+    for (const folder of [this.#paths.stateDir, this.#paths.vaultDir]) requirePrivateFolder(folder);
+    return ofAddress(address, unseal(text, await this.key(), path), path);
   }
 
   /**

@@ -3,13 +3,19 @@ import type { Secret } from '../secret.ts';
 import type { GrantHeader, GrantRecord } from '../store/grant.ts';
 
 export interface KnownGrant extends GrantHeader {
-  access_token?: Secret;
+  /** Absent although there are times of it: it has made room for others, and is read again when somebody asks. */
+  access_token?: Secret | undefined;
   /** An app password. */
   password?: Secret;
   /** Whether there is a refresh token; it is read from the vault for each exchange. */
   refreshable: boolean;
   /** Whether an exchange was cut off between request and answer. */
   attempted: boolean;
+}
+
+/** Whether the grant has an access token that would have to be read again. */
+export function isShortened({ access_token, expires_at }: KnownGrant): boolean {
+  return access_token === undefined && expires_at !== undefined;
 }
 
 /** Pure. */

@@ -20,7 +20,7 @@ import { type AccessToken, demandOf, readGrant, tokenOf, type TokenRequest } fro
 import { bindingChanged, grantLost, hasNoPassword, isPasswordAccount, neverSignedIn } from './errors.ts';
 import { authorizationRequired, exchangeFailed } from './refusals.ts';
 import { Changes } from './changes.ts';
-import { type KnownGrant, knownOf } from './known.ts';
+import { isShortened, type KnownGrant, knownOf } from './known.ts';
 import type { Exchange, ExchangeOutcome } from '../oauth/exchange.ts';
 import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
 import { answers, type Demand, isUnexpired, mustWait } from './schedule.ts';
@@ -30,6 +30,8 @@ const LOCK_TIMEOUT_MS = 30_000;
 /** How long a process that ends after its answer goes on trying to store what it was granted. */
 const STORE_PATIENCE_MS = 15_000;
 const STORE_RETRY_MS = 500;
+/** As many as `redact` knows secrets: a token that is in memory is cut out of whatever is said. */
+const MAX_TOKENS = 2048;
 
 export interface TokenServiceOptions {
   vault: Vault;
@@ -40,6 +42,8 @@ export interface TokenServiceOptions {
   random: () => number;
   /** The process stays (a broker): what could not be stored is kept and stored later, instead of waiting for it. */
   resident?: boolean;
+  /** Access tokens kept in memory; those of further accounts are read anew when asked for. Default 2048. */
+  maxTokens?: number;
   /** Told of each outcome of an exchange, stored or not. */
   changed?: (record: GrantRecord) => void;
 }
@@ -54,6 +58,8 @@ interface Unstored {
 export class TokenService {
   readonly #options: TokenServiceOptions;
   readonly #known = new Map<string, KnownGrant>();
+  /** Of those, the ones with an access token, the oldest first. */
+  readonly #withToken = new Map<string, KnownGrant>();
   /** Of what `known` answers. */
   readonly changes = new Changes();
   readonly #flights = new Map<string, Promise<KnownGrant>>();
@@ -78,8 +84,8 @@ export class TokenService {
   /** The token at hand, if it fulfils the request; never waits, never asks anybody. */
   cached(account: Account, request: TokenRequest = {}): AccessToken | undefined {
     const known = this.#known.get(account.address);
-    if (known === undefined || !answers(known, this.#demand(request), this.#options.now())) return undefined;
-    return tokenOf(known);
+    if (known === undefined || isShortened(known)) return undefined;
+    return answers(known, this.#demand(request), this.#options.now()) ? tokenOf(known) : undefined;
   }
 
   /**
@@ -119,10 +125,9 @@ export class TokenService {
 
   /** Forgets what was read, so that the next request reads the disk: after a sign-in or removal elsewhere. */
   forget(address?: string): void {
-    if (address === undefined) this.#known.clear();
-    else this.#known.delete(address);
+    for (const each of address === undefined ? [...this.#known.keys()] : [address]) this.#drop(each);
     this.changes.noteAll();
-    for (const [each, { record }] of this.#unstored) this.#known.set(each, knownOf(record));
+    for (const { record } of this.#unstored.values()) this.#know(record);
   }
 
   /** Tries again to store what could not be stored; called by the broker's ticker and before it ends. */
@@ -147,14 +152,15 @@ export class TokenService {
   }
 
   async #load(address: string): Promise<KnownGrant> {
-    return this.#known.get(address) ?? knownOf(await this.#reload(address));
+    const known = this.#known.get(address);
+    return known === undefined || isShortened(known) ? knownOf(await this.#reload(address)) : known;
   }
 
   /** From the disk: another process may have rotated or signed in anew. */
   async #reload(address: string): Promise<GrantRecord> {
     const record = await readGrant(this.#options.vault, address);
     if (record === undefined) {
-      this.#known.delete(address);
+      this.#drop(address);
       this.changes.note(address);
       throw neverSignedIn(address);
     }
@@ -163,8 +169,30 @@ export class TokenService {
   }
 
   #know(record: GrantRecord): void {
-    this.#known.set(record.address, knownOf(record));
-    this.changes.note(record.address);
+    const { address } = record;
+    this.#drop(address);
+    const known = knownOf(record);
+    this.#known.set(address, known);
+    if (known.access_token !== undefined) this.#withToken.set(address, known);
+    this.#shorten();
+    this.changes.note(address);
+  }
+
+  #drop(address: string): void {
+    this.#known.delete(address);
+    this.#withToken.delete(address);
+  }
+
+  /** Lets go of the oldest tokens; not of one that is in memory alone. */
+  #shorten(): void {
+    let tooMany = this.#withToken.size - (this.#options.maxTokens ?? MAX_TOKENS);
+    if (tooMany <= 0) return;
+    for (const [address, known] of this.#withToken) {
+      if (this.#unstored.has(address)) continue;
+      known.access_token = undefined;
+      this.#withToken.delete(address);
+      if (--tooMany === 0) return;
+    }
   }
 
   /**
@@ -310,6 +338,8 @@ export class TokenService {
     const failure = toCmsError(error);
     if (!this.#options.resident) throw grantLost(record.address, failure);
     this.#unstored.set(record.address, { record, lock, since: this.#options.now() });
+    // Its token may have made room meanwhile.
+    this.#know(record);
     this.#options.log.error('cannot store a new grant; it is kept in memory', {
       account: record.address,
       reason: failure.message,

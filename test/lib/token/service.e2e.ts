@@ -23,6 +23,7 @@ import { Secret } from '../../../src/lib/secret.ts';
 import { type Revealed, revealed } from '../../support/secrets.ts';
 
 const HOUR = 3_600_000;
+const BOB = 'bob@example.org';
 const CRASH = fileURLToPath(new URL('crash.ts', import.meta.url));
 
 describe('the token service with a real provider', function () {
@@ -99,6 +100,26 @@ describe('the token service with a real provider', function () {
       const tokens = new Set(finished.map(({ stdout }) => stdout.trim()));
       for (const token of tokens) assert.ok(await isActive(token));
       assert.equal(provider.count('refresh_token'), 1);
+    });
+
+    it('keeps no more tokens in memory than it may, and reads the others again without an exchange', async () => {
+      await signIn();
+      const others = [BOB, 'eve@example.org'].map((address) => signInAccount(home.env, provider, { address }));
+      const all = [{ account, accessToken }, ...(await Promise.all(others))];
+      const tokens = service({ resident: true, maxTokens: 2 });
+      for (let turn = 0; turn < 3; turn++) {
+        for (const each of all) {
+          assert.equal((await tokens.accessToken(each.account)).access_token.reveal(), each.accessToken);
+          assert.ok(tokens.cached(each.account), 'the newest one is kept');
+        }
+        const known = all.map((each) => tokens.known(each.account.address));
+        assert.deepEqual(
+          known.map((grant) => grant?.access_token !== undefined),
+          [false, true, true],
+        );
+        assert.ok(known.every((grant) => grant?.expires_at !== undefined && grant.refreshable));
+      }
+      assert.equal(provider.count(), 0);
     });
 
     it('gives a forced refresh that joins late a token issued after it asked', async () => {
@@ -465,6 +486,21 @@ describe('the token service with a real provider', function () {
       await sleep(2);
       await service().accessToken(account, { forceRefresh: true });
       assert.equal(provider.count(), 2);
+    });
+
+    it('does not let go of it for other accounts', async () => {
+      await signIn({ age: HOUR });
+      const other = await signInAccount(home.env, provider, { address: BOB });
+      const vault = failingVault();
+      const resident = service({ vault, resident: true, maxTokens: 1 });
+      const { access_token } = revealed(await resident.accessToken(account));
+      for (let turn = 0; turn < 2; turn++) {
+        assert.equal((await resident.accessToken(other.account)).access_token.reveal(), other.accessToken);
+        assert.equal(resident.cached(account)?.access_token.reveal(), access_token);
+      }
+      vault.broken = false;
+      await resident.storeUnstored();
+      assert.equal((await onDisk()).secrets.access_token, access_token);
     });
 
     it('tries again where the process does not stay, and stores before it serves', async () => {
