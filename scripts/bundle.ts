@@ -72,6 +72,8 @@ async function wholeProgram(): Promise<BuildOptions> {
 function withoutFramework(): BuildOptions {
   return {
     format: 'cjs',
+    // An import() would start the loader of ES modules after all.
+    supported: { 'dynamic-import': false },
     entryPoints: [
       { in: './src/token-broker.ts', out: 'token' },
       { in: './src/serve-main.ts', out: 'serve' },

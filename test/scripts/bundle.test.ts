@@ -8,6 +8,7 @@ import { sourcesOf } from '../../src/oclif-main.ts';
 import { makeHome } from '../../bench/home.ts';
 import { runCms, temporaryHome } from '../support/environment.ts';
 
+const ESM_LOADER = 'internal/modules/esm/loader';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PROGRAM = join(ROOT, 'dist', 'program');
 const JANE = 'jane@example.org';
@@ -86,7 +87,7 @@ describe('the fast path of cms token', () => {
       [join(ROOT, 'bin', 'run.js'), join(PROGRAM, 'token.cjs')],
     );
     assert.ok(lines.includes('NativeModule net'), 'the list is one');
-    for (const name of ['crypto', 'https', 'tls', 'internal/deps/undici/undici', 'child_process'])
+    for (const name of ['crypto', 'https', 'tls', 'internal/deps/undici/undici', 'child_process', ESM_LOADER])
       assert.ok(!lines.includes(`NativeModule ${name}`), name);
   });
 
@@ -102,7 +103,7 @@ describe('the fast path of cms token', () => {
     assert.deepEqual([status, stdout.length], [0, 2001]);
     const lines = readFileSync(list, 'utf8').split('\n');
     assert.ok(lines.includes('NativeModule crypto'), 'the list is one');
-    for (const name of ['net', 'https', 'tls', 'internal/deps/undici/undici', 'child_process'])
+    for (const name of ['net', 'https', 'tls', 'internal/deps/undici/undici', 'child_process', ESM_LOADER])
       assert.ok(!lines.includes(`NativeModule ${name}`), name);
   });
 

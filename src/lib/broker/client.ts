@@ -2,7 +2,6 @@
 import { lstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
 import { peerCredentials } from '../native.ts';
 import { checkSocketPath } from '../paths.ts';
@@ -12,6 +11,8 @@ import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, ty
 /** The broker answers within `wait`; a little more for a busy machine. */
 const ANSWER_TIMEOUT_MS = (MAX_WAIT_SECONDS + 5) * 1000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** Until a broker with a full backlog is tried again. */
+const BUSY_MS = 20;
 
 /**
  * Sends one request and returns the whole answer.
@@ -79,7 +80,7 @@ async function connected(path: string): Promise<Socket | undefined> {
       const code = systemErrorCode(error);
       if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') resolve(undefined);
       // The backlog is full: a broker is there.
-      else if (code === 'EAGAIN') resolve(sleep(20).then(() => connected(path)));
+      else if (code === 'EAGAIN') setTimeout(() => resolve(connected(path)), BUSY_MS);
       else reject(cannotConnect(path, code ?? error.message, error));
     });
   });
