@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { elapsedMs } from '../elapsed.ts';
 import { CmsError } from '../errors.ts';
 import { tryLock } from '../native.ts';
 import { ioError } from './files.ts';
@@ -19,12 +20,12 @@ export interface Lock extends AsyncDisposable {
  * @throws CmsError `temporarily_unavailable` after that; `store_unavailable` where locks cannot be had; `io_error`
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Lock> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = elapsedMs() + timeoutMs;
   const file = await openLockFile(path);
   try {
     // Polling with a little jitter: a blocking flock would hold one of the four threads that all file access shares.
     for (let wait = FIRST_WAIT_MS; !tryLock(file.fd); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-      if (performance.now() >= deadline) {
+      if (elapsedMs() >= deadline) {
         throw new CmsError('temporarily_unavailable', `another process holds ${path} for more than ${timeoutMs} ms`, {
           suggestions: [`fuser -v ${path}`],
         });

@@ -5,6 +5,7 @@
  */
 import { hash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { elapsedMs } from '../elapsed.ts';
 import { CmsError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import {
@@ -39,7 +40,7 @@ export class Vault {
    * @throws CmsError `store_locked`, `store_unavailable`
    */
   async key(): Promise<SealingKey> {
-    if (this.#key === undefined || performance.now() - this.#failedAt > FAILURE_HOLDS_MS) this.#key = this.#ask();
+    if (this.#key === undefined || elapsedMs() - this.#failedAt > FAILURE_HOLDS_MS) this.#key = this.#ask();
     return this.#key;
   }
 
@@ -53,7 +54,7 @@ export class Vault {
     try {
       return await this.#openKey();
     } catch (error) {
-      this.#failedAt = performance.now();
+      this.#failedAt = elapsedMs();
       throw error;
     }
   }

@@ -10,6 +10,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account, OAuthAccount } from '../accounts/account.ts';
+import { elapsedMs } from '../elapsed.ts';
 import { CmsError, messageOf, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Secret } from '../secret.ts';
@@ -317,7 +318,7 @@ export class TokenService {
     this.#know(record);
     this.#options.changed?.(record);
     const patience = this.#options.resident ? 0 : STORE_PATIENCE_MS;
-    const deadline = performance.now() + patience;
+    const deadline = elapsedMs() + patience;
     for (;;) {
       try {
         await this.#options.vault.write(record);
@@ -325,7 +326,7 @@ export class TokenService {
       } catch (error) {
         // Only what was exchanged is worth keeping for; a lost failure note costs nothing.
         if (record.failure !== undefined || record.state !== 'active') return;
-        if (performance.now() >= deadline) {
+        if (elapsedMs() >= deadline) {
           this.#keepUnstored(record, lock, error);
           return;
         }
