@@ -122,6 +122,21 @@ const GOOGLE: readonly Entry[] = [
     example: 'deleted_client (The OAuth client was deleted.)',
   },
   {
+    id: 'google-disabled-client',
+    sources: ['oauth'],
+    match: { errors: ['disabled_client'] },
+    class: 'client configuration',
+    who: 'client owner',
+    grant: 'client_invalid',
+    sentence: 'Google has disabled the client, or its project, mostly for a breach of its terms',
+    fix: [
+      'the owner of the project finds the reason, and where to appeal, in the Google Cloud console and in mail from Google',
+      `${SIGN_IN} --client-file FILE   # with another client`,
+    ],
+    link: GOOGLE_CLIENTS,
+    example: 'disabled_client (The OAuth client was disabled.)',
+  },
+  {
     id: 'google-user-agent',
     sources: ['oauth'],
     match: { errors: ['disallowed_useragent'] },

@@ -26,6 +26,42 @@ describe('the catalogue of refusals', () => {
     });
   }
 
+  const aadsts = (...codes: number[]) => codes.map((code) => `AADSTS${code}`);
+  /** As the providers document them. */
+  const CLASSES: Record<string, string[]> = {
+    'sign in again': [
+      'invalid_grant',
+      'login_required',
+      ...aadsts(50173, 700082, 70008, 70000, 70043, 50132, 50133, 50089, 700084),
+    ],
+    'extra check': ['interaction_required', ...aadsts(50076, 50078, 50079, 50072, 50074)],
+    consent: ['consent_required', 'access_denied', 'authorization_declined', ...aadsts(65001, 65004)],
+    administrator: [
+      'admin_policy_enforced',
+      ...aadsts(90094, 90095, 50105, 53000, 53001, 53002, 53003, 530032, 530035),
+    ],
+    account: aadsts(50057, 50034, 50020, 500208, 50053, 50055, 50144, 50126),
+    'client configuration': [
+      ...['invalid_client', 'unauthorized_client', 'invalid_scope', 'unsupported_grant_type', 'invalid_request'],
+      ...['invalid_resource', 'unsupported_response_type', 'deleted_client', 'disabled_client', 'org_internal'],
+      ...aadsts(7000215, 7000222, 7000218, 700025, 70002, 700016, 70001, 7000112, 50011, 50194, 9001023, 9002332),
+      ...aadsts(90002, 90038, 70011, 28000, 28002, 700022, 65002),
+    ],
+    transient: [
+      ...['temporarily_unavailable', 'server_error', 'authorization_pending'],
+      ...aadsts(50033, 50087, 70012, 70016, 90006, 90012, 90024, 90033, 90055, 90090, 80002, 80005),
+    ],
+    'back off': ['slow_down', ...aadsts(50196)],
+  };
+  for (const [kind, codes] of Object.entries(CLASSES)) {
+    it(`knows what belongs to the class "${kind}"`, () => {
+      for (const code of codes) {
+        const said = code.startsWith('AADSTS') ? { code: 'invalid_grant', text: `${code}: Words.` } : { code };
+        assert.equal(explain({ source: 'oauth', ...said }).class, kind, code);
+      }
+    });
+  }
+
   it('knows every code by one entry, and every entry by one id', () => {
     const ids = CATALOGUE.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length);
