@@ -1,9 +1,11 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
+import { CmsError } from '../lib/errors.ts';
 import { forbidDumps } from '../lib/native.ts';
 import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
+import { asTyped } from '../lib/service/system.ts';
 import { fromOclif } from '../oclif-errors.ts';
 
 export abstract class BaseCommand extends Command {
@@ -41,17 +43,23 @@ export abstract class BaseCommand extends Command {
 
   protected override async catch(error: unknown): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
-    const failure = fromOclif(error, this.id?.replaceAll(':', ' ') ?? '');
+    const failure = typed(fromOclif(error, this.id?.replaceAll(':', ' ') ?? ''));
     reportFailure(failure, this.wantsJson);
     process.exitCode = failure.exitStatus;
   }
 }
 
 function write(stream: NodeJS.WriteStream, words: string): void {
-  const line = redact(words);
+  const line = redact(asTyped(words, process.env));
   const { isTTY, columns } = stream;
   const text = isTTY ? line.replace(/.+/g, (each) => wrapped(each, columns)) : line;
   stream.write(`${text}\n`);
+}
+
+function typed(failure: CmsError): CmsError {
+  const { code, message, suggestions, cause } = failure;
+  const asHere = suggestions.map((line) => asTyped(line, process.env));
+  return new CmsError(code, asTyped(message, process.env), { suggestions: asHere, cause });
 }
 
 /** What goes on below begins where the line began. */

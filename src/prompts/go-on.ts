@@ -22,6 +22,8 @@ export interface GoOnOptions {
   asks: boolean;
   /** What flags say: true and false are not asked about. */
   wishes: { send: boolean | undefined; exim: boolean | undefined; service: boolean | undefined };
+  /** The account is one of the system's broker: only root sets up more than that. */
+  ofSystem: boolean;
   /** Other commands of cms, with their arguments. */
   installExim: (argv: string[]) => Promise<unknown>;
   installService: (argv: string[]) => Promise<unknown>;
@@ -151,15 +153,23 @@ async function maybeService(context: Context, { asks, wishes, installService }: 
   return state();
 }
 
+/** How exim comes to know the accounts of the system's broker, and that broker exim's socket. */
+export const EXIM_OF_SYSTEM =
+  'cms service run exim-config --install </dev/null >install.sh && sudo sh install.sh && cms service install --system --now';
+
 /** The end of `account add`, for people: a few lines that can be copied. */
 export function sayWhatWorks(
-  { say, show }: Pick<GoOnOptions, 'say' | 'show'>,
+  { say, show, ofSystem }: Pick<GoOnOptions, 'say' | 'show' | 'ofSystem'>,
   { account, reports }: Pick<Enrolled, 'account' | 'reports'>,
   { exim, service }: Pick<Done, 'exim' | 'service'>,
 ): void {
   const { address, kind } = account;
   if (reports.some(({ refused }) => refused !== undefined))
     say(`The account is kept. Once that is mended: cms account test ${address}`);
+  if (ofSystem) {
+    if (exim === 'open' || exim === 'stale') show(`exim:   ${EXIM_OF_SYSTEM}`);
+    return say('next:   cms status');
+  }
   const token = kind === 'password' ? 'cms token -o password' : 'cms token';
   const imap = account.protocols.includes('imap');
   if (account.protocols.includes('smtp')) show(`msmtp:  passwordeval "${token} ${address}"`);

@@ -176,6 +176,57 @@ describe('cms service', function () {
     }
   });
 
+  describe('of the system, given a command', () => {
+    const tool = (name: string, script: string): void =>
+      writeFileSync(join(home.path, 'tools', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const add = (...argv: string[]): Promise<Finished> =>
+      runCms(['account', 'add', ...argv], { env, cwd: home.path, ...NOBODY });
+
+    beforeEach(() => {
+      tool('getent', 'echo cms:x:990:990:broker:/var/lib/cms:/usr/sbin/nologin');
+      tool('sudo', `printf '%s\\n' "$@" >${home.path}/sudo-was-told; exit 23`);
+    });
+    // The script comes before it.
+    const sudoTold = (): string[] =>
+      readFileSync(join(home.path, 'sudo-was-told'), 'utf8').trim().split('\n').slice(-12);
+
+    it('runs it as account add --system does: all words go on, and its status comes back', async () => {
+      const words = ['account', 'add', 'jane@example.org', '--flow', 'device', '--json'];
+      const byRun = await cms('run', ...words);
+      const byRunTold = sudoTold();
+      const bySystem = await add('--system', ...words.slice(2));
+      assert.deepEqual([byRun.status, bySystem.status], [23, 23]);
+      assert.deepEqual(byRunTold.slice(-8), [process.execPath, CMS_PROGRAM, ...words]);
+      assert.deepEqual(sudoTold(), byRunTold);
+    });
+
+    it('asks for no password where that can come to nothing', async () => {
+      const unreadable = await add('--system', 'jane@example.org', '--password-file', 'missing');
+      assert.deepEqual([unreadable.status, existsSync(join(home.path, 'sudo-was-told'))], [74, false]);
+      assert.match(unreadable.stderr, /cannot read \S+\/missing: ENOENT/);
+      for (const [flag, way] of [
+        ['--exim', /service run exim-config --install/],
+        ['--service', /cms service install --system --now/],
+      ] as const) {
+        const { status, stderr } = await add('--system', 'jane@example.org', flag);
+        assert.equal(status, 64, stderr);
+        assert.match(stderr, way);
+      }
+      // A person of that name is no service.
+      for (const answer of ['exit 2', 'echo cms:x:1000:1000:Cms:/home/cms:/bin/sh']) {
+        tool('getent', answer);
+        const { status, stderr } = await add('--system', 'jane@example.org', '--json');
+        assert.equal(status, 78);
+        assert.deepEqual(JSON.parse(stderr), {
+          error: 'config_invalid',
+          error_description: 'the service of the system is not installed',
+          suggestions: ['cms service install --system --now'],
+        });
+      }
+      assert.ok(!existsSync(join(home.path, 'sudo-was-told')));
+    });
+  });
+
   it('is not for root', async function () {
     requiresRoot(this);
     for (const command of ['install', 'uninstall']) {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bootMachine, canBoot, type Machine } from '../support/machine.ts';
 import { signIn } from '../support/person.ts';
-import { requires } from '../support/requirements.ts';
+import type { Finished } from '../support/processes.ts';
+import { isPresent, requires } from '../support/requirements.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const ADDRESS = 'jane@example.org';
@@ -162,6 +163,43 @@ if (canBoot()) {
       it('opens the accounts after a restart too', async () => {
         await must(['systemctl', 'restart', 'cms.service']);
         assert.match(await ask(SOCKET, undefined), TOKEN_LINE);
+      });
+
+      it('gets an account from a person who may use sudo, with files that are the person’s own', async function () {
+        if (!isPresent('sudo')) this.skip();
+        await write('/etc/sudoers.d/cms-jane', `${jane.name} ALL=(ALL) NOPASSWD: ALL\n`);
+        const home = `/home/${jane.name}`;
+        await write(`${home}/closed/pw`, 'CANARY-password\n', jane);
+        await must(['chmod', '700', `${home}/closed`], jane);
+        const add = ['account', 'add', '--system', 'info@icloud.com', '--no-test', '--yes'];
+        const cmsAt = (folder: string, ...argv: string[]): Promise<Finished> =>
+          machine.run(['env', '-C', folder, '/opt/cms/node', '/opt/cms/bin/run.js', ...argv], jane);
+        const added = await cmsAt(`${home}/closed`, ...add, '--password-file', 'pw');
+        assert.equal(added.status, 0, added.stderr);
+        assert.match(added.stderr, /^next: {3}cms service run status$/m);
+        assert.doesNotMatch(added.stderr, /msmtp|cms serve/);
+        assert.equal(
+          await cms(['service', 'run', 'token', 'info@icloud.com', '-o', 'password'], jane),
+          'CANARY-password\n',
+        );
+        assert.equal(await must(['sh', '-c', 'echo /run/cms-key*']), '/run/cms-key*', 'nothing is left of the copy');
+        assert.equal(
+          (await machine.cms(['account', 'list'], jane)).stdout.includes('info@'),
+          false,
+          'not among her own',
+        );
+
+        await write(`${home}/closed/ca.pem`, '-----BEGIN CERTIFICATE-----\n', jane);
+        const hidden = await cmsAt(`${home}/closed`, ...add, '--password-file', 'pw', '--ca-file', 'ca.pem');
+        assert.equal(hidden.status, 78);
+        assert.match(
+          hidden.stderr,
+          /broker of the system cannot read \/home\/cms-jane\/closed\/ca\.pem\ncms: try: sudo install /,
+        );
+        const again = await cmsAt(home, ...add.slice(0, 3), 'info@icloud.com', '--yes');
+        assert.equal(again.status, 78);
+        assert.match(again.stderr, /^cms: try: cms account add --system info@icloud\.com --password-file FILE/m);
+        await must(['rm', '/etc/sudoers.d/cms-jane']);
       });
 
       it('gets the socket for exim at a later installation, while it runs', async () => {

@@ -14,9 +14,11 @@ import { fromOclif } from '../../oclif-errors.ts';
 import { redact } from '../../lib/redact.ts';
 import { Secret } from '../../lib/secret.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
+import { lentFile, requireForBroker } from '../../lib/service/as-system.ts';
+import { isAsSystem } from '../../lib/service/system.ts';
 import { ioError } from '../../lib/store/files.ts';
 import { resumable } from '../../prompts/answers.ts';
-import { goOn } from '../../prompts/go-on.ts';
+import { EXIM_OF_SYSTEM, goOn } from '../../prompts/go-on.ts';
 import { askAddress, terminalDialogue } from '../../prompts/wizard.ts';
 import { BaseCommand } from '../base.ts';
 
@@ -82,6 +84,9 @@ const FLAGS = {
     options: ['keyring', 'file'] as const,
     description: 'where the key of the vault is kept; asked for with the first account',
   })(),
+  system: Flags.boolean({
+    description: "an account of the system's broker, as cms service run account add",
+  }),
   'no-test': Flags.boolean({ description: 'do not log in at the mail servers afterwards' }),
   send: Flags.boolean({
     allowNo: true,
@@ -108,6 +113,7 @@ export default class AccountAdd extends BaseCommand {
     '<%= config.bin %> account add jane@example.org --flow device',
     '<%= config.bin %> account add jane@example.org --issuer https://login.example.org --client-id mail --smtp-host smtp.example.org',
     '<%= config.bin %> account add jane@example.org --password-file app-password --smtp-host smtp.example.org',
+    '<%= config.bin %> account add --system jane@example.org',
   ];
   static override readonly usage = 'account add [ADDRESS] [FLAGS]';
   static override readonly args = { address: Args.string({ description: 'the mail address: the key of the account' }) };
@@ -115,6 +121,9 @@ export default class AccountAdd extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(AccountAdd);
+    const ofSystem = isAsSystem(process.env);
+    if (flags.system || ofSystem) refuseOfRoot(flags);
+    if (flags.system && !ofSystem) return this.#runAsSystem();
     const say = (line: string): void => this.say(line);
     const show = (lines: string): void => void process.stderr.write(`${redact(lines)}\n`);
     const dialogue = terminalDialogue({
@@ -131,6 +140,7 @@ export default class AccountAdd extends BaseCommand {
     const address = parseAddress(args.address ?? (await this.addressAsked(flags.yes)));
     const context = openContext(process.env, { interactive: this.mayAsk });
     const request = await requestFrom(address, flags);
+    if (ofSystem && request.client.caFile !== undefined) await requireForBroker(request.client.caFile);
     const enrolled = await enrol(context, request, dialogue).catch((error: unknown) => {
       throw resumable(fromOclif(error, 'account add'), address, this.argv, dialogue.answered());
     });
@@ -141,11 +151,17 @@ export default class AccountAdd extends BaseCommand {
       say: flags.json ? () => undefined : say,
       show: flags.json ? () => undefined : show,
       asks: this.mayAsk && !flags.yes,
-      wishes: { send, exim, service },
+      wishes: ofSystem ? { send, exim: false, service: false } : { send, exim, service },
+      ofSystem,
       installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
       installService: async (argv) => (await import('../service/install.ts')).default.run(argv, this.config),
     });
     if (flags.json) this.printJson({ ...accountView(account), login_test: reports, ...given('sent', sent) });
+  }
+
+  async #runAsSystem(): Promise<void> {
+    const { default: serviceRun } = await import('../service/run.ts');
+    await serviceRun.run(['account', 'add', ...this.argv.filter((word) => word !== '--system')], this.config);
   }
 
   private addressAsked(takesDefaults: boolean): Promise<string> {
@@ -154,6 +170,18 @@ export default class AccountAdd extends BaseCommand {
       suggestions: ['cms account add jane@example.org'],
     });
   }
+}
+
+/** @throws CmsError `usage` for what the user of the system's service may not do */
+function refuseOfRoot({ exim, service }: AddFlags): void {
+  if (!exim && !service) return;
+  throw new CmsError(
+    'usage',
+    `--${exim ? 'exim' : 'service'} is for root where the account is of the system's broker`,
+    {
+      suggestions: [exim ? EXIM_OF_SYSTEM : 'cms service install --system --now'],
+    },
+  );
 }
 
 type AddFlags = Interfaces.InferredFlags<typeof FLAGS>;
@@ -173,7 +201,7 @@ async function requestFrom(address: string, flags: AddFlags): Promise<EnrolReque
     },
     client: await clientFrom(flags),
     register: flags.register,
-    password: flags['password-file'] === undefined ? undefined : await secretIn(flags['password-file']),
+    password: await secretOf(flags, 'password-file'),
     flow: flags.flow,
     noBrowser: flags['no-browser'],
     store: flags.store,
@@ -181,10 +209,18 @@ async function requestFrom(address: string, flags: AddFlags): Promise<EnrolReque
   };
 }
 
+async function secretOf(flags: AddFlags, flag: 'client-secret-file' | 'password-file'): Promise<Secret | undefined> {
+  const path = flags[flag];
+  return path === undefined ? undefined : secretIn(path, lentFile(process.env, flag, path));
+}
+
 async function clientFrom(flags: AddFlags): Promise<ClientWishes> {
+  const { 'client-file': clientFile } = flags;
   const file =
-    flags['client-file'] === undefined ? undefined : parseGoogleClientFile(await readText(flags['client-file']));
-  const secret = flags['client-secret-file'] === undefined ? undefined : await secretIn(flags['client-secret-file']);
+    clientFile === undefined
+      ? undefined
+      : parseGoogleClientFile(await readText(lentFile(process.env, 'client-file', clientFile)));
+  const secret = await secretOf(flags, 'client-secret-file');
   return {
     ...given('clientId', file?.client_id ?? flags['client-id']),
     ...given('clientSecret', file === undefined ? secret : new Secret(file.client_secret)),

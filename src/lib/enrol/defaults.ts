@@ -24,10 +24,14 @@ export async function withDefaults(wishes: ClientWishes, { defaults = { from: ''
   };
 }
 
-/** The first line of a file. @throws CmsError `io_error`, `data_invalid` for an empty file */
-export async function secretIn(path: string): Promise<Secret> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw ioError('read', path, error);
+/**
+ * The first line of a file.
+ * @param place where a copy lies that can be read
+ * @throws CmsError `io_error`, `data_invalid` for an empty file
+ */
+export async function secretIn(path: string, place = path): Promise<Secret> {
+  const text = await readFile(place, 'utf8').catch((error: unknown) => {
+    throw ioError('read', place, error);
   });
   const [line = ''] = text.split(/\r?\n/, 1);
   if (line !== '') return new Secret(line);

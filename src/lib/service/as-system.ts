@@ -2,37 +2,122 @@
  * `cms service run …`: a command as the user of the system's broker, with its folders and its vault key. Only root can
  * become that user and open the sealed key, so sudo stands in front.
  */
-import { runInOurPlace } from '../exim/exim4.ts';
+import { access, constants } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { CmsError, systemErrorCode } from '../errors.ts';
+import { type Run, run, runInOurPlace } from '../exim/exim4.ts';
+import { quote } from '../exim/shell.ts';
+import type { Environment } from '../paths.ts';
+import { ioError } from '../store/files.ts';
 import type { Program } from './program.ts';
-import { SYSTEM } from './system.ts';
+import { isAsSystem, SYSTEM } from './system.ts';
 
-/** The key is opened into a folder in memory, which is gone when the command ends. */
+/**
+ * The key is opened into a folder in memory, which is gone when the command ends. What the caller alone can read is laid
+ * beside it.
+ */
 const SCRIPT = `set -eu
 umask 077
-id ${SYSTEM.user} >/dev/null 2>&1 || { echo "cms: error: there is no service of the system: cms service install --system" >&2; exit 78; }
-keys=
+keys=$(mktemp -d /run/cms-key.XXXXXX)
 trap 'rm -rf "$keys"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 if [ -e ${SYSTEM.credentialFile} ]; then
-  keys=$(mktemp -d /run/cms-key.XXXXXX)
   systemd-creds decrypt --name=cms-vault-key ${SYSTEM.credentialFile} "$keys/cms-vault-key"
-  chown -R ${SYSTEM.user}: "$keys"
 fi
+while [ "$1" != -- ]; do
+  cat "$2" >"$keys/$1"
+  shift 2
+done
+shift
+chown -R ${SYSTEM.user}: "$keys"
 cd /
 setpriv --reuid=${SYSTEM.user} --regid=${SYSTEM.user} --init-groups env -i PATH=/usr/bin:/bin HOME=${SYSTEM.home} \\
   TERM="\${TERM-dumb}" LANG="\${LANG-C.UTF-8}" SSH_CONNECTION="\${SSH_CONNECTION-}" \\
   ${Object.entries(SYSTEM.environment)
     .map(([name, value]) => `${name}=${value}`)
-    .join(' ')} CMS_STORE=file \${keys:+CREDENTIALS_DIRECTORY="$keys"} "$@"
+    .join(' ')} CMS_STORE=file CREDENTIALS_DIRECTORY="$keys" "$@"
 `;
 
-/** The whole command line; root needs no sudo. Pure. */
-export function systemArgv(argv: readonly string[], { node, script }: Program, uid: number | undefined): string[] {
-  return [...(uid === 0 ? [] : ['sudo']), 'sh', '-c', SCRIPT, 'cms', node, script, ...argv];
+/** Flags of files that are read once, with the rights of who named them. */
+const READ_ONCE = ['client-file', 'client-secret-file', 'password-file'];
+/** Flags of files whose place is kept: the broker reads them itself. */
+const KEPT = ['ca-file'];
+
+interface SystemCommand {
+  argv: string[];
+  /** Absolute, by the flag that named it. */
+  files: { flag: string; path: string }[];
 }
 
-/** Runs it with the terminal left to it. @returns its exit status */
-export async function runAsSystem(argv: readonly string[], program: Program): Promise<number> {
-  return (await runInOurPlace(systemArgv(argv, program, process.getuid?.()))) ?? 1;
+/** The words as they hold in any folder, and the files that go with them. Pure. */
+export function systemCommand(words: readonly string[], folder: string): SystemCommand {
+  const files: SystemCommand['files'] = [];
+  const placed = (flag: string, path: string): string => {
+    if (READ_ONCE.includes(flag)) files.push({ flag, path: resolve(folder, path) });
+    return KEPT.includes(flag) ? resolve(folder, path) : path;
+  };
+  const argv = words.map((word, index) => {
+    const [, flag, path] = /^--([a-z-]+)=(.*)$/s.exec(word) ?? [];
+    if (flag !== undefined && path !== undefined) return `--${flag}=${placed(flag, path)}`;
+    return placed(words[index - 1]?.replace(/^--/, '') ?? '', word);
+  });
+  return { argv, files };
+}
+
+/** The whole command line; root needs no sudo. Pure. */
+export function systemArgv(
+  { argv, files }: SystemCommand,
+  { node, script }: Program,
+  uid: number | undefined,
+): string[] {
+  const lent = files.flatMap(({ flag, path }) => [flag, path]);
+  return [...(uid === 0 ? [] : ['sudo']), 'sh', '-c', SCRIPT, 'cms', ...lent, '--', node, script, ...argv];
+}
+
+/**
+ * Runs it with the terminal left to it.
+ * @returns its exit status
+ * @throws CmsError `config_invalid` where the service is not installed, `io_error` for a file that cannot be read
+ */
+export async function runAsSystem(words: readonly string[], program: Program): Promise<number> {
+  const command = systemCommand(words, process.cwd());
+  await requireInstalled(run);
+  for (const { path } of command.files) {
+    await access(path, constants.R_OK).catch((error: unknown) => {
+      throw ioError('read', path, error);
+    });
+  }
+  return (await runInOurPlace(systemArgv(command, program, process.getuid?.()))) ?? 1;
+}
+
+/** A person may have the same name. */
+async function requireInstalled(run: Run): Promise<void> {
+  const found = await run(['getent', 'passwd', SYSTEM.user]).catch(() => undefined);
+  if (found?.stdout.includes(`:${SYSTEM.home}:`)) return;
+  throw new CmsError('config_invalid', 'the service of the system is not installed', {
+    suggestions: ['cms service install --system --now'],
+  });
+}
+
+/** Where the file of a flag lies here: root has laid a copy down, if the user of the service may not read it. */
+export function lentFile(env: Environment, flag: string, path: string): string {
+  return isAsSystem(env) && env.CREDENTIALS_DIRECTORY ? join(env.CREDENTIALS_DIRECTORY, flag) : path;
+}
+
+/** What the sandbox of the service does not show, or shows empty. */
+const HIDDEN = /^\/(?:home|root|run\/user|tmp|var\/tmp)\//;
+
+/**
+ * For a file that the system's broker will read time and again.
+ * @param path absolute
+ * @throws CmsError `config_invalid` where only somebody else can
+ */
+export async function requireForBroker(path: string): Promise<void> {
+  const refusal = await access(path, constants.R_OK).then(() => undefined, systemErrorCode);
+  if (refusal !== 'EACCES' && !HIDDEN.test(path)) return;
+  const place = `/etc/cms/${basename(path)}`;
+  throw new CmsError('config_invalid', `the broker of the system cannot read ${path}`, {
+    suggestions: [`sudo install -m 0644 ${quote(path)} ${quote(place)}   # then: --ca-file ${place}`],
+  });
 }

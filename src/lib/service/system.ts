@@ -1,4 +1,5 @@
 /** The broker of the whole system: its user, its folders, its vault key. */
+import type { Environment } from '../paths.ts';
 
 export const SYSTEM = {
   user: 'cms',
@@ -15,3 +16,16 @@ export const SYSTEM = {
   credentialFile: '/etc/cms/cms-vault-key.cred',
   eximSocket: '/run/cms/cms/exim.sock',
 } as const;
+
+/** Whether this process works on the accounts of the system, as `cms service run` has it. */
+export function isAsSystem(env: Environment): boolean {
+  return env.CMS_CONFIG_DIR === SYSTEM.environment.CMS_CONFIG_DIR;
+}
+
+/** The commands in a text as somebody types them who is not the user of the service. */
+export function asTyped(text: string, env: Environment): string {
+  if (!isAsSystem(env)) return text;
+  return text
+    .replace(/\bcms account add\b/g, 'cms account add --system')
+    .replace(/\bcms (?=(?:account (?!add\b)|token|exim-config|status|doctor|store|unlock)\b)/g, 'cms service run ');
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { systemArgv } from '../../../src/lib/service/as-system.ts';
+import { systemArgv, systemCommand } from '../../../src/lib/service/as-system.ts';
+import { asTyped, SYSTEM } from '../../../src/lib/service/system.ts';
 import { renderSystemInstall, renderSystemUninstall } from '../../../src/lib/service/system-script.ts';
 import { alternatives } from '../../../src/lib/service/without-systemd.ts';
 import { PROGRAM } from './fixtures.ts';
@@ -13,7 +14,7 @@ describe('the scripts of the system', () => {
   it('are plain sh', () => {
     assert.equal(syntaxError(install), '');
     assert.equal(syntaxError(renderSystemUninstall()), '');
-    assert.equal(syntaxError(systemArgv([], PROGRAM, 0)[2] ?? ''), '');
+    assert.equal(syntaxError(systemArgv(systemCommand([], '/'), PROGRAM, 0)[2] ?? ''), '');
   });
 
   it('keep the key that seals the accounts, at installation and afterwards', () => {
@@ -43,9 +44,47 @@ describe('the scripts of the system', () => {
 describe('a command on the accounts of the system', () => {
   it('needs sudo unless root calls it, and keeps its words', () => {
     const words = ['account', 'add', "o'neil@example.org", '--yes'];
-    assert.deepEqual(systemArgv(words, PROGRAM, 0).slice(-6), [PROGRAM.node, PROGRAM.script, ...words]);
-    assert.equal(systemArgv(words, PROGRAM, 0)[0], 'sh');
-    assert.equal(systemArgv(words, PROGRAM, 1000)[0], 'sudo');
+    const command = systemCommand(words, '/home/jane');
+    assert.deepEqual(systemArgv(command, PROGRAM, 0).slice(-6), [PROGRAM.node, PROGRAM.script, ...words]);
+    assert.equal(systemArgv(command, PROGRAM, 0)[0], 'sh');
+    assert.equal(systemArgv(command, PROGRAM, 1000)[0], 'sudo');
+  });
+
+  it('is given what the caller names, wherever it runs', () => {
+    const words = ['--password-file=pw', '--client-secret-file', '/s', '--client-file', '../c.json', '--ca-file', 'ca'];
+    const { argv, files } = systemCommand([...words, '--ca-file=x/../y', 'password-file'], '/home/jane');
+    assert.deepEqual(argv, [
+      ...words.slice(0, 5),
+      '--ca-file',
+      '/home/jane/ca',
+      '--ca-file=/home/jane/y',
+      'password-file',
+    ]);
+    assert.deepEqual(files, [
+      { flag: 'password-file', path: '/home/jane/pw' },
+      { flag: 'client-secret-file', path: '/s' },
+      { flag: 'client-file', path: '/home/c.json' },
+    ]);
+    const line = systemArgv({ argv, files }, PROGRAM, 0);
+    assert.deepEqual(line.slice(4, 11), [
+      'password-file',
+      '/home/jane/pw',
+      'client-secret-file',
+      '/s',
+      'client-file',
+      '/home/c.json',
+      '--',
+    ]);
+  });
+
+  it('that prints commands prints those that reach the same accounts', () => {
+    const env = SYSTEM.environment;
+    const text = 'cms account add jane@example.org; cms account test jane@example.org; cms status; cms service status';
+    assert.equal(asTyped(text, {}), text);
+    assert.equal(
+      asTyped(text, env),
+      'cms account add --system jane@example.org; cms service run account test jane@example.org; cms service run status; cms service status',
+    );
   });
 });
 
