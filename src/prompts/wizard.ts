@@ -125,7 +125,8 @@ async function showUrl(options: TerminalOptions, url: string, redirectUri: strin
   const opens = options.opensBrowser && hasBrowser(env, process.platform);
   say(opens ? 'Opening the browser; if none appears, open this address:' : 'Open this address in a browser:');
   say(url);
-  const forwarding = sshForwarding(env, new URL(redirectUri).port, userInfo().username);
+  // By sudo somebody else is here than who can come here.
+  const forwarding = sshForwarding(env, new URL(redirectUri).port, env.SUDO_USER ?? userInfo().username);
   if (forwarding !== undefined) {
     say('You are here over SSH. For a browser on your own machine to come back, run there first:');
     show(forwarding);

@@ -159,9 +159,9 @@ describe('the wizard of account add', function () {
 
   it('leaves lines that somebody will copy in one piece, whatever the width', async () => {
     world.env.SSH_CONNECTION = '192.0.2.9 5555 192.0.2.7 2222';
-    Object.assign(world.env, { BROWSER: undefined, CMS_STORE: 'file' });
+    Object.assign(world.env, { BROWSER: undefined, CMS_STORE: 'file', SUDO_USER: 'sue' });
     const adding = startAdd([JANE, ...world.serverFlags, '--flow', 'browser', '--no-test', ...NOTHING_ELSE], 40);
-    await adding.waitFor(/^ssh -N -p 2222 -L (\d+):127\.0\.0\.1:\1 \S+@192\.0\.2\.7$/m, 20_000);
+    await adding.waitFor(/^ssh -N -p 2222 -L (\d+):127\.0\.0\.1:\1 sue@192\.0\.2\.7$/m, 20_000);
     const [url] = /^http:\S+\/auth\?\S+$/m.exec(adding.screen) ?? [];
     await fetch(await signInForCallbackUrl(url ?? '', { login: JANE }));
     assert.equal((await adding.wait(20_000)).status, 0, adding.screen);

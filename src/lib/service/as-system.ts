@@ -33,7 +33,7 @@ shift
 chown -R ${SYSTEM.user}: "$keys"
 cd /
 setpriv --reuid=${SYSTEM.user} --regid=${SYSTEM.user} --init-groups env -i PATH=/usr/bin:/bin HOME=${SYSTEM.home} \\
-  TERM="\${TERM-dumb}" LANG="\${LANG-C.UTF-8}" SSH_CONNECTION="\${SSH_CONNECTION-}" \\
+  TERM="\${TERM-dumb}" LANG="\${LANG-C.UTF-8}" SSH_CONNECTION="\${SSH_CONNECTION-}" \${SUDO_USER:+SUDO_USER="$SUDO_USER"} \\
   ${Object.entries(SYSTEM.environment)
     .map(([name, value]) => `${name}=${value}`)
     .join(' ')} CMS_STORE=file CREDENTIALS_DIRECTORY="$keys" "$@"
@@ -65,14 +65,15 @@ export function systemCommand(words: readonly string[], folder: string): SystemC
   return { argv, files };
 }
 
-/** The whole command line; root needs no sudo. Pure. */
+/** The whole command line; root needs no sudo, which would hide that this is a session of SSH. Pure. */
 export function systemArgv(
   { argv, files }: SystemCommand,
   { node, script }: Program,
-  uid: number | undefined,
+  { uid, ssh }: { uid: number | undefined; ssh?: string | undefined },
 ): string[] {
   const lent = files.flatMap(({ flag, path }) => [flag, path]);
-  return [...(uid === 0 ? [] : ['sudo']), 'sh', '-c', SCRIPT, 'cms', ...lent, '--', node, script, ...argv];
+  const sudo = ['sudo', ...(ssh ? ['env', `SSH_CONNECTION=${ssh}`] : [])];
+  return [...(uid === 0 ? [] : sudo), 'sh', '-c', SCRIPT, 'cms', ...lent, '--', node, script, ...argv];
 }
 
 /**
@@ -88,7 +89,8 @@ export async function runAsSystem(words: readonly string[], program: Program): P
       throw ioError('read', path, error);
     });
   }
-  return (await runInOurPlace(systemArgv(command, program, process.getuid?.()))) ?? 1;
+  const caller = { uid: process.getuid?.(), ssh: process.env.SSH_CONNECTION };
+  return (await runInOurPlace(systemArgv(command, program, caller))) ?? 1;
 }
 
 /** A person may have the same name. */

@@ -14,7 +14,7 @@ describe('the scripts of the system', () => {
   it('are plain sh', () => {
     assert.equal(syntaxError(install), '');
     assert.equal(syntaxError(renderSystemUninstall()), '');
-    assert.equal(syntaxError(systemArgv(systemCommand([], '/'), PROGRAM, 0)[2] ?? ''), '');
+    assert.equal(syntaxError(systemArgv(systemCommand([], '/'), PROGRAM, { uid: 0 })[2] ?? ''), '');
   });
 
   it('keep the key that seals the accounts, at installation and afterwards', () => {
@@ -45,9 +45,11 @@ describe('a command on the accounts of the system', () => {
   it('needs sudo unless root calls it, and keeps its words', () => {
     const words = ['account', 'add', "o'neil@example.org", '--yes'];
     const command = systemCommand(words, '/home/jane');
-    assert.deepEqual(systemArgv(command, PROGRAM, 0).slice(-6), [PROGRAM.node, PROGRAM.script, ...words]);
-    assert.equal(systemArgv(command, PROGRAM, 0)[0], 'sh');
-    assert.equal(systemArgv(command, PROGRAM, 1000)[0], 'sudo');
+    assert.deepEqual(systemArgv(command, PROGRAM, { uid: 0 }).slice(-6), [PROGRAM.node, PROGRAM.script, ...words]);
+    assert.equal(systemArgv(command, PROGRAM, { uid: 0 })[0], 'sh');
+    assert.equal(systemArgv(command, PROGRAM, { uid: 1000 })[0], 'sudo');
+    const [sudo, env, variable] = systemArgv(command, PROGRAM, { uid: 1000, ssh: '192.0.2.9 5555 192.0.2.7 22' });
+    assert.deepEqual([sudo, env, variable], ['sudo', 'env', 'SSH_CONNECTION=192.0.2.9 5555 192.0.2.7 22']);
   });
 
   it('is given what the caller names, wherever it runs', () => {
@@ -65,7 +67,7 @@ describe('a command on the accounts of the system', () => {
       { flag: 'client-secret-file', path: '/s' },
       { flag: 'client-file', path: '/home/c.json' },
     ]);
-    const line = systemArgv({ argv, files }, PROGRAM, 0);
+    const line = systemArgv({ argv, files }, PROGRAM, { uid: 0 });
     assert.deepEqual(line.slice(4, 11), [
       'password-file',
       '/home/jane/pw',
