@@ -1,11 +1,11 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
-import { CmsError } from '../lib/errors.ts';
+import type { CmsError } from '../lib/errors.ts';
 import { forbidDumps } from '../lib/native.ts';
 import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
-import { asTyped } from '../lib/service/system.ts';
+import { asTyped, isAsSystem } from '../lib/service/system.ts';
 import { fromOclif } from '../oclif-errors.ts';
 
 export abstract class BaseCommand extends Command {
@@ -57,9 +57,9 @@ function write(stream: NodeJS.WriteStream, words: string): void {
 }
 
 function typed(failure: CmsError): CmsError {
-  const { code, message, suggestions, cause } = failure;
-  const asHere = suggestions.map((line) => asTyped(line, process.env));
-  return new CmsError(code, asTyped(message, process.env), { suggestions: asHere, cause });
+  if (!isAsSystem(process.env)) return failure;
+  const asHere = (words: string): string => asTyped(words, process.env);
+  return failure.inOtherWords(asHere(failure.message), failure.suggestions.map(asHere));
 }
 
 /** What goes on below begins where the line began. */

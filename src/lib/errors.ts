@@ -30,8 +30,15 @@ export type ErrorCode = keyof typeof EXIT_STATUS;
 export interface CmsErrorOptions {
   /** Commands or steps that mend it, each a line that can be pasted or followed. */
   suggestions?: string[];
+  /** What an administrator can be sent as it stands, where only one can mend it. */
+  adminMail?: AdminMail | undefined;
   /** What was caught. Never carries a secret. */
   cause?: unknown;
+}
+
+export interface AdminMail {
+  subject: string;
+  body: string;
 }
 
 /**
@@ -42,11 +49,18 @@ export class CmsError extends Error {
   override readonly name = 'CmsError';
   readonly code: ErrorCode;
   readonly suggestions: string[];
+  readonly adminMail: AdminMail | undefined;
 
   constructor(code: ErrorCode, message: string, options: CmsErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.suggestions = options.suggestions ?? [];
+    this.adminMail = options.adminMail;
+  }
+
+  /** The same failure with other words of ours around what was said. */
+  inOtherWords(message: string, suggestions: string[]): CmsError {
+    return new CmsError(this.code, message, { suggestions, adminMail: this.adminMail, cause: this.cause ?? this });
   }
 
   /** The exit status of a process that ends with this error. */
@@ -60,11 +74,12 @@ export class CmsError extends Error {
   }
 
   /** The shape that `--json` prints on stderr and that the broker answers. */
-  toJSON(): { error: ErrorCode; error_description: string; suggestions?: string[] } {
+  toJSON(): { error: ErrorCode; error_description: string; suggestions?: string[]; admin_mail?: AdminMail } {
     return {
       error: this.code,
       error_description: this.message,
       ...(this.suggestions.length > 0 && { suggestions: this.suggestions }),
+      ...(this.adminMail !== undefined && { admin_mail: this.adminMail }),
     };
   }
 }

@@ -1,5 +1,5 @@
 /** How a failure is told: one JSON line, or a sentence and the commands that mend it. On stderr, for people and scripts. */
-import { CmsError, messageOf, systemErrorCode } from './errors.ts';
+import { type AdminMail, CmsError, messageOf, systemErrorCode } from './errors.ts';
 import { redact } from './redact.ts';
 
 export function reportFailure(failure: CmsError, json: boolean): void {
@@ -8,8 +8,15 @@ export function reportFailure(failure: CmsError, json: boolean): void {
   } else {
     say(`cms: error: ${failure.message}`);
     for (const line of failure.suggestions) say(`cms: try: ${line}`);
+    if (failure.adminMail !== undefined)
+      say(`\nA mail to the administrator, ready to be sent:\n\n${renderAdminMail(failure.adminMail)}`);
   }
   if (process.env.CMS_DEBUG && failure.cause instanceof Error) say(failure.cause.stack ?? '');
+}
+
+/** The mail as text, to be piped into a mail program: header, blank line, body. */
+export function renderAdminMail({ subject, body }: AdminMail): string {
+  return `Subject: ${subject}\n\n${body}`;
 }
 
 /** What stdout did not take. */

@@ -1,7 +1,7 @@
 /** What was answered, as flags: so that a first run that was given up can go on where it stopped. Pure. */
 import type { ClientAnswer } from '../lib/enrol/choose-client.ts';
 import type { Questions } from '../lib/enrol/enrol.ts';
-import { CmsError } from '../lib/errors.ts';
+import type { CmsError } from '../lib/errors.ts';
 
 export interface Answers {
   questions: Questions;
@@ -74,10 +74,7 @@ export function resumable(failure: CmsError, address: string, given: readonly st
   if (answered.length === 0 && given.includes(address)) return failure;
   const words = [address, ...given.filter((word) => word !== address), ...answered];
   const command = `cms account add ${words.map(quoted).join(' ')}   # goes on where you stopped`;
-  return new CmsError(failure.code, failure.message, {
-    suggestions: [command, ...failure.suggestions],
-    cause: failure,
-  });
+  return failure.inOtherWords(failure.message, [command, ...failure.suggestions]);
 }
 
 /** As a POSIX shell takes it. */

@@ -242,6 +242,35 @@ describe('cms account', function () {
       await assertNothingStored();
     });
 
+    it('writes the mail to the administrator where only one can allow it', async () => {
+      const words = 'AADSTS90094: The grant requires administrator permission.';
+      world.provider.setFault(faults.tokenError('access_denied', words));
+      const added = await world.add(JANE);
+      assertFailure(added, 77, /AADSTS90094/, /cms: try: .*adminconsent/);
+      const text = /^A mail to the administrator.*\n\n(Subject: [^]*)$/m.exec(added.stderr)?.[1] ?? '';
+      assert.match(text, /^Subject: .*\n\nHello,\n[^]*AADSTS90094: The grant/);
+      const { admin_mail: mail } = JSON.parse((await world.add(JANE, '--json')).stderr.split('\n').at(-2) ?? '') as {
+        admin_mail: { subject: string; body: string };
+      };
+      assert.equal(`Subject: ${mail.subject}\n\n${mail.body}`.trim(), text.trim());
+      await assertNothingStored();
+    });
+
+    it('has the same mail for a login that an administrator switched off', async () => {
+      world.submission.refuse(
+        '*',
+        '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.',
+      );
+      const { stderr } = await world.add(JANE);
+      assert.match(stderr, /^ {2}do: cms account test jane@example\.org --admin-mail /m);
+      const { login_test: tests } = JSON.parse((await world.add(JANE, '--json')).stdout) as {
+        login_test: { protocol: string; explanation?: { admin?: object; admin_mail?: { subject: string } } }[];
+      };
+      const { explanation } = tests.find(({ protocol }) => protocol === 'smtp') ?? {};
+      assert.match(explanation?.admin_mail?.subject ?? '', /SMTP/);
+      assert.equal(explanation?.admin, undefined);
+    });
+
     it('names the client where the provider does not know it', async () => {
       const { clientId } = CONFIDENTIAL_CLIENT;
       const file = await world.home.writeConfig('wrong-secret', 'not the secret\n');

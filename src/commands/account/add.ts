@@ -8,8 +8,10 @@ import { notifyBroker } from '../../lib/broker/client.ts';
 import { openContext } from '../../lib/context.ts';
 import { secretIn } from '../../lib/enrol/defaults.ts';
 import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
+import type { LoginReport } from '../../lib/enrol/login-test.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError } from '../../lib/errors.ts';
+import { withAdminMail } from '../../lib/explain/admin-mail.ts';
 import { fromOclif } from '../../oclif-errors.ts';
 import { redact } from '../../lib/redact.ts';
 import { Secret } from '../../lib/secret.ts';
@@ -156,7 +158,7 @@ export default class AccountAdd extends BaseCommand {
       installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
       installService: async (argv) => (await import('../service/install.ts')).default.run(argv, this.config),
     });
-    if (flags.json) this.printJson({ ...accountView(account), login_test: reports, ...given('sent', sent) });
+    if (flags.json) this.printJson({ ...accountView(account), login_test: reports.map(shown), ...given('sent', sent) });
   }
 
   async #runAsSystem(): Promise<void> {
@@ -243,6 +245,10 @@ function serverFrom(flags: AddFlags, protocol: Extract<Protocol, 'smtp' | 'imap'
     ...given('port', flags[`${protocol}-port`]),
     ...given('tls', flags[`${protocol}-tls`]),
   };
+}
+
+function shown({ explanation, ...report }: LoginReport): object {
+  return { ...report, ...(explanation && { explanation: withAdminMail(explanation) }) };
 }
 
 /** A property that is there only if it was given. */

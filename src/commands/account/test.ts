@@ -5,8 +5,8 @@ import { parseAddress } from '../../lib/accounts/address.ts';
 import { subjectOf } from '../../lib/accounts/subject.ts';
 import { type Context, openContext } from '../../lib/context.ts';
 import type { Credential } from '../../lib/enrol/login-test.ts';
-import { CmsError, toCmsError } from '../../lib/errors.ts';
-import { type AdminMail, adminMail, renderAdminMail } from '../../lib/explain/admin-mail.ts';
+import { type AdminMail, CmsError, toCmsError } from '../../lib/errors.ts';
+import { adminMail, withAdminMail } from '../../lib/explain/admin-mail.ts';
 import { advice } from '../../lib/explain/advice.ts';
 import { type Explanation, explain } from '../../lib/explain/explain.ts';
 import { explainReason } from '../../lib/explain/grant.ts';
@@ -17,6 +17,7 @@ import {
   type TestStep,
   tokenWarning,
 } from '../../lib/proof/account-test.ts';
+import { renderAdminMail } from '../../lib/report.ts';
 import { tellBroker, tokenWasRefused } from '../../lib/proof/tell-broker.ts';
 import { exitStatusOf } from '../../lib/proof/verdict.ts';
 import { requireProtocol } from '../../lib/token/errors.ts';
@@ -158,10 +159,7 @@ function stepLine({ step, ok, ms, detail }: TestStep): string {
 }
 
 function given(explanation: Explanation | undefined): object {
-  if (explanation === undefined) return {};
-  const { admin: _admin, ...rest } = explanation;
-  const mail = adminMail(explanation);
-  return { explanation: { ...rest, ...(mail && { admin_mail: mail }) } };
+  return explanation === undefined ? {} : { explanation: withAdminMail(explanation) };
 }
 
 /** Why there is no token: what the provider said, or what is wrong with the token itself. */

@@ -1,10 +1,6 @@
 /** The mail to whoever has to turn a switch. */
+import type { AdminMail } from '../errors.ts';
 import type { Explanation } from './explain.ts';
-
-export interface AdminMail {
-  subject: string;
-  body: string;
-}
 
 /** A mail that can be sent as it stands, or undefined where no administrator is needed. */
 export function adminMail({ admin, words, link }: Explanation): AdminMail | undefined {
@@ -24,7 +20,9 @@ export function adminMail({ admin, words, link }: Explanation): AdminMail | unde
   return { subject: admin.subject, body: body.join('\n') };
 }
 
-/** The mail as text, to be piped into a mail program: header, blank line, body. */
-export function renderAdminMail({ subject, body }: AdminMail): string {
-  return `Subject: ${subject}\n\n${body}`;
+/** An explanation as JSON has it: with the mail in the place of what it is made from. */
+export function withAdminMail(explanation: Explanation): Omit<Explanation, 'admin'> & { admin_mail?: AdminMail } {
+  const { admin: _admin, ...rest } = explanation;
+  const mail = adminMail(explanation);
+  return { ...rest, ...(mail && { admin_mail: mail }) };
 }

@@ -1,6 +1,7 @@
 /** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, type ErrorCode, messageOf } from '../errors.ts';
+import { adminMail } from '../explain/admin-mail.ts';
 import { effectOnSignIn, explain } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
@@ -198,6 +199,7 @@ function refusal(
   const meaning = explained.class === 'unknown' ? '' : `: ${sentence}`;
   return new CmsError(codeOf(code), `the provider refused the sign-in: ${explained.words}${meaning}`, {
     suggestions: explained.fix.length === 0 ? CHECK_CLIENT : explained.fix,
+    adminMail: adminMail(explained),
   });
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { adminMail, renderAdminMail } from '../../../src/lib/explain/admin-mail.ts';
+import { adminMail } from '../../../src/lib/explain/admin-mail.ts';
 import { type Entry, isPlain } from '../../../src/lib/explain/entry.ts';
 import { CATALOGUE, effectOnGrant, explain, fromWords, type Observation } from '../../../src/lib/explain/explain.ts';
+import { renderAdminMail } from '../../../src/lib/report.ts';
 
 const JANE = 'jane@example.org';
 
