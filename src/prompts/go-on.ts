@@ -171,14 +171,15 @@ export function sayWhatWorks(
     return say('next:   cms status');
   }
   const token = kind === 'password' ? 'cms token -o password' : 'cms token';
-  const imap = account.protocols.includes('imap');
-  if (account.protocols.includes('smtp')) show(`msmtp:  passwordeval "${token} ${address}"`);
-  if (imap && kind === 'oauth') show(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
-  if (imap) show(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
+  const { smtp, imap } = account.servers;
+  if (smtp !== undefined) show(`msmtp:  passwordeval "${token} ${address}"`);
+  if (imap !== undefined && kind === 'oauth')
+    show(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
+  if (imap !== undefined) show(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
   if (exim === 'stale') say('exim does not know of this yet: cms exim-config --install');
   const next = [
     ...(service === 'installed' ? [] : [service === 'possible' ? 'cms service install --now' : 'cms serve']),
-    ...(exim === 'open' ? ['cms exim-config --install'] : []),
+    ...(exim === 'open' && smtp !== undefined ? ['cms exim-config --install'] : []),
     ...(exim === 'configured' ? ['cms exim-config --check'] : []),
     'cms status',
   ];

@@ -243,6 +243,18 @@ describe('the first run of account add', function () {
       assert.equal(world.submission.messages.length, 0);
     });
 
+    it('names no program for a protocol that has no server', async () => {
+      const imap = world.serverFlags.indexOf('--imap-host');
+      const flags = world.serverFlags.slice(0, imap);
+      const argv = [CMS_PROGRAM, 'account', 'add', JANE, ...flags, ...NOTHING_ELSE];
+      terminal = runInTerminal(process.execPath, argv, { env: world.env });
+      await terminal.waitFor(/IMAP server of jane@example\.org/, 20_000);
+      terminal.press('enter');
+      await signedIn(terminal);
+      assert.match(terminal.screen, /^msmtp: /m);
+      assert.doesNotMatch(terminal.screen, /^(?:mutt|mbsync): /m);
+    });
+
     it('asks nothing with --yes, and sends with --send', async () => {
       await signedIn(add(['--yes']));
       assert.equal(world.submission.messages.length, 0);
