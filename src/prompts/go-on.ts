@@ -35,7 +35,7 @@ export async function goOn(context: Context, enrolled: Enrolled, options: GoOnOp
   try {
     done.sent = await maybeSend(enrolled, options);
     // exim first: the units of the broker then listen on its socket as well.
-    done.exim = await maybeExim(context, enrolled.account, options);
+    done.exim = await maybeExim(context, enrolled, options);
     done.service = await maybeService(context, options);
   } catch (error) {
     // Ctrl-C at one of these questions: the account is there, and that is what counts.
@@ -44,7 +44,7 @@ export async function goOn(context: Context, enrolled: Enrolled, options: GoOnOp
   }
   const asIs = { ...options, asks: false, wishes: { send: false, exim: false, service: false } };
   sayWhatWorks(options, enrolled, {
-    exim: done.exim ?? (await maybeExim(context, enrolled.account, asIs)),
+    exim: done.exim ?? (await maybeExim(context, enrolled, asIs)),
     service: done.service ?? (await maybeService(context, asIs)),
   });
   return done.sent;
@@ -72,14 +72,16 @@ async function maybeSend(
 
 type EximState = 'absent' | 'open' | 'stale' | 'configured';
 
-async function maybeExim(context: Context, account: Account, options: GoOnOptions): Promise<EximState> {
+async function maybeExim(context: Context, { account, reports }: Enrolled, options: GoOnOptions): Promise<EximState> {
   const { wishes, asks, installExim } = options;
   const installed = await readInstalled(context.paths);
   const accounts = await context.accounts.list();
   const state = smartHostsState(installed, accounts);
   if (state === 'not_installed' && wishes.exim !== true && !hasExim(context)) return 'absent';
   if (state === 'current' && wishes.exim !== true) return 'configured';
-  const sends = account.servers.smtp !== undefined;
+  // Where nobody has tried, it may well work; where it was refused, exim would only collect what it cannot send.
+  const refused = reports.some(({ protocol, user }) => protocol === 'smtp' && user === undefined);
+  const sends = account.servers.smtp !== undefined && !refused;
   if (wishes.exim ?? (asks && sends)) {
     const { caFile, otherwise } = await eximAuthority(account, accounts, installed);
     if (otherwise !== undefined) {

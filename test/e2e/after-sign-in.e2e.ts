@@ -100,6 +100,16 @@ describe('after the sign-in', function () {
       await assertDelivers();
     });
 
+    it('is not offered where the login was refused, and named for later', async () => {
+      world.submission.refuse('*', '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled.');
+      const adding = add(addAsPerson('--send').filter((word) => word !== '--no-send'));
+      assert.equal((await adding.wait(20_000)).status, 0, adding.screen);
+      assert.doesNotMatch(adding.screen, /exim4 is installed/);
+      assert.match(adding.screen, /^not sent: /m, 'asked for by a flag, it is tried');
+      assert.match(adding.screen, /^The account is kept\. Once that is mended: cms account test jane@example\.org$/m);
+      assert.match(adding.screen, /^next: .*cms exim-config --install/m);
+    });
+
     it('is written without a question with --exim, and delivers a mail', async () => {
       const [command = '', ...args] = addAsPerson('--exim');
       const added = await run([command, ...args]);
