@@ -75,6 +75,10 @@ describe('cms account', function () {
     it('signs in with the browser, logs in at both servers, and leaves no secret in the open', async () => {
       const added = await world.add(JANE);
       assert.equal(added.status, 0, added.stderr);
+      assert.match(
+        added.stderr,
+        /^note: the consent page will show the name that the client was given at 127\.0\.0\.1:\d+$/m,
+      );
       assert.match(added.stderr, /signed in as jane@example\.org/);
       assert.match(added.stderr, /SMTP localhost:\d+: login as jane@example\.org accepted/);
       assert.match(added.stderr, /IMAP localhost:\d+: login as jane@example\.org accepted/);

@@ -54,6 +54,7 @@ describe('an account without a client id', function () {
       const added = await add(...flags(), '--register', '--flow', 'browser');
       assert.equal(added.status, 0, added.stderr);
       assert.match(added.stderr, /note: registered at 127\.0\.0\.1:\d+; the consent page will show the name cms/);
+      assert.equal(added.stderr.match(/consent page/g)?.length, 1, added.stderr);
       const account = await stored();
       assert.equal(account?.client.token_endpoint_auth_method, 'none');
       assert.match(String(account.client.registration_client_uri), /\/reg\/\S+$/);
@@ -137,6 +138,7 @@ describe('an account without a client id', function () {
       await adding.waitFor(/Client secret[^:]*:/);
       adding.press('enter');
       assert.equal((await adding.wait(20_000)).status, 0, adding.screen);
+      assert.doesNotMatch(adding.screen, /was given at/, 'said before');
       assert.equal(registrations('POST'), 0);
       assert.equal((await stored())?.client.client_id, world.provider.clientId);
     });
@@ -196,6 +198,7 @@ ${more}`,
       assert.equal(added.status, 0, added.stderr);
       assert.match(added.stderr, /provider: Acme Ltd \(domain example\.org\)/);
       assert.match(added.stderr, /the client is that of Acme Ltd \(.*config\.toml\); the consent page shows the name/);
+      assert.equal(added.stderr.match(/consent page/g)?.length, 1, added.stderr);
       assert.match(added.stderr, /SMTP localhost:\d+: login as jane@example\.org accepted/);
       assert.equal((await stored())?.provider, 'acme');
       assert.equal((await add('--no-test')).status, 0);

@@ -42,7 +42,8 @@ export interface ClientSearch {
 }
 
 export type ChosenClient =
-  | { kind: 'client'; wishes: ClientWishes }
+  /** `explained`: whoever named it has been told what it is. */
+  | { kind: 'client'; wishes: ClientWishes; explained?: boolean }
   | { kind: 'register'; wishes: ClientWishes; registration_endpoint: string }
   | { kind: 'password'; password: Secret };
 
@@ -71,7 +72,7 @@ export async function chooseClient(search: ClientSearch): Promise<ChosenClient> 
   const all = { ...wishes, ...answer.wishes };
   if (answer.kind === 'register' && registration_endpoint !== undefined)
     return { kind: 'register', wishes: all, registration_endpoint };
-  return { kind: 'client', wishes: all };
+  return { kind: 'client', wishes: all, explained: true };
 }
 
 function noRegistration({ provider, address }: ClientSearch): CmsError {

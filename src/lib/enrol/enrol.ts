@@ -153,10 +153,8 @@ async function enrolOAuth(
     hasDeviceEndpoint,
     canTurn: dialogue.whileWaiting !== undefined,
   });
-  if (provider.defaults?.client_id === client.client_id) {
-    const { name, defaults } = provider;
-    dialogue.note(`the client is that of ${name} (${defaults.from}); the consent page shows the name it has there`);
-  }
+  const whose = nameOnConsentPage(provider, client, chosen);
+  if (whose !== undefined) dialogue.note(whose);
   const beforeStoring = await probeStores(context, keyWishes(request, dialogue));
   const registered = await register(client, chosen, dialogue);
   const account = { ...plan, kind: 'oauth' as const, client: { ...client, ...registered?.client } };
@@ -176,6 +174,19 @@ async function enrolOAuth(
   );
   dialogue.stored(outcome);
   return tryOut(context, request, outcome.account, { accessToken: outcome.signedIn.access_token }, dialogue);
+}
+
+/** Whose name the consent page shows; undefined where that has been said, or is about to be. */
+function nameOnConsentPage(
+  { name, defaults }: OAuthProvider,
+  { client_id, authorization_endpoint, token_endpoint }: OAuthClient,
+  chosen: OAuthEnrolment['chosen'],
+): string | undefined {
+  if (defaults?.client_id === client_id)
+    return `the client is that of ${name} (${defaults.from}); the consent page shows the name it has there`;
+  if (chosen.kind === 'register' || chosen.explained) return undefined;
+  const { host } = new URL(authorization_endpoint ?? token_endpoint);
+  return `the consent page will show the name that the client was given at ${host}`;
 }
 
 async function register(
