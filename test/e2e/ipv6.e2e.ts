@@ -178,10 +178,11 @@ describe('a name whose IPv6 address is broken', function () {
       const added = await sendThrough(ALONE);
       assert.match(added.stderr, /alone\.company\.test was tried over IPv6, which leads nowhere/);
       await silence(submission.port);
-      const { status, stdout } = await cms('account', 'test', JANE);
+      const [{ status, stdout }, unheard] = await Promise.all([cms('account', 'test', JANE), sendThrough(ALONE)]);
       assert.equal(status, 75);
       assert.match(stdout, /connect +failed .*no answer over IPv6 \(::1\)/);
-      for (const cure of LOOK) for (const said of [added.stderr, stdout]) assert.match(said, cure);
+      assert.match(unheard.stderr, /^SMTP login refused: alone\S+ no answer over IPv6 \(::1\)/m);
+      for (const cure of LOOK) for (const said of [added.stderr, stdout, unheard.stderr]) assert.match(said, cure);
     });
   });
 });

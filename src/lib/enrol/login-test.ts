@@ -5,6 +5,7 @@ import { type Explanation, explain } from '../explain/explain.ts';
 import { imapLogin } from '../mail/imap.ts';
 import type { LoginFailure, LoginOptions, LoginResult } from '../mail/login.ts';
 import { popLogin } from '../mail/pop.ts';
+import { reach } from '../mail/reach.ts';
 import { smtpLogin } from '../mail/smtp.ts';
 import { tryUsers } from '../mail/try-users.ts';
 import type { Secret } from '../secret.ts';
@@ -59,11 +60,29 @@ export async function testLogin(
   );
   const place = { protocol, server: `${server.host}:${server.port}` };
   if (result.ok) return { ...place, user: result.user };
+  const [first, ...others] = result.failures;
+  const failure = isSilence(first) ? await whereItEnds({ protocol, server, ...trust }, first) : first;
   return {
     ...place,
-    refused: result.failures.map(({ detail }) => detail).join('; '),
-    explanation: explainFailure(account, protocol, result.failures[0]),
+    refused: [failure, ...others].map(({ detail }) => detail).join('; '),
+    explanation: explainFailure(account, protocol, failure),
   };
+}
+
+/** After a login has waited in vain, in milliseconds. */
+const LOOK_MS = 3000;
+
+function isSilence({ kind, reply, detail }: LoginFailure): boolean {
+  return kind === 'unreachable' && reply === undefined && /no answer|time ?out|ETIMEDOUT/i.test(detail);
+}
+
+/** A login that hears nothing knows no more than that; the way there, gone once more, names the step and the address. */
+async function whereItEnds(
+  way: Pick<Parameters<typeof reach>[0], 'protocol' | 'server' | 'ca'>,
+  failure: LoginFailure,
+): Promise<LoginFailure> {
+  const unreached = await reach({ ...way, timeoutMs: LOOK_MS, done: () => undefined });
+  return unreached?.failure ?? failure;
 }
 
 /** A failure on the way to or at a mail server, explained for this account. */

@@ -104,7 +104,7 @@ export const CONNECTION: readonly Entry[] = [
     sources: ['net', 'smtp', 'imap', 'pop', 'tls'],
     match: {
       words:
-        /ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EPIPE|no answer within|closed the connection|socket hang up|disconnected|timed? ?out/i,
+        /ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EPIPE|no answer (?:from|within)|closed the connection|socket hang up|disconnected|timed? ?out/i,
     },
     class: 'transient',
     who: 'nobody: wait',

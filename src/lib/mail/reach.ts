@@ -38,7 +38,7 @@ export async function reach(options: ReachOptions): Promise<{ step: ReachStep; f
     await within(
       timeoutMs,
       once(socket, 'connect'),
-      addresses.every(isIPv6) ? ` over IPv6 (${addresses.join(', ')})` : '',
+      addresses.every(isIPv6) ? ` over IPv6 (${addresses.join(', ')})` : ` from ${addresses.join(', ')}`,
     );
     done('connect', `${socket.remoteAddress ?? server.host} port ${server.port}`);
     step = 'tls';
