@@ -2,7 +2,7 @@
  * The only questions that cms asks. They go to stderr, because stdout is for results, and are asked only where a person
  * is at a terminal: each has a flag that answers it beforehand.
  */
-import { confirm, input, password, select } from '@inquirer/prompts';
+import { confirm, input, password, search, select, Separator } from '@inquirer/prompts';
 import { CmsError, messageOf } from '../lib/errors.ts';
 import { Secret } from '../lib/secret.ts';
 
@@ -40,6 +40,15 @@ export interface Choice<T> {
 
 export function askChoice<T>(message: string, choices: readonly Choice<T>[]): Promise<T> {
   return select({ message, choices: [...choices], pageSize: 12, loop: false }, context);
+}
+
+/** A list that gets shorter as somebody types. @param find what is left for a term; a text among it is a remark */
+export function askSearch<T>(message: string, find: (term: string) => readonly (Choice<T> | string)[]): Promise<T> {
+  const source = (term = '') =>
+    find(term.trim().toLowerCase()).map((each) => (typeof each === 'string' ? new Separator(each) : each));
+  const keysHelpTip = (keys: [key: string, action: string][]): string =>
+    [['type', 'to search'], ...keys].map((words) => words.join(' ')).join(' • ');
+  return search({ message, source, pageSize: 12, theme: { style: { keysHelpTip } } }, context);
 }
 
 function validator(check: (text: string) => unknown): (text: string) => Promise<true | string> {

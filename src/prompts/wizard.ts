@@ -5,22 +5,20 @@ import { createInterface } from 'node:readline/promises';
 import type { Account, MailServer, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
 import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
-import { discover } from '../lib/oauth/discover.ts';
 import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
 import type { CheckAnswer } from '../lib/oauth/authorization-code.ts';
 import type { LoginReport } from '../lib/enrol/login-test.ts';
-import type { Proposal } from '../lib/enrol/propose.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
-import { CmsError, toCmsError } from '../lib/errors.ts';
+import { CmsError } from '../lib/errors.ts';
 import { advice } from '../lib/explain/advice.ts';
 import type { Environment } from '../lib/paths.ts';
 import type { Provider } from '../lib/providers/provider.ts';
-import { PRESETS } from '../lib/providers/table.ts';
 import type { Secret } from '../lib/secret.ts';
 import { remembering } from './answers.ts';
 import { askChoice, askText, askYesNo } from './ask.ts';
 import { askAppPassword, askClient, sayPasswordWay } from './client.ts';
+import { askIssuer, askProvider } from './provider.ts';
 import { waitForKey } from './wait.ts';
 
 /** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
@@ -207,58 +205,6 @@ function questions(say: (line: string) => void, caFile: string | undefined): Que
         },
       ]),
   };
-}
-
-async function askProvider(
-  say: (line: string) => void,
-  issuer: (proposed?: string) => Promise<string>,
-  address: string,
-  own: readonly Provider[],
-  proposal: Proposal | undefined,
-): Promise<{ provider: Provider; issuer?: string }> {
-  if (proposal !== undefined) sayProposal(say, proposal);
-  const presets = [...own, ...likelyFirst(PRESETS)];
-  // What was found out about the domain is its own server.
-  const ordered = proposal === undefined ? presets : [...presets].sort((a, b) => customFirst(a) - customFirst(b));
-  const provider = await askChoice(
-    `Which provider has ${address}?`,
-    ordered.map((preset) => ({ ...labelOf(preset), value: preset })),
-  );
-  if (provider.id !== 'custom') return { provider };
-  return { provider, issuer: await issuer(proposal?.issuer) };
-}
-
-/** A slip in it would else show only after all other questions. */
-function askIssuer(caFile: string | undefined, proposed?: string): Promise<string> {
-  const check = (text: string): Promise<unknown> =>
-    discover(text, caFile).catch((error: unknown) => {
-      const { code, message, suggestions } = toCmsError(error);
-      throw new CmsError(code, [message, ...suggestions].join('; '));
-    });
-  return askText('OpenID Connect issuer (https://…):', check, proposed);
-}
-
-/** A line of a list does not wrap well: of a long name the end is shown below. */
-function labelOf({ id, name }: Provider): { name: string; description?: string } {
-  const [, short = name, description = ''] = /^(.+?) \((.+)\)$/.exec(name) ?? [];
-  return id === 'custom' ? { name: short, description } : { name };
-}
-
-function customFirst({ id }: Provider): number {
-  return id === 'custom' ? 0 : 1;
-}
-
-function sayProposal(say: (line: string) => void, { from, servers, issuer }: Proposal): void {
-  const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
-  if (hosts.length > 0) say(`${from} names ${hosts.join(', ')}`);
-  if (issuer !== undefined) say(`${issuer} is an OpenID Connect issuer`);
-}
-
-/** The three that most people have, then whatever else there is, then the long list. */
-function likelyFirst(presets: readonly Provider[]): Provider[] {
-  const custom = presets.filter(({ id }) => id === 'custom');
-  const others = presets.filter(({ id }) => id !== 'custom');
-  return [...others.slice(0, 3), ...custom, ...others.slice(3)];
 }
 
 async function askPassword(say: (line: string) => void, provider: Provider): Promise<Secret | undefined> {

@@ -108,6 +108,22 @@ describe('the wizard of account add', function () {
     await interrupt(adding);
   });
 
+  for (const cols of [120, 36]) {
+    it(`shortens the list of providers to what is typed, and says what to take for one that is not there, on ${cols} columns`, async () => {
+      const adding = startAdd([JANE], cols);
+      await adding.waitFor(/Which provider[^]*navigate/, 20_000);
+      adding.type('hotm');
+      await adding.waitFor(/❯ Outlook\.com, Hotmail/);
+      adding.press('backspace', 'backspace', 'backspace', 'backspace');
+      await adding.waitFor(/❯ Google[^]*Microsoft/);
+      adding.type('acme');
+      await adding.waitFor(/no "acme" in this list; for any\s+other\s+server:\s+❯ another server/);
+      adding.press('enter');
+      await adding.waitFor(/OpenID Connect issuer/);
+      await interrupt(adding);
+    });
+  }
+
   it('asks again for an issuer that does not answer as one, before anything else is asked', async () => {
     const adding = startAdd(ports(), 120);
     await answer(adding, [/Mail address:/, JANE]);
