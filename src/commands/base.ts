@@ -7,6 +7,7 @@ import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
 import { asTyped, isAsSystem } from '../lib/service/system.ts';
 import { fromOclif } from '../oclif-errors.ts';
+import { quoted } from '../prompts/answers.ts';
 
 export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
@@ -39,6 +40,27 @@ export abstract class BaseCommand extends Command {
 
   protected printJson(data: unknown): void {
     process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
+  }
+
+  /** This command with a yes to its question. */
+  protected get withYes(): string {
+    return ['cms', ...(this.id ?? '').split(':'), ...this.argv.map(quoted), '--yes'].join(' ');
+  }
+
+  /** @throws CmsError `usage` at Ctrl-C */
+  protected async asked(question: string, preset: boolean): Promise<boolean> {
+    const { askYesNo } = await import('../prompts/ask.ts');
+    return askYesNo(question, preset).catch((error: unknown) => {
+      const failure = fromOclif(error, '');
+      throw failure.code === 'usage' ? failure.inOtherWords(failure.message, [this.withYes]) : failure;
+    });
+  }
+
+  /** As `asked`; a no is told, and so is the flag where nobody can be asked. @param otherwise another way to do it */
+  protected async agreed(question: string, preset: boolean, otherwise = ''): Promise<boolean> {
+    if (this.mayAsk && (await this.asked(question, preset))) return true;
+    this.say(`cms: nothing was changed; to do it: ${this.withYes}${otherwise}`);
+    return false;
   }
 
   protected override async catch(error: unknown): Promise<void> {

@@ -155,19 +155,9 @@ Options that are not given are those of the last --install.`;
       return;
     }
     if (!yes) process.stdout.write(script);
-    if (!yes && !(await this.#agreed())) return;
+    if (!yes && !(await this.agreed('Run this script as root?', false, ', or run this script as root'))) return;
     await runScriptAsRoot(script);
     this.say('cms: the broker reads its sockets when it starts: restart it, then cms exim-config --check');
-  }
-
-  /** Asks where somebody can answer, else says how to go on. */
-  async #agreed(): Promise<boolean> {
-    if (!this.mayAsk) {
-      this.say('cms: nothing was changed; to install: cms exim-config --install --yes, or run this script as root');
-      return false;
-    }
-    const { askYesNo } = await import('../prompts/ask.ts');
-    return askYesNo('Run this script as root?', false);
   }
 
   async #check(plan: EximPlan): Promise<void> {

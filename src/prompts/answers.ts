@@ -78,6 +78,6 @@ export function resumable(failure: CmsError, address: string, given: readonly st
 }
 
 /** As a POSIX shell takes it. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

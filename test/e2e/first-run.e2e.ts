@@ -171,6 +171,24 @@ describe('the first run of account add', function () {
     });
   }
 
+  for (const [what, key, seen] of [
+    ['the question for the final address', 'p', /Address or code:/],
+    ['the code for another device', 'd', /enter the code:[^]*p: paste/],
+  ] as const) {
+    it(`leaves nothing after Ctrl-C at ${what}`, async () => {
+      noBrowser();
+      const adding = add();
+      const port = await portShown(adding);
+      adding.type(key);
+      await adding.waitFor(seen);
+      adding.press('ctrl-c');
+      assert.equal((await adding.wait()).status, 64, adding.screen);
+      assert.match(adding.screen, /cms: error: cancelled; nothing was changed\n/);
+      await assertClosed(port);
+      assertNothingLeft();
+    });
+  }
+
   it('proves the store before a browser is opened', async () => {
     world.env.CMS_STORE = 'keyring';
     const added = await world.add(JANE);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { runCms, spawnCms } from '../support/environment.ts';
+import { CMS_PROGRAM, runCms, spawnCms } from '../support/environment.ts';
 import { type Keyring, startKeyring } from '../support/keyring.ts';
-import type { Finished } from '../support/processes.ts';
+import { type Finished, run } from '../support/processes.ts';
+import { runInTerminal } from '../support/pty.ts';
 import { requires } from '../support/requirements.ts';
 import { talk } from '../support/wire.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -155,7 +156,45 @@ describe('the vault key in a real keyring', function () {
     assert.ok(!existsSync(join(world.home.configDir, 'vault.key')));
     assert.match((await cms('token', JANE)).stdout, TOKEN);
   });
+
+  it('stays where it was after Ctrl-C while a keyring that may have opened its dialog is waited for', async () => {
+    await added();
+    const file = join(world.home.configDir, 'accounts.json');
+    for (const [argv, prepare] of [
+      [['unlock'], []],
+      [['store', 'move', 'file'], []],
+      [
+        ['store', 'move', 'keyring'],
+        ['store', 'move', 'file'],
+      ],
+    ] as const) {
+      if (prepare.length > 0) assert.equal((await cms(...prepare)).status, 0);
+      const before = readFileSync(file, 'utf8');
+      await keyring.pause();
+      await using terminal = runInTerminal(process.execPath, [CMS_PROGRAM, ...argv], { env });
+      const helper = await childOf(terminal.pid);
+      terminal.press('ctrl-c');
+      const { status, signal } = await terminal.wait();
+      assert.ok(status !== 0 || signal !== undefined, terminal.screen);
+      await gone(helper);
+      keyring.resume();
+      assert.equal(readFileSync(file, 'utf8'), before, argv.join(' '));
+      assert.match((await cms('token', JANE, '--force-refresh')).stdout, TOKEN);
+    }
+  });
 });
+
+/** Of the process that talks to the keyring, once there is one. */
+async function childOf(pid: number): Promise<number> {
+  for (;;) {
+    const { stdout } = await run('pgrep', ['-P', String(pid)]);
+    if (stdout !== '') return Number(stdout.split('\n')[0]);
+  }
+}
+
+async function gone(pid: number): Promise<void> {
+  while ((await run('kill', ['-0', String(pid)])).status === 0);
+}
 
 describe('the vault key without a keyring', function () {
   this.timeout(30_000);

@@ -221,6 +221,14 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
       unattended: [78, /--password-file FILE/],
     },
     {
+      title: 'the app password, which is in no command',
+      argv: ['jane@icloud.com', '--no-test'],
+      question: /App password:/,
+      type: 'CANARY-password',
+      next: /key of the vault/,
+      unattended: [78, /--password-file FILE/],
+    },
+    {
       title: 'where the key is kept',
       argv: [JANE, ...issuer, ...client, ...servers],
       question: /Where shall the key of the vault be kept\?/,

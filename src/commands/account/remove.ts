@@ -6,7 +6,6 @@ import { openContext } from '../../lib/context.ts';
 import { removeAccount } from '../../lib/enrol/store-account.ts';
 import { CmsError } from '../../lib/errors.ts';
 import { staleRemark } from '../../lib/exim/installed.ts';
-import { askYesNo } from '../../prompts/ask.ts';
 import { BaseCommand } from '../base.ts';
 
 export default class AccountRemove extends BaseCommand {
@@ -48,13 +47,13 @@ export default class AccountRemove extends BaseCommand {
   private async confirmed(address: string, keepGrant: boolean): Promise<void> {
     if (!this.mayAsk) {
       throw new CmsError('usage', `removing ${address} needs a yes`, {
-        suggestions: [`cms account remove ${address} --yes`],
+        suggestions: [this.withYes],
       });
     }
     const question = keepGrant
       ? `Remove ${address} from this machine?`
       : `Remove ${address} and revoke its grant? Other machines with the same client may be signed out.`;
-    if (!(await askYesNo(question, false))) throw new CmsError('usage', 'nothing was removed');
+    if (!(await this.asked(question, false))) throw new CmsError('usage', 'nothing was removed');
   }
 }
 

@@ -64,7 +64,7 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
     await requireReplaceable(plan.files);
     if (!flags.yes || flags['dry-run']) this.#show(plan);
     for (const remark of plan.remarks) this.say(`cms: note: ${remark}`);
-    if (flags['dry-run'] || !(await this.#agreed(flags, 'Write and enable these units?'))) return;
+    if (flags['dry-run'] || !(flags.yes || (await this.agreed('Write and enable these units?', true)))) return;
     await this.#install(systemd, plan, flags);
   }
 
@@ -86,7 +86,7 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
       if (flags.json) this.printJson({ script });
       else process.stdout.write(script);
     }
-    if (flags['dry-run'] || !(await this.#agreed(flags, 'Run this script as root?'))) return;
+    if (flags['dry-run'] || !(flags.yes || (await this.agreed('Run this script as root?', true)))) return;
     await runScriptAsRoot(script);
     if (flags.json) this.printJson({ enabled: true, started: flags.now });
   }
@@ -96,16 +96,6 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
     if (this.wantsJson) return this.printJson({ files, commands: all, remarks });
     for (const { path, text } of files) process.stdout.write(`# ${path}\n${text}\n`);
     process.stdout.write(`${all.map((command) => command.join(' ')).join('\n')}\n`);
-  }
-
-  async #agreed({ yes }: Consent, question: string): Promise<boolean> {
-    if (yes) return true;
-    if (!this.mayAsk) {
-      this.say('cms: nothing was changed; to do it: cms service install --yes');
-      return false;
-    }
-    const { askYesNo } = await import('../../prompts/ask.ts');
-    return askYesNo(question, true);
   }
 
   #withoutSystemd(program: Program): CmsError {

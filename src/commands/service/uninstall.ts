@@ -29,7 +29,8 @@ export default class ServiceUninstall extends BaseCommand {
     const ours = units.filter((unit) => unit.ours);
     for (const { path, ours: own } of units) if (!own) this.say(`cms: left alone, because it is not of cms: ${path}`);
     if (!flags.json) process.stdout.write(ours.map(({ path }) => `${path}\n`).join(''));
-    const done = ours.length > 0 && !flags['dry-run'] && (flags.yes || (await this.#agreed('Stop and remove these?')));
+    const done =
+      ours.length > 0 && !flags['dry-run'] && (flags.yes || (await this.agreed('Stop and remove these?', false)));
     if (done) await this.#uninstall(ours);
     if (flags.json) this.printJson({ units: ours.map(({ path }) => path), removed: done });
     else if (done) this.say('cms: the service is gone; accounts and grants stay');
@@ -48,17 +49,8 @@ export default class ServiceUninstall extends BaseCommand {
     const script = renderSystemUninstall();
     if (flags.json && !flags.yes) this.printJson({ script });
     else if (!flags.yes || flags['dry-run']) process.stdout.write(script);
-    if (flags['dry-run'] || !(flags.yes || (await this.#agreed('Run this script as root?')))) return;
+    if (flags['dry-run'] || !(flags.yes || (await this.agreed('Run this script as root?', false)))) return;
     await runScriptAsRoot(script);
     if (flags.json) this.printJson({ removed: true });
-  }
-
-  async #agreed(question: string): Promise<boolean> {
-    if (!this.mayAsk) {
-      this.say('cms: nothing was changed; to do it: cms service uninstall --yes');
-      return false;
-    }
-    const { askYesNo } = await import('../../prompts/ask.ts');
-    return askYesNo(question, false);
   }
 }
