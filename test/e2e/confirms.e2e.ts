@@ -66,7 +66,7 @@ describe('a question before something is done', function () {
     'service install --system': {
       argv: ['service', 'install', '--system'],
       question: /Run this script as root\?/,
-      preset: true,
+      preset: false,
       status: { no: 0, unattended: 0 },
       done: () => existsSync(sudo()),
     },

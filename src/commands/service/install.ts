@@ -86,7 +86,7 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
       if (flags.json) this.printJson({ script });
       else process.stdout.write(script);
     }
-    if (flags['dry-run'] || !(flags.yes || (await this.agreed('Run this script as root?', true)))) return;
+    if (flags['dry-run'] || !(flags.yes || (await this.agreed('Run this script as root?', false)))) return;
     await runScriptAsRoot(script);
     if (flags.json) this.printJson({ enabled: true, started: flags.now });
   }

@@ -68,7 +68,7 @@ export function judgeInstalled({ units, state }: ServiceFacts): Judgement {
   if (state !== undefined) return ok(units.map(({ path }) => path).join(', '));
   return warning('installed, but no service manager of yours answers', {
     cause: 'systemd does not run this host, or nobody has logged in as you',
-    fix: ['sudo loginctl enable-linger USER', 'cms serve   # in a terminal'],
+    fix: ['sudo loginctl enable-linger $(id -un)', 'cms serve   # in a terminal'],
   });
 }
 

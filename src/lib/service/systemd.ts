@@ -32,7 +32,10 @@ export async function findSystemd(
   if (answer?.status === 0) return systemd;
   if (answer === undefined || !existsSync(BOOTED)) return undefined;
   throw new CmsError('broker_unavailable', `no service manager of yours answers: ${firstLine(answer.stderr)}`, {
-    suggestions: ['log in as that user (ssh, or: machinectl shell USER@)', 'sudo loginctl enable-linger USER'],
+    suggestions: [
+      'log in as that user (ssh, or: machinectl shell $(id -un)@)',
+      'sudo loginctl enable-linger $(id -un)',
+    ],
   });
 }
 
