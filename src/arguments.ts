@@ -6,7 +6,7 @@ export function parsed<T>(command: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw usage(command, messageOf(error));
+    throw usage(command, messageOf(error).replace(/^Unknown option '([^']*)'.*/s, 'nonexistent flag: $1'));
   }
 }
 

@@ -1,10 +1,12 @@
 /** What the command framework throws, in the words of this program: one sentence, and the command that helps. */
 import { stripVTControlCharacters } from 'node:util';
 import { Errors } from '@oclif/core';
+import { unknownCommand } from './command-line.ts';
 import { CmsError, messageOf, systemErrorCode, toCmsError } from './lib/errors.ts';
+import { nearest } from './lib/nearest.ts';
 import { cannotPrint, reportFailure } from './lib/report.ts';
 
-/** @param command its words as typed after `cms`; empty where none was found */
+/** @param command its words as typed after `cms` */
 export function fromOclif(error: unknown, command: string): CmsError {
   if (error instanceof CmsError) return error;
   // What a prompt throws on Ctrl-C is the user's own wish.
@@ -12,10 +14,21 @@ export function fromOclif(error: unknown, command: string): CmsError {
     return new CmsError('usage', 'cancelled; nothing was changed');
   }
   if (!(error instanceof Error) || !('oclif' in error)) return toCmsError(error);
-  const missing = /^command (\S+) not found$/.exec(error.message)?.[1];
-  const message = missing === undefined ? sentence(messageOf(error)) : `no command ${missing.replaceAll(':', ' ')}`;
-  const help = ['cms', ...(missing === undefined && command !== '' ? [command] : []), '--help'].join(' ');
-  return new CmsError('usage', message, { suggestions: [help], cause: error });
+  const message = `${sentence(messageOf(error))}${meantFlag(error)}`;
+  return new CmsError('usage', message, { suggestions: [`cms ${command} --help`], cause: error });
+}
+
+/** Of the framework's NonExistentFlagsError, which it does not export. */
+interface UnknownFlags {
+  flags: string[];
+  parse: { input: { flags: object } };
+}
+
+function meantFlag(error: object): string {
+  if (!('flags' in error)) return '';
+  const { flags, parse } = error as UnknownFlags;
+  const meant = nearest(flags[0]?.replace(/^--?|=.*$/g, '') ?? '', Object.keys(parse.input.flags));
+  return meant === undefined ? '' : `; did you mean --${meant}?`;
 }
 
 /** Ends the process when its output is not taken; a reader that has read enough (`| head`) is none of our business. */
@@ -27,12 +40,18 @@ export function endUnprinted(error: unknown): void {
 }
 
 /** For failures that come before any command runs. */
-export function reportStartFailure(error: unknown, argv: readonly string[]): void {
+export async function reportStartFailure(
+  error: unknown,
+  argv: readonly string[],
+  commandIds: () => Promise<string[]> | string[],
+): Promise<void> {
   if (error instanceof Errors.ExitError) {
     process.exitCode = error.oclif.exit ?? 0;
     return;
   }
-  const failure = fromOclif(error, '');
+  const missing = /^command (\S+) not found$/.exec(messageOf(error))?.[1]?.split(':');
+  const commands = missing && (await commandIds()).map((id) => id.replaceAll(':', ' '));
+  const failure = missing && commands ? unknownCommand(missing, commands) : fromOclif(error, '');
   reportFailure(failure, argv.includes('--json'));
   process.exitCode = failure.exitStatus;
 }

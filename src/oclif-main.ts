@@ -1,5 +1,8 @@
 /** Hands the command line to the framework. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { flush, type Interfaces, Plugin, run, settings } from '@oclif/core';
+import { withoutSynonyms } from './command-line.ts';
 import { endUnprinted, reportStartFailure } from './oclif-errors.ts';
 
 export interface Program {
@@ -12,15 +15,15 @@ export interface Program {
 export async function runBuilt(argv: readonly string[], program: Program): Promise<void> {
   // Where NODE_ENV is "development" the framework would look for TypeScript.
   settings.enableAutoTranspile = false;
-  await finish(run([...argv], program), argv);
+  const manifest = async () => Object.keys(await readManifest(program));
+  await finish(run(withoutSynonyms(argv), program), argv, manifest);
 }
 
 /** Runs the sources as they are, whatever a manifest says. */
 export async function runSources(argv: readonly string[], program: Program): Promise<void> {
-  await finish(
-    sourcesOf(program).then((plugin) => run([...argv], { ...program, plugins: new Map([[plugin.name, plugin]]) })),
-    argv,
-  );
+  const plugin = await sourcesOf(program);
+  const running = run(withoutSynonyms(argv), { ...program, plugins: new Map([[plugin.name, plugin]]) });
+  await finish(running, argv, () => plugin.commandIDs);
 }
 
 /** The commands as the sources have them. */
@@ -37,8 +40,18 @@ export async function pluginOf({ root, pjson }: Program): Promise<Plugin> {
   return plugin;
 }
 
-async function finish(running: Promise<unknown>, argv: readonly string[]): Promise<void> {
+async function readManifest({ root }: Program): Promise<Interfaces.Manifest['commands']> {
+  const text = await readFile(join(root, 'oclif.manifest.json'), 'utf8');
+  return (JSON.parse(text) as Interfaces.Manifest).commands;
+}
+
+/** @param commandIds asked for where there is no such command */
+async function finish(
+  running: Promise<unknown>,
+  argv: readonly string[],
+  commandIds: () => Promise<string[]> | string[],
+): Promise<void> {
   // Before the framework's own, which throws.
   process.stdout.prependListener('error', endUnprinted);
-  await running.catch((error: unknown) => reportStartFailure(error, argv)).finally(() => flush());
+  await running.catch((error: unknown) => reportStartFailure(error, argv, commandIds)).finally(() => flush());
 }

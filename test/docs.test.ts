@@ -67,6 +67,7 @@ function commandLines(code: string): string[] {
 async function assertExists(line: string): Promise<void> {
   // What follows is a command of its own.
   if (line.startsWith('service run ')) return assertExists(line.slice('service run '.length));
+  if (['help', 'version'].includes(line.split(' ')[0] ?? '')) return;
   const words = line.split(' ');
   const id = words.slice(0, TOPICS.includes(words[0] ?? '') ? 2 : 1);
   const file = join(ROOT, 'src', 'commands', `${id.join('/')}.ts`);

@@ -7,7 +7,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** From the ground up: a layer may import from those before it, and its own files from each other. */
 const LAYERS = [
-  ['errors', 'log', 'redact', 'width', 'elapsed'],
+  ['errors', 'log', 'redact', 'width', 'elapsed', 'nearest'],
   ['paths', 'native', 'report', 'table', 'pretty-log', 'secret', 'endpoint', 'trust'],
   ['store', 'sasl', 'browser', 'explain', 'completion'],
   ['accounts'],
@@ -24,6 +24,7 @@ const LAYERS = [
   ['serve-arguments', 'token-arguments'],
   ['token-broker'],
   ['prompts', 'serve-main', 'token-main'],
+  ['command-line'],
   ['oclif-errors', 'oclif-commands'],
   ['oclif-main'],
   ['commands'],
@@ -37,6 +38,7 @@ const ROOMS: Record<string, RegExp> = {
   'proxy-from-env': /^lib\/oauth\//,
   '@napi-rs/keyring': /^lib\/store\/keyring-helper/,
   koffi: /^lib\/native/,
+  leven: /^lib\/nearest/,
   nodemailer: /^lib\/mail\//,
   imapflow: /^lib\/mail\//,
   pino: /^lib\/pretty-log/,

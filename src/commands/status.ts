@@ -11,6 +11,7 @@ import { Display, watch } from '../lib/status/watch.ts';
 import { BaseCommand } from './base.ts';
 
 const DEFAULT_SECONDS = 2;
+const LONGEST_SECONDS = 86_400;
 
 interface Wishes {
   json: boolean;
@@ -33,9 +34,7 @@ export default class Status extends BaseCommand {
     '<%= config.bin %> status --log',
   ];
   static override readonly args = {
-    seconds: Args.integer({
-      min: 1,
-      max: 86_400,
+    seconds: Args.string({
       description: `with --watch: how long from one look to the next (default ${DEFAULT_SECONDS})`,
     }),
   };
@@ -49,7 +48,7 @@ export default class Status extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Status);
-    if (args.seconds !== undefined && !flags.watch) throw secondsOfNothing();
+    const seconds = secondsFrom(args.seconds, flags.watch);
     const context = openContext(process.env);
     if (flags.log) {
       const lines = await readAudit(context.paths.auditFile, flags.lines ?? 20);
@@ -57,7 +56,7 @@ export default class Status extends BaseCommand {
       else process.stdout.write(auditText(lines));
       return;
     }
-    if (flags.watch) await watchStatus(context, flags, (args.seconds ?? DEFAULT_SECONDS) * 1000);
+    if (flags.watch) await watchStatus(context, flags, seconds * 1000);
     else process.stdout.write(await look(context, flags));
   }
 }
@@ -111,6 +110,19 @@ function giveTerminalBackWhileStopped(display: Display): void {
   process.on('SIGCONT', () => display.enter());
 }
 
-function secondsOfNothing(): CmsError {
-  return new CmsError('usage', 'a number of seconds belongs to --watch', { suggestions: ['cms status --watch 10'] });
+/** @throws CmsError `usage` */
+function secondsFrom(word: string | undefined, watching: boolean): number {
+  if (word === undefined) return DEFAULT_SECONDS;
+  if (word.includes('@')) {
+    const suggestions = [`cms account show ${word}`, `cms doctor ${word}`];
+    throw new CmsError('usage', 'status shows all accounts, not one', { suggestions });
+  }
+  if (!watching)
+    throw new CmsError('usage', `${word}: a number of seconds belongs to --watch`, {
+      suggestions: ['cms status --watch 10'],
+    });
+  const seconds = Number(word);
+  if (/^\d+$/.test(word) && seconds >= 1 && seconds <= LONGEST_SECONDS) return seconds;
+  const message = `--watch takes seconds, 1 to ${String(LONGEST_SECONDS)}, and not ${word}`;
+  throw new CmsError('usage', message, { suggestions: ['cms status --watch 10'] });
 }

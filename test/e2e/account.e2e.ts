@@ -447,7 +447,7 @@ describe('cms account', function () {
       assertFailure(await world.add(JANE, '--nonsense'), 64, /nonexistent flag/, /cms account add --help/);
       assertFailure(await world.cms('account', 'show', JANE), 67, /no account jane/, /cms account add jane/);
       assertFailure(await world.cms('account', 'remove', JANE, '--yes'), 67, /no account jane/);
-      assertFailure(await world.cms('account', 'nonsense'), 64, /no command account nonsense/, /cms --help/);
+      assertFailure(await world.cms('account', 'nonsense'), 64, /no command account nonsense/, /cms account --help/);
       assertFailure(await world.cms('nonsense'), 64, /no command nonsense/, /cms --help/);
       const yahoo = [
         '--provider',

@@ -16,6 +16,7 @@ import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
 import { type RegisteredClient, registerClient, unregisterClient } from '../oauth/register.ts';
 import { domainOf } from '../accounts/address.ts';
+import { nearest } from '../nearest.ts';
 import { presetOf } from '../providers/autoconfig.ts';
 import { detectProvider, type Detection } from '../providers/detect.ts';
 import { resolveMx } from '../providers/mx.ts';
@@ -317,7 +318,11 @@ function proposedCommand(address: string, { from, servers, issuer = 'URL' }: Pro
 function named(id: string, own: readonly Provider[]): Provider {
   const provider = findProvider(id, own);
   if (provider !== undefined) return provider;
-  throw new CmsError('usage', `no provider ${id}`, { suggestions: [`--provider ${providerIds(own).join('|')}`] });
+  const ids = providerIds(own);
+  const meant = nearest(id, ids);
+  throw new CmsError('usage', `no provider ${id}`, {
+    suggestions: [...(meant === undefined ? [] : [`--provider ${meant}`]), `--provider ${ids.join('|')}`],
+  });
 }
 
 /** The app password to use, or undefined to sign in with OAuth. */

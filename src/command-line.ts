@@ -1,0 +1,53 @@
+/** Words that other programs have and the framework has not, and what was meant by those that nobody has. Pure. */
+import { CmsError } from './lib/errors.ts';
+import { nearest } from './lib/nearest.ts';
+
+/** `help [COMMAND]` and `version`, as git and npm have them. */
+export function withoutSynonyms([first, ...rest]: readonly string[]): string[] {
+  if (first === 'help') return [...rest, '--help'];
+  if (first === 'version' && rest.length === 0) return ['--version'];
+  return first === undefined ? [] : [first, ...rest];
+}
+
+/**
+ * @param words as typed after `cms`, without flags
+ * @param commands their words: `account add`
+ * @returns CmsError `usage`, which suggests the command that was meant
+ */
+export function unknownCommand(words: readonly string[], commands: readonly string[]): CmsError {
+  const [whole, rest] = longestCommand(words, commands);
+  if (whole !== undefined)
+    return new CmsError('usage', `unexpected argument: ${rest.join(' ')}`, { suggestions: [`cms ${whole} --help`] });
+  const topics = commands.flatMap((command) => /^(\S+) /.exec(command)?.[1] ?? []);
+  const meant = nearestCommand(words, commands, topics);
+  const topic = topics.find((each) => each === words[0]);
+  const suggestions = [
+    ...(meant === undefined ? [] : [`cms ${meant}`]),
+    ['cms', topic, '--help'].filter(Boolean).join(' '),
+  ];
+  return new CmsError('usage', `no command ${words.join(' ')}`, { suggestions });
+}
+
+function longestCommand(
+  words: readonly string[],
+  commands: readonly string[],
+): [string | undefined, readonly string[]] {
+  const lengths = words.map((_, index) => words.length - index);
+  const length = lengths.find((each) => commands.includes(words.slice(0, each).join(' ')));
+  return length === undefined ? [undefined, []] : [words.slice(0, length).join(' '), words.slice(length)];
+}
+
+function nearestCommand(
+  [first = '', second = '']: readonly string[],
+  commands: readonly string[],
+  topics: readonly string[],
+): string | undefined {
+  const start = nearest(first, [...topics, ...commands.filter((command) => !command.includes(' '))]);
+  if (start === undefined || !topics.includes(start)) return start;
+  const within = commands
+    .filter((command) => command.startsWith(`${start} `))
+    .map((command) => command.slice(start.length + 1));
+  const end = nearest(second, within);
+  if (end !== undefined) return `${start} ${end}`;
+  return start === first ? undefined : `${start} --help`;
+}

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { unknownCommand, withoutSynonyms } from '../src/command-line.ts';
+import { runCms, temporaryHome } from './support/environment.ts';
+
+const COMMANDS = ['account add', 'account list', 'serve', 'service install', 'status', 'store move', 'token', 'unlock'];
+
+describe('a command line that is not one', () => {
+  for (const [typed, message, ...suggestions] of [
+    ['stat', 'no command stat', 'cms status', 'cms --help'],
+    ['tokne', 'no command tokne', 'cms token', 'cms --help'],
+    ['stat now', 'no command stat now', 'cms status', 'cms --help'],
+    ['service instal', 'no command service instal', 'cms service install', 'cms service --help'],
+    ['acount ad', 'no command acount ad', 'cms account add', 'cms --help'],
+    ['acount', 'no command acount', 'cms account --help', 'cms --help'],
+    ['account nonsense', 'no command account nonsense', 'cms account --help'],
+    ['nonsense', 'no command nonsense', 'cms --help'],
+    ['unlock now', 'unexpected argument: now', 'cms unlock --help'],
+    ['store move up down', 'unexpected argument: up down', 'cms store move --help'],
+  ] as const) {
+    it(`finds what was meant: cms ${typed}`, () => {
+      const failure = unknownCommand(typed.split(' '), COMMANDS);
+      assert.deepEqual([failure.code, failure.message, failure.suggestions], ['usage', message, suggestions]);
+    });
+  }
+
+  it('takes the words that other programs have', () => {
+    assert.deepEqual(withoutSynonyms(['help', 'account', 'add']), ['account', 'add', '--help']);
+    assert.deepEqual(withoutSynonyms(['help']), ['--help']);
+    assert.deepEqual(withoutSynonyms(['version']), ['--version']);
+    assert.deepEqual(withoutSynonyms(['token', 'help']), ['token', 'help']);
+    assert.deepEqual(withoutSynonyms([]), []);
+  });
+
+  it('ends with 64 and the way to the help, whatever is wrong', async () => {
+    await using home = await temporaryHome();
+    for (const [typed, expected] of [
+      ['stat', /^cms: error: no command stat\ncms: try: cms status\ncms: try: cms --help\n$/],
+      [
+        'account list --jsno',
+        /^cms: error: nonexistent flag: --jsno; did you mean --json\?\ncms: try: cms account list/,
+      ],
+      ['account list -x', /^cms: error: nonexistent flag: -x\ncms: try: cms account list --help\n$/],
+      ['token --jsno', /^cms: error: nonexistent flag: --jsno\ncms: try: cms token --help\n$/],
+      ['serve --jsno', /^cms: error: nonexistent flag: --jsno\ncms: try: cms serve --help\n$/],
+      [
+        'status bob@example.org',
+        /^cms: error: status shows all accounts.*\ncms: try: cms account show bob@example\.org\n/,
+      ],
+      ['status --watch 0', /^cms: error: --watch takes seconds, 1 to 86400, and not 0\n/],
+      ['status 7', /^cms: error: 7: a number of seconds belongs to --watch\ncms: try: cms status --watch 10\n$/],
+    ] as const) {
+      const { status, stdout, stderr } = await runCms(typed.split(' '), { env: home.env });
+      assert.deepEqual([status, stdout], [64, ''], typed);
+      assert.match(stderr, expected);
+    }
+  });
+
+  it('shows help and version by any of their names', async () => {
+    await using home = await temporaryHome();
+    const said = async (...argv: string[]) => (await runCms(argv, { env: home.env })).stdout;
+    for (const command of [[], ['account'], ['account', 'add'], ['token'], ['serve']]) {
+      const help = await said(...command, '--help');
+      assert.match(help, /^USAGE$/m);
+      assert.equal(await said(...command, '-h'), help);
+      assert.equal(await said('help', ...command), help);
+    }
+    const version = await said('--version');
+    assert.match(version, /^cms-oauth\//);
+    assert.deepEqual([await said('-v'), await said('version')], [version, version]);
+  });
+});
