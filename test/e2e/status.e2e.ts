@@ -28,6 +28,8 @@ describe('cms status', function () {
   async function serve(): Promise<RunningProcess> {
     const started = spawnCms(['serve'], { env: world.env });
     await started.waitFor(/listening/);
+    // The vault is read right after; the test ends by its own time limit.
+    while ((await accounts()).some(({ state }) => state === 'unknown'));
     return started;
   }
 
