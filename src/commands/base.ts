@@ -6,6 +6,7 @@ import { forbidDumps } from '../lib/native.ts';
 import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
 import { asTyped, isAsSystem } from '../lib/service/system.ts';
+import { columnsOf } from '../lib/width.ts';
 import { fromOclif } from '../oclif-errors.ts';
 import { quoted } from '../prompts/answers.ts';
 
@@ -73,8 +74,7 @@ export abstract class BaseCommand extends Command {
 
 function write(stream: NodeJS.WriteStream, words: string): void {
   const line = redact(asTyped(words, process.env));
-  const { isTTY, columns } = stream;
-  const text = isTTY ? line.replace(/.+/g, (each) => wrapped(each, columns)) : line;
+  const text = stream.isTTY ? line.replace(/.+/g, (each) => wrapped(each, columnsOf(stream))) : line;
   stream.write(`${text}\n`);
 }
 

@@ -1,6 +1,5 @@
 import { hostname, userInfo } from 'node:os';
 import { Args, Flags } from '@oclif/core';
-import { styleText } from 'node:util';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { openContext } from '../lib/context.ts';
 import { type Examiner, examinerOf } from '../lib/doctor/caller.ts';
@@ -8,7 +7,8 @@ import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
 import { reportOf } from '../lib/doctor/report.ts';
 import { impatientRun, type Run } from '../lib/exim/exim4.ts';
-import { wrap } from '../lib/width.ts';
+import { paint, screenOf } from '../lib/status/screen.ts';
+import { columnsOf, wrap } from '../lib/width.ts';
 import { obtainPassword, obtainToken } from '../token-main.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
@@ -116,7 +116,7 @@ function linkOf({ id }: Check): string {
 /** Below the summaries. */
 const DETAIL = ' '.repeat(11);
 
-const COLOURS = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'gray' } as const;
+const COLOURS = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'dim' } as const;
 
 function linesOf({ id, subject, status, summary, cause, fix = [], who, blockedBy }: Check): string[] {
   const what = [id, subject].filter((each) => each !== '').join(' ');
@@ -134,13 +134,12 @@ function linesOf({ id, subject, status, summary, cause, fix = [], who, blockedBy
 function laidOut(line: string): string[] {
   if (!process.stdout.isTTY) return [line];
   const indent = line.startsWith(DETAIL) ? `${DETAIL}    ` : DETAIL;
-  return wrap(line, process.stdout.columns - 1, indent).split('\n');
+  return wrap(line, columnsOf(process.stdout) - 1, indent).split('\n');
 }
 
 function word(status: CheckStatus): string {
   const padded = status.padEnd(8);
-  if (!process.stdout.isTTY || process.env.NO_COLOR) return padded;
-  return styleText(COLOURS[status], padded);
+  return paint(screenOf(process.stdout, process.env), COLOURS[status], padded);
 }
 
 /** What only the walk itself needs is left out. */

@@ -6,6 +6,13 @@ const ASCII = /^[\x20-\x7e]*$/;
 /** Whatever moves the cursor or changes how text looks. */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
+const DEFAULT_COLUMNS = 80;
+
+/** Columns of a terminal; some say 0 for "unknown". */
+export function columnsOf({ columns }: { columns: number }): number {
+  return columns > 0 ? columns : DEFAULT_COLUMNS;
+}
+
 /** Columns that `text` takes. */
 export function displayWidth(text: string): number {
   return ASCII.test(text) ? text.length : stringWidth(text);

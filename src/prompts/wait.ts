@@ -1,5 +1,6 @@
 /** One key instead of an answer: what may be pressed while something else is waited for. */
 import type { ReadStream } from 'node:tty';
+import { columnsOf } from '../lib/width.ts';
 
 const TICK_MS = 250;
 const FRAMES = ['|', '/', '-', '\\'];
@@ -58,7 +59,7 @@ export function waitForKey<T>(options: WaitOptions<T>, signal: AbortSignal): Pro
     let frame = 0;
     const draw = (): void => {
       const line = `${FRAMES[frame++ % FRAMES.length] ?? ''} ${elapsed(Date.now() - began)}  ${hints.join('  ')}`;
-      output.write(`\r\x1b[K${line.slice(0, output.columns - 1)}`);
+      output.write(`\r\x1b[K${line.slice(0, columnsOf(output) - 1)}`);
     };
     draw();
     const timer = setInterval(draw, TICK_MS);

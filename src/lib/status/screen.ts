@@ -1,6 +1,7 @@
 /** What the output can show. */
 import { styleText } from 'node:util';
 import type { Environment } from '../paths.ts';
+import { columnsOf } from '../width.ts';
 
 export interface Screen {
   /** A person looks at it; a file or a program gets the same columns at any width. */
@@ -15,7 +16,6 @@ export interface Screen {
 
 export type Colour = 'red' | 'yellow' | 'green' | 'dim' | 'bold';
 
-const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
 /** Node knows the rules for colours: NO_COLOR, FORCE_COLOR, TERM=dumb, the kinds of terminals. */
@@ -25,11 +25,10 @@ export function screenOf(stream: NodeJS.WriteStream, env: Environment): Screen {
   if (!(stream.isTTY as boolean | undefined)) {
     return { terminal: false, columns: Infinity, rows: Infinity, colour: false, unicode };
   }
-  const { columns, rows } = stream;
+  const { rows } = stream;
   return {
     terminal: true,
-    // Some terminals say 0 for "unknown".
-    columns: columns > 0 ? columns : DEFAULT_COLUMNS,
+    columns: columnsOf(stream),
     rows: rows > 0 ? rows : DEFAULT_ROWS,
     colour: stream.hasColors(env),
     unicode,
