@@ -57,7 +57,7 @@ function validator(check: (text: string) => unknown): (text: string) => Promise<
       await check(text.trim());
       return true;
     } catch (error) {
-      return error instanceof CmsError ? error.message : messageOf(error);
+      return error instanceof CmsError ? [error.message, ...error.suggestions].join('; ') : messageOf(error);
     }
   };
 }

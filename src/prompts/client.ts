@@ -9,6 +9,7 @@ import { type GoogleClient, parseGoogleClientFile } from '../lib/providers/googl
 import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
 import { parseTenant } from '../lib/providers/tenant.ts';
 import { Secret } from '../lib/secret.ts';
+import { isAsSystem } from '../lib/service/system.ts';
 import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
 
 type Say = (line: string) => void;
@@ -59,7 +60,7 @@ async function askOwnClient(say: Say, question: ClientQuestion): Promise<OwnClie
   const tenant = await askTenant(provider, before.tenant);
   const located = { ...question, before: { ...before, ...given('tenant', tenant) } };
   explainClient(say, located);
-  const client = provider.id === 'google' ? await askGoogleClient() : await askClientId();
+  const client = provider.id === 'google' ? await askGoogleClient() : await askClientId(provider);
   const wishes = { ...client.wishes, ...given('tenant', tenant), ...given('scope', await askScope(located)) };
   const wantsSecret = before.clientSecret === undefined && provider.client.secret !== 'none';
   if (wishes.clientSecret !== undefined || !wantsSecret) return { ...client, wishes };
@@ -67,8 +68,15 @@ async function askOwnClient(say: Say, question: ClientQuestion): Promise<OwnClie
   return { kind: 'client', wishes: { ...wishes, ...given('clientSecret', secret) }, ...given('file', file) };
 }
 
-async function askClientId(): Promise<OwnClient> {
-  return { kind: 'client', wishes: { clientId: await askText('Client id:', notEmpty) } };
+async function askClientId({ tenant }: OAuthProvider): Promise<OwnClient> {
+  const clientId = await askText('Client id:', tenant === undefined ? notEmpty : likeMicrosofts);
+  return { kind: 'client', wishes: { clientId } };
+}
+
+/** The page of a registration shows other things that could be meant. */
+function likeMicrosofts(text: string): void {
+  if (/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) return;
+  throw new CmsError('usage', 'it is the "Application (client) ID", such as 11111111-2222-3333-4444-555555555555');
 }
 
 async function askClientSecret(provider: OAuthProvider): Promise<{ secret?: Secret; file?: OwnClient['file'] }> {
@@ -99,8 +107,8 @@ async function askGoogleClient(): Promise<OwnClient> {
   const read = (text: string): GoogleClient | undefined =>
     /\.json$|^[~./]/.test(text) ? parseGoogleClientFile(readText(text)) : undefined;
   const text = await askText('Client id, or path of the downloaded JSON file:', (line) => {
-    notEmpty(line);
-    read(line);
+    if (read(line) === undefined && !line.endsWith('.apps.googleusercontent.com'))
+      throw new CmsError('usage', 'a client id ends in .apps.googleusercontent.com, and a path in .json');
   });
   const client = read(text);
   if (client === undefined) return { kind: 'client', wishes: { clientId: text } };
@@ -112,7 +120,9 @@ function readText(path: string): string {
   try {
     return readFileSync(placeOf(path), 'utf8');
   } catch (error) {
-    throw new CmsError('io_error', `cannot read ${path}: ${systemErrorCode(error) ?? 'unknown'}`);
+    // Flags are read with the rights of who typed them.
+    const suggestions = isAsSystem(process.env) ? ['start with --client-file or --client-secret-file FILE'] : [];
+    throw new CmsError('io_error', `cannot read ${path}: ${systemErrorCode(error) ?? 'unknown'}`, { suggestions });
   }
 }
 

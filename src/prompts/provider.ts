@@ -1,6 +1,5 @@
 /** The question who runs the mailbox, where nothing tells. */
 import type { Proposal } from '../lib/enrol/propose.ts';
-import { CmsError, toCmsError } from '../lib/errors.ts';
 import { discover } from '../lib/oauth/discover.ts';
 import type { Provider } from '../lib/providers/provider.ts';
 import { PRESETS } from '../lib/providers/table.ts';
@@ -39,12 +38,7 @@ function namesOf({ id, name, detect }: Provider): string[] {
 
 /** A slip in it would else show only after all other questions. */
 export function askIssuer(caFile: string | undefined, proposed?: string): Promise<string> {
-  const check = (text: string): Promise<unknown> =>
-    discover(text, caFile).catch((error: unknown) => {
-      const { code, message, suggestions } = toCmsError(error);
-      throw new CmsError(code, [message, ...suggestions].join('; '));
-    });
-  return askText('OpenID Connect issuer (https://…):', check, proposed);
+  return askText('OpenID Connect issuer (https://…):', (text) => discover(text, caFile), proposed);
 }
 
 /** A line of a list does not wrap well: of a long name the end is shown below. */

@@ -251,6 +251,6 @@ function sayReport(say: (line: string) => void, report: LoginReport, address: st
   const { protocol, server, user, refused, explanation } = report;
   const name = protocol.toUpperCase();
   if (user !== undefined) say(`${name} ${server}: login as ${user} accepted`);
-  else say(`${name} login refused: ${refused ?? 'no reason given'}`);
+  else say(`${name} login failed: ${refused ?? 'no reason given'}`);
   if (explanation !== undefined) for (const line of advice(explanation, address)) say(`  ${line}`);
 }

@@ -332,7 +332,7 @@ describe('cms account', function () {
       world.submission.refuse('*', '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled');
       const added = await world.add(JANE);
       assert.equal(added.status, 0, added.stderr);
-      assert.match(added.stderr, /SMTP login refused: .*5\.7\.139/);
+      assert.match(added.stderr, /SMTP login failed: .*5\.7\.139/);
       assert.match(added.stderr, /The account is kept/);
       await expectToken();
     });

@@ -220,7 +220,7 @@ ${more}`,
       await preset();
       const refused = await add();
       assert.equal(refused.status, 0, refused.stderr);
-      assert.match(refused.stderr, /SMTP login refused: .*certificate/);
+      assert.match(refused.stderr, /SMTP login failed: .*certificate/);
       await preset(`ca_file = ${JSON.stringify(caFile)}\n`);
       const added = await add();
       assert.match(added.stderr, /SMTP localhost:\d+: login as jane@example\.org accepted/, added.stderr);

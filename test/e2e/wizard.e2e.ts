@@ -99,7 +99,7 @@ describe('the wizard of account add', function () {
   it('asks again for what cannot be used, and names why', async () => {
     const adding = startAdd();
     await answer(adding, [/Mail address:/, 'jane']);
-    await adding.waitFor(/not a usable mail address/);
+    await adding.waitFor(/not a usable mail address: "jane"; write it as name@domain/);
     adding.type('@example.org');
     adding.press('enter');
     await answer(adding, [/Which provider[^]*navigate/, 'another']);
@@ -107,6 +107,19 @@ describe('the wizard of account add', function () {
     await adding.waitFor(/plain http/);
     await interrupt(adding);
   });
+
+  for (const [address, wrong, why] of [
+    ['jane@contoso.onmicrosoft.com', 'a name', /it is the "Application \(client\) ID", such as/],
+    ['jane@gmail.com', 'a name', /a client id ends in \.apps\.googleusercontent\.com, and a path in\s+\.json/],
+  ] as const) {
+    it(`asks again for what cannot be a client id at the provider of ${address}`, async () => {
+      const adding = startAdd([address]);
+      if (address.endsWith('gmail.com')) await answer(adding, [/How shall cms log in[^]*navigate/, '']);
+      await answer(adding, [/Client id[^:]*:/, wrong]);
+      await adding.waitFor(why);
+      await interrupt(adding);
+    });
+  }
 
   for (const cols of [120, 36]) {
     it(`shortens the list of providers to what is typed, and says what to take for one that is not there, on ${cols} columns`, async () => {
