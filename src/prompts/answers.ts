@@ -69,12 +69,41 @@ function flag(name: string, value: string | number | undefined): string[] {
   return value === undefined ? [] : [name, String(value)];
 }
 
-/** A failure that also names the command that goes on; the failure itself where nothing but secrets was answered. */
+/**
+ * A failure whose commands keep what was given and answered; one that has none gets the command that goes on. The
+ * failure itself where there is nothing but secrets to keep.
+ */
 export function resumable(failure: CmsError, address: string, given: readonly string[], answered: string[]): CmsError {
-  if (answered.length === 0 && given.includes(address)) return failure;
-  const words = [address, ...given.filter((word) => word !== address), ...answered];
-  const command = `cms account add ${words.map(quoted).join(' ')}   # goes on where you stopped`;
-  return failure.inOtherWords(failure.message, [command, ...failure.suggestions]);
+  const kept = flagsOf([...given.filter((word) => word !== address), ...answered]);
+  const start = `cms account add ${address}`;
+  const isSignIn = (line: string): boolean => line === start || line.startsWith(`${start} `);
+  const suggestions = failure.suggestions.map((line) => (isSignIn(line) ? keeping(kept, start, line) : line));
+  if (!failure.suggestions.some(isSignIn) && (answered.length > 0 || !given.includes(address)))
+    suggestions.unshift(`${keeping(kept, start, start)}   # goes on where you stopped`);
+  return failure.inOtherWords(failure.message, suggestions);
+}
+
+/** Flags with their values. */
+function flagsOf(words: readonly string[]): string[][] {
+  const flags: string[][] = [];
+  for (const word of words) {
+    if (word.startsWith('-') || flags.length === 0) flags.push([word]);
+    else flags.at(-1)?.push(word);
+  }
+  return flags;
+}
+
+/** Flags that stand for each other. */
+const CLIENT_FLAGS = ['--client-id', '--client-secret-file', '--client-file', '--register'];
+
+/** `line` with the flags that it does not bring itself. */
+function keeping(flags: readonly string[][], start: string, line: string): string {
+  const own = line.match(/--[\w-]+/g) ?? [];
+  const replaced = own.some((flag) => ['--client-id', '--client-file'].includes(flag))
+    ? [...own, ...CLIENT_FLAGS]
+    : own;
+  const others = flags.filter(([flag = '']) => !replaced.includes(flag.replace(/=.*$/, '')));
+  return [start, ...others.flat().map(quoted)].join(' ') + line.slice(start.length);
 }
 
 /** As a POSIX shell takes it. */

@@ -8,15 +8,23 @@ import { Secret } from '../lib/secret.ts';
 
 const context = { output: process.stderr, clearPromptOnDone: false };
 
-/** A line of text; asked again while `check` throws or rejects. The signal takes the question back. */
-export function askText(
-  message: string,
-  check: (text: string) => unknown,
-  preset?: string,
-  signal?: AbortSignal,
-): Promise<string> {
-  const question = { message, validate: validator(check), ...(preset !== undefined && { default: preset }) };
-  return input(question, signal ? { ...context, signal } : context).then((text) => text.trim());
+/** A line of text; asked again while `check` throws or rejects. */
+export function askText(message: string, check: (text: string) => unknown, preset?: string): Promise<string> {
+  return ask({ message, validate: validator(check), ...(preset !== undefined && { default: preset }) });
+}
+
+/** As `askText`, with the preset in the line, to be changed. */
+export function askToEdit(message: string, check: (text: string) => unknown, preset: string): Promise<string> {
+  return ask({ message, validate: validator(check), default: preset, prefill: 'editable' });
+}
+
+/** A line that is pasted: a wrong one makes room for the next. The signal takes the question back. */
+export function askPasted(message: string, check: (text: string) => unknown, signal: AbortSignal): Promise<string> {
+  return ask({ message, validate: validator(check), theme: { validationFailureMode: 'clear' } }, signal);
+}
+
+async function ask(question: Parameters<typeof input>[0], signal?: AbortSignal): Promise<string> {
+  return (await input(question, signal ? { ...context, signal } : context)).trim();
 }
 
 /** A secret, shown as stars; undefined when it was left empty. Asked again while `check` throws. */

@@ -10,7 +10,7 @@ import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
 import { parseTenant } from '../lib/providers/tenant.ts';
 import { Secret } from '../lib/secret.ts';
 import { isAsSystem } from '../lib/service/system.ts';
-import { askChoice, askSecret, askText, askYesNo } from './ask.ts';
+import { askChoice, askSecret, askText, askToEdit, askYesNo } from './ask.ts';
 
 type Say = (line: string) => void;
 
@@ -152,7 +152,7 @@ function explainClient(say: Say, question: ClientQuestion): void {
 /** What a mail server of one's own wants is known to its administrator alone. */
 async function askScope(question: ClientQuestion): Promise<string | undefined> {
   if (question.provider.id !== 'custom' || question.before.scope !== undefined) return undefined;
-  return askText('Scopes to ask for:', notEmpty, scopesOf(question));
+  return askToEdit('Scopes to ask for:', notEmpty, scopesOf(question));
 }
 
 function scopesOf({ provider, protocols, before }: ClientQuestion): string {

@@ -16,7 +16,7 @@ import type { Environment } from '../lib/paths.ts';
 import type { Provider } from '../lib/providers/provider.ts';
 import type { Secret } from '../lib/secret.ts';
 import { remembering } from './answers.ts';
-import { askChoice, askText, askYesNo } from './ask.ts';
+import { askChoice, askPasted, askText, askYesNo } from './ask.ts';
 import { askAppPassword, askClient, sayPasswordWay } from './client.ts';
 import { askIssuer, askProvider } from './provider.ts';
 import { waitForKey } from './wait.ts';
@@ -170,7 +170,7 @@ async function askForResponse(
     say(url);
   }
   say('At the end the browser shows an address that it cannot open: paste that address, or the code in it.');
-  if (asks) return askText('Address or code:', check, undefined, signal);
+  if (asks) return askPasted('Address or code:', check, signal);
   const lines = createInterface({ input: process.stdin, signal });
   for await (const line of lines) {
     lines.close();

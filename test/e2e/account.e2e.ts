@@ -232,6 +232,16 @@ describe('cms account', function () {
       await assertNothingStored();
     });
 
+    it('says what a code is not that the provider does not know, and keeps the flags', async () => {
+      const adding = startAdd('--flow', 'manual');
+      await urlOf(adding);
+      adding.write(`${'x'.repeat(43)}\n`);
+      const exit = await adding.exited;
+      const failed = { ...exit, stdout: adding.stdout, stderr: adding.stderr };
+      assertFailure(failed, 77, /no code of this sign-in/, /cms account add jane@example\.org .*--flow manual/);
+      await assertNothingStored();
+    });
+
     it('stores nothing without a refresh token', async () => {
       world.provider.setFault(faults.rewrite(({ refresh_token: _taken, ...answer }) => answer));
       const added = await world.add(JANE);

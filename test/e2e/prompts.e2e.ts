@@ -127,7 +127,7 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
       question: /Register cms at/,
       type: 'y',
       next: /Scopes to ask for:/,
-      unattended: [78, /cms account add jane@example\.org --register/],
+      unattended: [78, /cms account add jane@example\.org .* --register$/m],
     },
     {
       title: 'the scopes',
@@ -255,7 +255,8 @@ const ELSEWHERE: readonly (readonly [question: RegExp, file: string])[] = [
 /** What stands in the sources, with a word in the place of what is filled in. */
 function questionsInSources(): string[] {
   const sources = readdirSync(SOURCES).map((name) => readFileSync(join(SOURCES, name), 'utf8'));
-  const calls = /ask(?:Text|Secret|YesNo|Choice|Search)\(\s*(?:required \? )?(['`])(.+?)\1(?: : (['`])(.+?)\3)?/g;
+  const calls =
+    /ask(?:Text|ToEdit|Pasted|Secret|YesNo|Choice|Search)\(\s*(?:required \? )?(['`])(.+?)\1(?: : (['`])(.+?)\3)?/g;
   const named = /const question = (`)(.+?)\1/g;
   return sources
     .flatMap((source) => [...source.matchAll(calls), ...source.matchAll(named)])

@@ -84,7 +84,7 @@ function noRegistration({ provider, address }: ClientSearch): CmsError {
 function couldRegister(address: string, endpoint: string): CmsError {
   const { host } = new URL(endpoint);
   return new CmsError('client_invalid', `no client id for ${host}, which lets programs register themselves`, {
-    suggestions: [`cms account add ${address} --register   # with the other flags as before`, '--client-id ID'],
+    suggestions: [`cms account add ${address} --register`, '--client-id ID'],
   });
 }
 

@@ -99,6 +99,10 @@ export function manualRedirectUri({ scheme, host, port, path }: OAuthClient['red
   return `http://${host}:${port ?? UNUSED_PORT}${path}`;
 }
 
+/** What cannot be guessed has 128 bits at least, in 22 characters or more. @see RFC 6749 section 10.10 */
+const SHORTEST_CODE = 20;
+const LONGEST_CODE = 4096;
+
 /**
  * The authorization response in what was pasted. A bare code is completed with our own state: PKCE ties it to us.
  * @throws CmsError `protocol_error`
@@ -118,7 +122,8 @@ export function authorizationResponse(
     expected.search = query.toString();
     return expected;
   }
-  if (!/^[\x21-\x7e]{4,4096}$/.test(text)) throw notAResponse('it is neither an address nor a code');
+  if (!/^[\x21-\x7e]+$/.test(text) || text.length < SHORTEST_CODE || text.length > LONGEST_CODE)
+    throw notAResponse('it is neither an address nor a code');
   expected.searchParams.set('code', text);
   expected.searchParams.set('state', challenge.state);
   if (client.issuer !== undefined) expected.searchParams.set('iss', client.issuer);
@@ -174,7 +179,7 @@ async function redeem(options: SignInOptions, challenge: Challenge, response: UR
       expectedState: state,
       ...(nonce !== undefined && !taken && { expectedNonce: nonce }),
     });
-    return await readSignIn(configured, client, tokens, nonce);
+    return await readSignIn(configured, options, tokens, nonce);
   } catch (error) {
     throw signInFailure(error, configured, secrets, options);
   }

@@ -45,7 +45,7 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
       }),
       expiry(code.expires_in, polling.signal),
     ]);
-    return await readSignIn(configured, client, tokens, undefined);
+    return await readSignIn(configured, options, tokens, undefined);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw signInFailure(error, configured, secrets, options);

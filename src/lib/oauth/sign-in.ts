@@ -54,12 +54,13 @@ export function hasFixedIssuer({ issuer }: OAuthClient): boolean {
  */
 export async function readSignIn(
   configured: ConfiguredClient,
-  client: OAuthClient,
+  options: Pick<SignInOptions, 'client' | 'login' | 'address'>,
   tokens: TokenResponse,
   nonce: string | undefined,
 ): Promise<SignedIn> {
+  const { client } = options;
   const { access_token, refresh_token, scope } = tokens;
-  if (refresh_token === undefined) throw noRefreshToken();
+  if (refresh_token === undefined) throw noRefreshToken(options);
   const claims = readClaims(configured, client, tokens, nonce);
   const identity =
     identityOf(claims, undefined) ??
@@ -106,13 +107,19 @@ async function readUserinfo(
   }
 }
 
-function noRefreshToken(): CmsError {
+function noRefreshToken({
+  client: { scope },
+  login,
+  address = login,
+}: Pick<SignInOptions, 'client' | 'login' | 'address'>): CmsError {
+  const asked = scope.split(' ').includes('offline_access');
   return new CmsError(
     'authorization_required',
     'the provider granted no refresh token, so nothing could be kept signed in',
     {
       suggestions: [
-        'allow offline access for the client at the provider, and ask for it: --scope "… offline_access"',
+        ...(asked ? [] : [`cms account add ${address} --scope '${scope} offline_access'`]),
+        'allow offline access for the client at the provider (the grant "refresh token", the scope offline_access)',
         'remove the consent that was given before in the account settings of the provider, then sign in again',
       ],
     },
@@ -195,7 +202,10 @@ function refusal(
   const { client_id: clientId, token_endpoint: tokenEndpoint, scope } = client;
   const explained = explain({ source: 'oauth', code, text, address, login, clientId, tokenEndpoint, scope });
   // What was presented was not a refresh token, but a code that is as old as this sign-in.
-  const sentence = explained.id === 'invalid-grant' ? 'the code was used before, or took too long' : explained.sentence;
+  const sentence =
+    explained.id === 'invalid-grant'
+      ? 'that was no code of this sign-in, or it was used before, or took too long'
+      : explained.sentence;
   const meaning = explained.class === 'unknown' ? '' : `: ${sentence}`;
   return new CmsError(codeOf(code), `the provider refused the sign-in: ${explained.words}${meaning}`, {
     suggestions: explained.fix.length === 0 ? CHECK_CLIENT : explained.fix,
