@@ -1,8 +1,9 @@
 /** `config.toml`: what people set by hand. Read once at start and at each reload; never written except by appending. */
-import { parse as parseToml } from 'smol-toml';
+import { parse as parseToml, TomlError } from 'smol-toml';
 import { type Protocol, PROTOCOLS } from './accounts/account.ts';
 import { parseAddress } from './accounts/address.ts';
 import { CmsError, messageOf } from './errors.ts';
+import { unknownKey } from './nearest.ts';
 import { checkSocketPath, type Paths } from './paths.ts';
 import type { Provider } from './providers/provider.ts';
 import { parseProviders } from './providers/settings.ts';
@@ -66,11 +67,23 @@ export async function readProviders(paths: Pick<Paths, 'configFile' | 'systemCon
   return all.flat();
 }
 
+const TABLES = ['socket', 'provider', 'hooks', 'notify'];
+
 function parseTables(text: string, path: string): Record<string, unknown> {
+  const tables = tablesIn(text, path);
+  const unknown = unknownKey(tables, TABLES, 'table or key');
+  if (unknown !== undefined) throw invalid(path, unknown);
+  return tables;
+}
+
+function tablesIn(text: string, path: string): Record<string, unknown> {
   try {
     return parseToml(text);
   } catch (error) {
-    throw invalid(path, messageOf(error).split('\n')[0] ?? '');
+    const place = error instanceof TomlError ? `${path}, line ${String(error.line)}` : path;
+    throw new CmsError('config_invalid', `${place}: ${messageOf(error).split('\n')[0] ?? ''}`, {
+      suggestions: [`edit ${path}`],
+    });
   }
 }
 
@@ -93,8 +106,8 @@ function parseSocket(entry: unknown, file: string): SocketSettings {
   if (typeof entry !== 'object' || entry === null) throw fail('not a table');
   const table = entry as Record<string, unknown>;
   // A misspelt restriction would open the socket wider than was meant.
-  const unknown = Object.keys(table).find((key) => !SOCKET_KEYS.includes(key));
-  if (unknown !== undefined) throw fail(`unknown key ${unknown}`);
+  const unknown = unknownKey(table, SOCKET_KEYS);
+  if (unknown !== undefined) throw fail(unknown);
   const { path, mode, group, passwords } = table;
   if (typeof path !== 'string') throw fail('path is missing');
   if (group !== undefined && typeof group !== 'string') throw fail('group is a name');
@@ -103,14 +116,23 @@ function parseSocket(entry: unknown, file: string): SocketSettings {
   const accounts = textList(table.accounts, fail, 'accounts');
   const users = textList(table.users, fail, 'users');
   return {
-    path: checkSocketPath(path),
+    path: named(() => checkSocketPath(path), fail),
     mode: parseMode(mode, fail),
     passwords: passwords ?? false,
     ...(group !== undefined && { group }),
     ...(protocols && { protocols: protocols.map((each) => parseProtocol(each, fail)) }),
-    ...(accounts && { accounts: accounts.map((each) => parseAddress(each)) }),
+    ...(accounts && { accounts: accounts.map((each) => named(() => parseAddress(each), fail)) }),
     ...(users && { users }),
   };
+}
+
+/** What `parse` says is wrong, with the place. */
+function named<T>(parse: () => T, fail: (why: string) => CmsError): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw fail(messageOf(error));
+  }
 }
 
 /** A mode as text of octal digits, `"0660"`; TOML's own octal number `0o660` does as well. */

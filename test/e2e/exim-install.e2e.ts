@@ -38,7 +38,7 @@ describe('installing the exim configuration', function () {
     cleanups.push(() => runAsRoot(['rm', '-rf', home.path]));
     await enrolOauth(home.env, provider, 'jane@example.org', { host, port, tls: 'starttls' });
     await chmod(home.path, 0o755);
-    await writeFile(join(home.configDir, 'config.toml'), '# mine\n[refresh]\nx = 1');
+    await writeFile(join(home.configDir, 'config.toml'), '# mine\n[notify]\ndesktop = false');
     await runAsRoot(['chown', '-R', PERSON, home.path]);
     exim = await PrivateExim.start('installable');
     cleanups.push(() => exim[Symbol.asyncDispose]());
@@ -105,7 +105,7 @@ describe('installing the exim configuration', function () {
 
   it('adds the socket to config.toml and touches nothing else there', async () => {
     const toml = await readFile(join(home.configDir, 'config.toml'), 'utf8');
-    assert.ok(toml.startsWith('# mine\n[refresh]\nx = 1\n\n'), toml);
+    assert.ok(toml.startsWith('# mine\n[notify]\ndesktop = false\n\n'), toml);
     assert.match(toml, new RegExp(`path = "/run/cms/${PERSON}/exim\\.sock"\nmode = "0660"\n`));
     const { uid } = await stat(join(home.configDir, 'config.toml'));
     assert.equal(String(uid), (await run(['id', '-u', PERSON])).stdout.trim());

@@ -154,8 +154,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function unreadable(path: string, reason: string): CmsError {
   return new CmsError('config_invalid', `cannot read ${path}: ${reason}`, {
     suggestions: [
-      `cp ${path} ${path}.broken   # keep it, then mend it by hand`,
-      'cms account add ADDRESS      # signs an account in again',
+      `edit ${path}   # it is JSON, and holds no secret`,
+      `mv ${path} ${path}.broken   # or begin anew: cms account add ADDRESS`,
     ],
   });
 }

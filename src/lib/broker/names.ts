@@ -10,12 +10,13 @@ const TIMEOUT_MS = 5000;
 
 /** The settings with their names resolved. @throws CmsError `config_invalid` for a name that nobody has */
 export async function resolvePolicy(settings: SocketSettings): Promise<SocketPolicy> {
-  const gid = settings.group === undefined ? undefined : await lookUp('group', settings.group);
-  const uids = settings.users && (await Promise.all(settings.users.map((name) => lookUp('passwd', name))));
+  const { path, group, users } = settings;
+  const gid = group === undefined ? undefined : await lookUp('group', group, path);
+  const uids = users && (await Promise.all(users.map((name) => lookUp('passwd', name, path))));
   return { ...settings, private: false, ...(gid !== undefined && { gid }), ...(uids && { uids }) };
 }
 
-async function lookUp(database: 'passwd' | 'group', name: string): Promise<number> {
+async function lookUp(database: 'passwd' | 'group', name: string, socket: string): Promise<number> {
   if (/^\d{1,9}$/.test(name)) return Number(name);
   try {
     const { stdout } = await run('getent', ['--', database, name], { timeout: TIMEOUT_MS });
@@ -25,7 +26,7 @@ async function lookUp(database: 'passwd' | 'group', name: string): Promise<numbe
     // getent exits with 2 for a name that it does not find.
   }
   const kind = database === 'passwd' ? 'user' : 'group';
-  throw new CmsError('config_invalid', `there is no ${kind} ${name}`, {
+  throw new CmsError('config_invalid', `there is no ${kind} ${name} for the socket ${socket}`, {
     suggestions: [`getent ${database} | cut -d: -f1`],
   });
 }

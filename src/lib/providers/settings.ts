@@ -4,6 +4,7 @@ import { type MailServer, type Protocol, PROTOCOLS } from '../accounts/account.t
 import { parseDomain } from '../accounts/address.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import type { CmsError } from '../errors.ts';
+import { unknownKey } from '../nearest.ts';
 import type { Endpoints, Flow, OAuthProvider, Provider, ProviderDefaults } from './provider.ts';
 import { findProvider } from './table.ts';
 import { parseTenant } from './tenant.ts';
@@ -60,8 +61,8 @@ function parseProvider(entry: unknown, file: string, failFile: Fail): Provider {
   if (typeof id !== 'string' || !/^[a-z0-9][a-z0-9._-]*$/.test(id) || id === 'custom')
     throw failFile('[[provider]]: id is a name of a-z, 0-9, dot and hyphen, and not custom');
   const fail: Fail = (why) => failFile(`[[provider]] ${id}: ${why}`);
-  const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw fail(`unknown key ${unknown}`);
+  const unknown = unknownKey(entry, KEYS);
+  if (unknown !== undefined) throw fail(unknown);
   const text = Object.fromEntries(TEXT_KEYS.map((key) => [key, textAt(entry, key, fail)])) as Texts;
   const base = findProvider(text.base ?? 'custom');
   if (base === undefined) throw fail(`base is no preset: ${JSON.stringify(text.base)}`);
@@ -154,8 +155,8 @@ function serversIn(entry: Table, fail: Fail): Partial<Record<Protocol, readonly 
 function serverOf(value: unknown, protocol: Protocol, fail: Fail): MailServer {
   const table: unknown = typeof value === 'string' ? { host: value } : value;
   if (!isTable(table)) throw fail(`${protocol} is a host, or { host = , port = , tls = }`);
-  const unknown = Object.keys(table).find((key) => !SERVER_KEYS.includes(key));
-  if (unknown !== undefined) throw fail(`${protocol}: unknown key ${unknown}`);
+  const unknown = unknownKey(table, SERVER_KEYS);
+  if (unknown !== undefined) throw fail(`${protocol}: ${unknown}`);
   const { host, port = DEFAULT_SERVER[protocol].port, tls = usualTls(protocol, port) } = table;
   if (typeof host !== 'string') throw fail(`${protocol}: host is missing`);
   if (!isPort(port)) throw fail(`${protocol}: port is a number from 1 to 65535`);

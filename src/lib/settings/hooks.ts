@@ -1,6 +1,7 @@
 /** `[hooks]` of `config.toml`: programs that are run when the state of an account changes. */
 import { isAbsolute } from 'node:path';
 import type { CmsError } from '../errors.ts';
+import { unknownKey } from '../nearest.ts';
 
 /** What is told to hooks, to the desktop and by mail; also the names of the keys in `[hooks]`. */
 export type EventName = 'authorization_required' | 'refreshed' | 'degraded' | 'recovered';
@@ -47,7 +48,7 @@ export function tableOf(
 ): Record<string, unknown> {
   if (value === undefined) return {};
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw fail('not a table');
-  const unknown = Object.keys(value).find((key) => !keys.includes(key));
-  if (unknown !== undefined) throw fail(`unknown key ${unknown}`);
+  const unknown = unknownKey(value, keys);
+  if (unknown !== undefined) throw fail(unknown);
   return value as Record<string, unknown>;
 }
