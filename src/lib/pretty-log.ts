@@ -1,5 +1,6 @@
 /** The log as lines for people or as JSON, through pino. Fields are codes, addresses, endpoints and counts. */
 import { pino } from 'pino';
+import { localTime } from './local-time.ts';
 import type { LogFields, Logger, LogLevel } from './log.ts';
 import { redact } from './redact.ts';
 
@@ -29,11 +30,11 @@ export function createLogger({ format, level, write }: LogOptions): Logger {
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), trace: at('trace') };
 }
 
-/** `12:00:01 warn  not served account=jane@example.org code=store_locked` */
+/** `2026-11-23 12:00:01 warn  not served account=jane@example.org code=store_locked` */
 function pretty(line: string): string {
   const { level, time, message, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${shown(value)}`);
-  return `${String(time).slice(11, 19)} ${String(level).padEnd(5)} ${String(message)}${pairs.join('')}\n`;
+  return `${localTime(String(time))} ${String(level).padEnd(5)} ${String(message)}${pairs.join('')}\n`;
 }
 
 function shown(value: unknown): string {

@@ -1,5 +1,6 @@
 /** The audit trail as a table. Pure. */
 import type { AuditLine } from '../broker/audit.ts';
+import { localTime } from '../local-time.ts';
 import { table } from '../table.ts';
 import { printable } from '../width.ts';
 
@@ -13,7 +14,7 @@ export function auditText(lines: readonly AuditLine[]): string {
 
 function auditRow({ time, user, uid, pid, command, account, protocol, form, result, reason }: AuditLine): string[] {
   return [
-    time.slice(0, 19).replace('T', ' '),
+    localTime(time),
     user ?? (uid === undefined ? '?' : String(uid)),
     `${command ?? '?'}${pid === undefined ? '' : ` (${pid})`}`,
     account ?? '-',

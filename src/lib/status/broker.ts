@@ -2,7 +2,8 @@
 import type { SocketStatus } from '../broker/status.ts';
 import { table, tableWidth } from '../table.ts';
 import { printable, wrap } from '../width.ts';
-import { moment, since } from './duration.ts';
+import { localTime } from '../local-time.ts';
+import { since } from './duration.ts';
 import { paint, type Screen } from './screen.ts';
 import type { StatusView } from './view.ts';
 
@@ -10,7 +11,7 @@ export function brokerText({ broker }: StatusView, privateSocket: string, now: n
   const text =
     broker === null
       ? `broker: none runs (${printable(privateSocket)}); start it with: cms serve, or for good: cms service install`
-      : `broker: pid ${broker.pid}, cms ${printable(broker.cms)}, up since ${moment(broker.started_at)} (${since(broker.started_at, now)}), ` +
+      : `broker: pid ${broker.pid}, cms ${printable(broker.cms)}, up since ${localTime(broker.started_at).slice(0, 16)} (${since(broker.started_at, now)}), ` +
         `${counted(broker.requests, 'request')}, ${broker.failures.toLocaleString('en-US')} not served`;
   return `${wrap(text, screen.columns, '        ')}\n`;
 }
@@ -45,5 +46,5 @@ function socketRow(socket: SocketStatus, screen: Screen): string[] {
   if (error !== undefined) return [printable(path), '-', '-', paint(screen, 'red', 'NOT THERE'), printable(error)];
   const what = [protocols?.join(',') ?? 'all protocols', accounts?.join(','), passwords ? 'passwords' : undefined];
   const to = socket.private ? 'you' : (users?.join(',') ?? 'by mode');
-  return [path, mode, group ?? '-', what.filter(Boolean).join(' '), to].map(printable);
+  return [path, mode, group ?? '-', what.filter(Boolean).join(', '), to].map(printable);
 }

@@ -19,8 +19,3 @@ function units(large: number, largeUnit: string, small: number, smallUnit: strin
 export function since(iso: string, now: number): string {
   return duration(now - Date.parse(iso));
 }
-
-/** `2026-11-23 19:14 UTC` */
-export function moment(iso: string): string {
-  return `${iso.slice(0, 16).replace('T', ' ')} UTC`;
-}

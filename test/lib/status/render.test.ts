@@ -61,6 +61,10 @@ function line(text: string, start: string): string {
 }
 
 describe('the status on a screen', () => {
+  const zone = process.env.TZ;
+  before(() => (process.env.TZ = 'UTC'));
+  after(() => (zone === undefined ? delete process.env.TZ : (process.env.TZ = zone)));
+
   for (const columns of [40, 60, 80, 120, 200]) {
     it(`of ${columns} columns stays within them and says all that matters`, () => {
       const text = rendered(columns);
@@ -74,7 +78,7 @@ describe('the status on a screen', () => {
         'if it is in "Testing"',
         'the last 2 sign-ins ended after 14 days',
         '3 accounts: 2 OK, 1 AUTHORIZATION REQUIRED',
-        'broker: pid 41, cms 1.2.3, up since 2026-11-23 09:55 UTC (2 h 5 min), 1,234 requests, 3 not served',
+        'broker: pid 41, cms 1.2.3, up since 2026-11-23 09:55 (2 h 5 min), 1,234 requests, 3 not served',
         '/run/cms/jane/exim.sock',
         '0660',
         'Debian-exim',
