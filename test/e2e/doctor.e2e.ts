@@ -499,6 +499,9 @@ describe('cms doctor', function () {
       const low = stdout.toLowerCase();
       for (const each of [...personal, home.home.path, hostname(), 'user-0815'])
         assert.ok(!low.includes(each.toLowerCase()), `${each} in\n${stdout}`);
+      const { stdout: again } = await runCms(['doctor', '--report'], { env: { ...env, CMS_RUNTIME_DIR: undefined } });
+      assert.ok(!again.includes(hostname()), again);
+      assert.match(again, /run-this-host/);
       assert.match(stdout, /login\.smtp user1@domain1 \| failure \| login: /);
       assert.match(stdout, /\| user1@domain1 \| oauth \| custom \| smtp, imap \| client1 \(none\)/);
       assert.match(stdout, /^\| node \| v\d+\./m);

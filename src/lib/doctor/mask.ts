@@ -34,6 +34,8 @@ const FILE_ENDS =
 /** Accounts of the system, whose names tell nobody anything. */
 const PUBLIC_USERS = new Set(['root', 'nobody', 'cms', 'Debian-exim', 'daemon', 'games', 'mail', 'home']);
 const SHORTEST_NAME = 2;
+/** A client of such a name tells nobody anything, and sentences have the word too: "mail". */
+const PLAIN_WORD = /^[a-z]{1,7}$/i;
 /** Shorter ones are parts of other words. */
 const LONG_NAME = 4;
 
@@ -72,12 +74,13 @@ export function createMask(facts: MaskFacts): Mask {
   };
   const isPrivate = (name: string): boolean => name.length >= SHORTEST_NAME && !PUBLIC_USERS.has(name);
   const [people, locals] = [facts.users.filter(isPrivate), facts.locals.filter(isPrivate)];
+  const clients = facts.clients.filter((client) => !PLAIN_WORD.test(client));
   const folders = [...facts.folders].sort(([a], [b]) => b.length - a.length);
   return (text) => {
     let said = redact(text).replace(ENCODED, decodeURIComponent);
     for (const [path, name] of folders) said = said.replaceAll(path, name);
     said = said.replace(/\/home\/[^/\s:"')]+/g, '~');
-    for (const client of facts.clients) said = said.replaceAll(client, () => called('client', client));
+    for (const client of clients) said = replaceWord(said, client, () => called('client', client));
     said = said.replace(GUID, (id) => called('id', id)).replace(ADDRESS, address);
     said = said.replace(DOMAIN_ALIAS, (_whole, name: string) => `@${domain(name)}`);
     for (const name of facts.hosts) said = replaceWord(said, name, () => (isIP(name) ? name : host(name)));

@@ -1,5 +1,5 @@
 /** The report for others: Markdown, complete, and safe to publish. */
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Account } from '../accounts/account.ts';
 import { domainOf } from '../accounts/address.ts';
 import type { Context } from '../context.ts';
@@ -53,6 +53,8 @@ function maskFacts(
       [
         [paths.configDir, '$CONFIG'],
         [paths.stateDir, '$STATE'],
+        // Where nothing says where sockets are, the folder has the name of the host.
+        [join(paths.stateDir, `run-${hostName}`), '$STATE/run-this-host'],
         [env.CMS_RUNTIME_DIR ?? '', '$RUNTIME'],
         [env.XDG_RUNTIME_DIR ?? '', '$XDG_RUNTIME_DIR'],
         [home, '~'],

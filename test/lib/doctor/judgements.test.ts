@@ -99,7 +99,7 @@ describe('the mask of a report', () => {
     locals: ['jane'],
     hostNames: ['workstation7'],
     hosts: ['example.org', 'mail.example.md'],
-    clients: ['client-abc'],
+    clients: ['client-abc', 'mail', 'x'],
     folders: [['/home/jdoe', '~']] as const,
     words: ['login.smtp'],
   };
@@ -114,6 +114,7 @@ describe('the mask of a report', () => {
     ['/home/jdoe/x /home/other/y', '~/x ~/y'],
     ['client-abc 6f1c2b3a-0d4e-4f5a-8b6c-7d8e9fa0b1c2', 'client1 id1'],
     ['[198.51.100.7] 127.0.0.1 2001:db8::7 at 12:34:56', '[ip1] 127.0.0.1 ip2 at 12:34:56'],
+    ['a mail server for my-client-abc and client-abc', 'a mail server for my-client-abc and client1'],
     [`x ${'A1b2'.repeat(12)} y`, 'x [opaque] y'],
   ] as const) {
     it(`turns ${text} into ${masked}`, () => assert.equal(createMask(facts)(text), masked));
