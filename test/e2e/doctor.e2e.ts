@@ -151,6 +151,20 @@ describe('cms doctor', function () {
       assert.deepEqual(fix, [`chmod go-w ${world.home.configDir}`]);
     });
 
+    it('a folder that the owner cannot write to', async () => {
+      mode(join(world.home.stateDir, 'vault'), 0o500, 0o700);
+      const { fix } = assertBroken(await doctor(), 'files.folder', 74, /vault closed to yourself \(mode 0500\)/);
+      assert.deepEqual(fix, [`chmod 700 ${join(world.home.stateDir, 'vault')}`]);
+    });
+
+    it('a folder in which nothing can be stored', async () => {
+      // What a full disk would refuse is refused to root as well.
+      const obstacle = join(world.home.stateDir, 'probe');
+      mkdirSync(obstacle);
+      undo.push(() => rmSync(obstacle, { recursive: true }));
+      assertBroken(await doctor(), 'files.folder', 74, /cannot write .*probe: /);
+    });
+
     it('accounts.json, damaged', async () => {
       change(accountsFile(), (text) => text.slice(0, -20));
       const examined = await doctor();

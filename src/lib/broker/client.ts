@@ -98,7 +98,7 @@ function isAbsent(path: string): boolean {
 function cannotConnect(path: string, reason: string, cause: Error): CmsError {
   return new CmsError('broker_unavailable', `cannot connect to the broker at ${path}: ${reason}`, {
     cause,
-    suggestions: [`ls -l ${path}`, 'cms status'],
+    suggestions: [`ls -ld ${dirname(path)} ${path}   # yours, and open to you?`, 'cms doctor'],
   });
 }
 

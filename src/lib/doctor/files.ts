@@ -3,6 +3,7 @@ import { lstat } from 'node:fs/promises';
 import type { AccountsFile } from '../accounts/store.ts';
 import type { Context } from '../context.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
+import { ioError, proveWritable } from '../store/files.ts';
 import { readProviders, readSettings, type Settings } from '../settings.ts';
 import { counted, failed, failure, type Judgement, ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
@@ -37,7 +38,7 @@ export async function pathFacts(path: string): Promise<PathFacts | undefined> {
     return { uid: stat.uid, mode: stat.mode & 0o7777, folder: stat.isDirectory() };
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
-    throw error;
+    throw ioError('look at', path, error);
   }
 }
 
@@ -48,6 +49,10 @@ export function judgeFolder(path: string, facts: PathFacts | undefined, uid: num
   if (uid !== undefined && facts.uid !== uid) {
     const fix = [`sudo chown -R ${uid} ${path}`];
     return failure('config_invalid', `it belongs to uid ${facts.uid}, not to you`, { fix });
+  }
+  if ((facts.mode & 0o700) !== 0o700) {
+    const fix = [`chmod 700 ${path}`];
+    return failure('io_error', `closed to yourself (mode ${octal(facts.mode)})`, { fix });
   }
   if ((facts.mode & 0o022) === 0) return ok(`yours, mode ${octal(facts.mode)}`);
   return failure('config_invalid', `others can write to it (mode ${octal(facts.mode)})`, {
@@ -76,7 +81,12 @@ export function fileSteps({ paths }: Context, opened: Opened, uid: number | unde
   const folder = (path: string): Step => ({
     id: 'files.folder',
     subject: path,
-    look: async () => judgeFolder(path, await pathFacts(path), uid),
+    look: async () => {
+      const judged = judgeFolder(path, await pathFacts(path), uid);
+      // The disk may be full, or read-only.
+      if (judged.status === 'ok') await proveWritable(path);
+      return judged;
+    },
   });
   return [
     ...[paths.configDir, paths.stateDir, paths.vaultDir].map(folder),

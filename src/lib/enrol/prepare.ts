@@ -1,9 +1,7 @@
 /** The stores, before anybody signs in: they are proven, and a key is made only once there is something to seal. */
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { CmsError, systemErrorCode } from '../errors.ts';
-import { ensurePrivateFolder, removeEmptyFolders, removeFile, writeFileDurable } from '../store/files.ts';
+import { ensurePrivateFolder, proveWritable, removeEmptyFolders } from '../store/files.ts';
 import { probeKeyStore } from '../store/key-source.ts';
 import { type KeyWishes, needsKey, prepareVault } from './store-account.ts';
 
@@ -28,9 +26,7 @@ export async function probeStores(context: Context, wishes: KeyWishes): Promise<
 async function probeFolder(folder: string, tries = 2): Promise<void> {
   try {
     const made = await ensurePrivateFolder(folder);
-    const path = join(folder, 'probe');
-    await writeFileDurable(path, randomBytes(1024));
-    await removeFile(path);
+    await proveWritable(folder);
     if (made !== undefined) await removeEmptyFolders(folder, made);
   } catch (error) {
     // Another first run may just have taken away the folder that it had made.

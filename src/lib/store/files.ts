@@ -179,6 +179,13 @@ function isDead(pid: string | undefined): boolean {
   }
 }
 
+/** Writes a kilobyte into a folder and takes it away again. @throws CmsError `io_error` */
+export async function proveWritable(folder: string): Promise<void> {
+  const path = join(folder, 'probe');
+  await writeFileDurable(path, randomBytes(1024));
+  await removeFile(path);
+}
+
 export function ioError(verb: string, path: string, error: unknown): CmsError {
   if (error instanceof CmsError) return error;
   const reason = systemErrorCode(error) ?? (error instanceof Error ? error.message : String(error));
