@@ -119,10 +119,7 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}): StateVie
     };
   }
   if (failure === undefined) return { state: 'ok' };
-  const explained =
-    failure.code === 'client_invalid'
-      ? explain({ ...about, source: 'oauth', ...fromWords(failure.message), address })
-      : undefined;
+  const explained = explain({ ...about, source: 'oauth', ...fromWords(failure.message), address });
   return {
     state: 'failing',
     code: failure.code,
@@ -130,9 +127,9 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}): StateVie
     ...meaning(explained),
     since: iso(failure.since),
     remedy:
-      explained === undefined
-        ? `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: cms token ${address} --force-refresh`
-        : (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`),
+      failure.code === 'client_invalid'
+        ? (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`)
+        : `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: cms token ${address} --force-refresh`,
   };
 }
 

@@ -4,6 +4,7 @@ import { subjectOf } from '../accounts/subject.ts';
 import type { Context } from '../context.ts';
 import type { Credential } from '../enrol/login-test.ts';
 import { type CmsError, toCmsError } from '../errors.ts';
+import { explain, fromWords } from '../explain/explain.ts';
 import { explainReason } from '../explain/grant.ts';
 import type { Secret } from '../secret.ts';
 import type { GrantHeader } from '../store/grant.ts';
@@ -160,7 +161,9 @@ function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgem
     return failed(authorizationRequired(header), explainReason(header, subjectOf(account))?.who);
   const left = `${Math.max(0, Math.round((expires - now()) / 60_000))} min left`;
   if (trouble === undefined) return ok(`fresh, ${left}`);
+  const { class: kind, sentence } = explain({ source: 'oauth', ...fromWords(trouble.message) });
   return warning(`fresh, ${left}, but the last refresh failed: ${trouble.message}`, {
+    ...(kind !== 'unknown' && { cause: sentence }),
     fix: [`cms token ${account.address} --force-refresh   # tries again`],
     who: trouble.code === 'client_invalid' ? 'client owner' : 'nobody: wait',
   });

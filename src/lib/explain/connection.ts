@@ -45,7 +45,9 @@ export const CONNECTION: readonly Entry[] = [
   {
     id: 'no-starttls',
     sources: ['tls', 'net', 'smtp', 'imap', 'pop'],
-    match: { words: /wrong version number|packet length too long|STARTTLS|STLS|unexpected greeting/i },
+    match: {
+      words: /wrong version number|packet length too long|STARTTLS|STLS|unexpected greeting|encryption required/i,
+    },
     class: 'client configuration',
     who: 'you',
     sentence:

@@ -76,7 +76,7 @@ export function effectOnSignIn(error: string): ExplanationClass {
 
 /** Code and text as one line, nothing twice; IMAP's tag says nothing. */
 function wordsOf({ source, code = '', text = '' }: Observation): string {
-  if (source === 'oauth') return text === '' ? code : `${code} (${text})`.trim();
+  if (source === 'oauth') return text === '' || code === '' ? code + text : `${code} (${text})`;
   const said = text.replace(/^\w+ (?=(?:NO|BAD) )/, '');
   if (said.includes(code)) return said;
   const [status, enhanced] = code.split(' ');

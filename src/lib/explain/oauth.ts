@@ -172,6 +172,44 @@ const GOOGLE: readonly Entry[] = [
   },
 ];
 
+/** What `classifyTokenAnswer` says of an answer that is no error of OAuth. */
+const HTTP: readonly Entry[] = [
+  {
+    id: 'http-portal',
+    sources: ['oauth'],
+    // RFC 6585 section 6 has a status for it.
+    match: { words: /answered (?:[23]\d\d|511): a web page/ },
+    class: 'transient',
+    who: 'you',
+    sentence: 'a login page of this network, or a proxy, answered in place of the provider',
+    fix: [
+      'open any web page in a browser: this network may want a login first',
+      'cms doctor   # shows the way to the provider',
+    ],
+    example: 'the token endpoint answered 200: a web page instead of JSON (captive portal or proxy?)',
+  },
+  {
+    id: 'http-too-often',
+    sources: ['oauth'],
+    match: { words: /answered 429\b/ },
+    class: 'back off',
+    who: 'nobody: wait',
+    sentence: 'the provider was asked too often',
+    fix: ['run the command again in a quarter of an hour'],
+    example: 'the token endpoint answered 429: an empty page',
+  },
+  {
+    id: 'http-trouble',
+    sources: ['oauth'],
+    match: { words: /answered (?:408|425|5\d\d)\b/ },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence: 'the provider, or a proxy on the way to it, has trouble of its own',
+    fix: ['run the command again in a while'],
+    example: 'the token endpoint answered 503: something that is not JSON',
+  },
+];
+
 /** The codes of the RFCs, whoever sends them. */
 const GENERAL: readonly Entry[] = [
   {
@@ -319,4 +357,4 @@ const GENERAL: readonly Entry[] = [
   },
 ];
 
-export const OAUTH: readonly Entry[] = [...GOOGLE, ...GENERAL];
+export const OAUTH: readonly Entry[] = [...GOOGLE, ...GENERAL, ...HTTP];

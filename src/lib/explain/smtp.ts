@@ -139,7 +139,7 @@ const EXCHANGE: readonly Entry[] = [
   {
     id: 'smtp-not-authenticated',
     sources: ['smtp'],
-    match: { words: /5\.7\.57\b/ },
+    match: { words: /5\.7\.57\b|^530\b(?!.*STARTTLS)/ },
     class: 'client configuration',
     who: 'you',
     sentence: 'the server wants a login before it takes mail, and there was none',

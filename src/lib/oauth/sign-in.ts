@@ -184,8 +184,10 @@ function answerFailure(
 ): CmsError {
   const outcome = classifyTokenAnswer(answer, secrets);
   if (outcome.kind === 'temporary') {
-    return new CmsError('temporarily_unavailable', outcome.message, {
-      suggestions: ['run the command again in a while'],
+    const { class: kind, sentence, fix } = explain({ source: 'oauth', text: outcome.message });
+    const known = kind !== 'unknown';
+    return new CmsError('temporarily_unavailable', known ? `${outcome.message}: ${sentence}` : outcome.message, {
+      suggestions: known ? fix : ['run the command again in a while'],
     });
   }
   if (outcome.kind === 'granted')

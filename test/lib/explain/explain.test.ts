@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { adminMail } from '../../../src/lib/explain/admin-mail.ts';
 import { type Entry, isPlain } from '../../../src/lib/explain/entry.ts';
 import { CATALOGUE, effectOnGrant, explain, fromWords, type Observation } from '../../../src/lib/explain/explain.ts';
+import { classifyTokenAnswer } from '../../../src/lib/oauth/classify.ts';
 import { renderAdminMail } from '../../../src/lib/report.ts';
 
 const JANE = 'jane@example.org';
@@ -62,6 +63,74 @@ describe('the catalogue of refusals', () => {
       }
     });
   }
+
+  /** What mail servers say, as they say it. */
+  const SERVERS: Record<string, [source: 'smtp' | 'imap' | 'pop', ...words: string[]][]> = {
+    'sign in again': [
+      ['smtp', '535 5.7.8 Username and Password not accepted.', '535 5.7.3 Authentication unsuccessful'],
+      ['smtp', '535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.'],
+      ['imap', 'NO AUTHENTICATE failed.', 'NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)'],
+      ['pop', '-ERR [AUTH] Authentication failed.', '-ERR Authentication failure: unknown user name or bad password.'],
+    ],
+    'extra check': [
+      ['smtp', '534 5.7.14 Please log in via your web browser and then try again.'],
+      ['imap', 'NO [WEBALERT https://accounts.google.com/] Web login required.'],
+    ],
+    administrator: [
+      ['smtp', '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.'],
+      ['smtp', '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.'],
+      ['smtp', '554 5.2.252 SendAsDenied; a@example.org not allowed to send as b@example.org'],
+      ['smtp', '550 5.7.60 SMTP; Client does not have permissions to send as this sender'],
+    ],
+    account: [
+      ['imap', 'BAD User is authenticated but not connected.'],
+      ['pop', '-ERR [SYS/PERM] Your account is not enabled for POP access.'],
+    ],
+    'client configuration': [
+      ['smtp', '534 5.7.9 Application-specific password required.', '501 5.5.127 Token will expire soon'],
+      ['smtp', '550 5.7.30 Basic authentication is not supported for Client Submission.'],
+      ['smtp', '530 5.7.57 Client not authenticated to send mail.', '530 5.7.0 Authentication Required.'],
+      ['smtp', '530 5.7.0 Must issue a STARTTLS command first.', '538 5.7.11 Encryption required'],
+      ['smtp', '555 5.5.2 Syntax error, command line too long.', '500 5.5.2 Line too long'],
+      ['smtp', '504 5.5.4 Unrecognized authentication type', '502 5.5.1 Command not implemented'],
+    ],
+    transient: [
+      ['smtp', '454 4.7.0 Temporary authentication failure', '451 4.7.0 Temporary server error. PRX4'],
+      ['imap', 'NO [UNAVAILABLE] Temporary authentication failure', 'BYE Service Unavailable'],
+      ['pop', '-ERR [SYS/TEMP] later', '-ERR [IN-USE] locked'],
+    ],
+    'back off': [
+      [
+        'smtp',
+        '454 4.7.0 Too many login attempts, please try again later.',
+        '421 4.7.0 Try again later, closing connection.',
+      ],
+      ['smtp', '432 4.3.2 Concurrent connections limit exceeded.', '550 5.4.5 Daily user sending limit exceeded.'],
+      ['imap', 'NO [LIMIT] Too many', 'NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)'],
+      ['pop', '-ERR [LOGIN-DELAY] minimum time between mail checks violation'],
+    ],
+  };
+  for (const [kind, rows] of Object.entries(SERVERS)) {
+    it(`knows what mail servers say of the class "${kind}"`, () => {
+      for (const [source, ...words] of rows)
+        for (const text of words) assert.equal(explain({ source, text }).class, kind, text);
+    });
+  }
+
+  it('knows what a token endpoint answers that is no error of OAuth', () => {
+    const classOf = (status: number, body: string): string[] => {
+      const outcome = classifyTokenAnswer({ status, body }, []);
+      assert.equal(outcome.kind, 'temporary');
+      const { class: kind, who } = explain({ source: 'oauth', text: 'message' in outcome ? outcome.message : '' });
+      return [kind, who];
+    };
+    for (const status of [408, 425, 500, 502, 503, 504])
+      for (const body of ['', '<html>Bad Gateway</html>', '{"error":"invalid_grant"}'])
+        assert.deepEqual(classOf(status, body), ['transient', 'nobody: wait'], `${status} ${body}`);
+    assert.deepEqual(classOf(429, '{"error":"slow_down"}'), ['back off', 'nobody: wait']);
+    for (const status of [200, 302, 511])
+      assert.deepEqual(classOf(status, '<html>Welcome to our hotel</html>'), ['transient', 'you'], String(status));
+  });
 
   it('knows every code by one entry, and every entry by one id', () => {
     const ids = CATALOGUE.map(({ id }) => id);
