@@ -67,6 +67,24 @@ if (canBoot()) {
     });
     after(() => Promise.all([machine[Symbol.asyncDispose](), world[Symbol.asyncDispose]()]));
 
+    it('names the person who has no service manager yet, in what is to be pasted', async () => {
+      await must(['useradd', '--create-home', 'cms-joe']);
+      const joe = { name: 'cms-joe', uid: await must(['id', '-u', 'cms-joe']) };
+      for (const argv of [
+        ['service', 'status'],
+        ['service', 'install', '--now', '--yes'],
+      ]) {
+        const { status, stderr } = await machine.cms(argv, joe);
+        assert.equal(status, 69, stderr);
+        assert.match(stderr, /no service manager of yours answers/);
+        const [, command = ''] = /try: sudo (loginctl .*)/.exec(stderr) ?? [];
+        assert.equal(command, 'loginctl enable-linger cms-joe');
+      }
+      await must(['loginctl', 'enable-linger', 'cms-joe']);
+      await must(['systemctl', 'start', `user@${joe.uid}.service`]);
+      assert.match((await machine.cms(['service', 'status'], joe)).stdout, /^active +no/m);
+    });
+
     describe('of a user', () => {
       let own: string;
       let mail: string;

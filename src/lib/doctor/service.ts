@@ -47,7 +47,7 @@ export function serviceSteps({ brokerPid, user }: ServiceLook, facts: ServiceFac
     ...{ id, subject: '', needs },
     look: () => Promise.resolve(judgement),
   });
-  const installed = step('service', judgeInstalled(facts));
+  const installed = step('service', judgeInstalled(facts, user));
   if (facts.units.length === 0) return [installed];
   return [
     installed,
@@ -60,7 +60,7 @@ export function serviceSteps({ brokerPid, user }: ServiceLook, facts: ServiceFac
 
 const NO_MANAGER = 'no service manager of yours answers';
 
-export function judgeInstalled({ units, state }: ServiceFacts): Judgement {
+export function judgeInstalled({ units, state }: ServiceFacts, user: string): Judgement {
   if (units.length === 0)
     return skipped('no service of yours is installed', {
       fix: ['cms service install   # the broker is then started by systemd'],
@@ -68,7 +68,7 @@ export function judgeInstalled({ units, state }: ServiceFacts): Judgement {
   if (state !== undefined) return ok(units.map(({ path }) => path).join(', '));
   return warning('installed, but no service manager of yours answers', {
     cause: 'systemd does not run this host, or nobody has logged in as you',
-    fix: ['sudo loginctl enable-linger $(id -un)', 'cms serve   # in a terminal'],
+    fix: [`sudo loginctl enable-linger ${user}`, 'cms serve   # in a terminal'],
   });
 }
 

@@ -1,5 +1,6 @@
 /** Asking and telling systemd, through systemctl. */
 import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Finished, Run } from '../exim/exim4.ts';
 import type { Environment } from '../paths.ts';
@@ -31,10 +32,12 @@ export async function findSystemd(
   const answer = await tryRun(systemd.run, [...systemctlOf(systemd), 'show', '--property=Version', '--value']);
   if (answer?.status === 0) return systemd;
   if (answer === undefined || !existsSync(BOOTED)) return undefined;
+  // Whoever has sudo may be somebody else.
+  const { username } = userInfo();
   throw new CmsError('broker_unavailable', `no service manager of yours answers: ${firstLine(answer.stderr)}`, {
     suggestions: [
-      'log in as that user (ssh, or: machinectl shell $(id -un)@)',
-      'sudo loginctl enable-linger $(id -un)',
+      `sudo loginctl enable-linger ${username}`,
+      `or log in as ${username}: by ssh, or sudo machinectl shell ${username}@`,
     ],
   });
 }
