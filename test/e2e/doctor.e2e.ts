@@ -250,6 +250,23 @@ describe('cms doctor', function () {
       assert.ok(named(examined.checks, 'skipped').includes('login.imap'));
     });
 
+    it('a token that is made for Microsoft Graph', async () => {
+      const scope = 'https://outlook.office.com/SMTP.Send https://outlook.office.com/IMAP.AccessAsUser.All';
+      const claims = Buffer.from(JSON.stringify({ aud: 'https://graph.microsoft.com' })).toString('base64url');
+      const access_token = `e30.${claims}.c2ln`;
+      world.provider.setFault(faults.rewrite((answer) => ({ ...answer, access_token, scope })));
+      assert.equal((await world.cms('token', JANE, '--force-refresh')).status, 0);
+      world.provider.setFault(undefined);
+      undo.push(() => world.cms('token', JANE, '--force-refresh'));
+      changeAccount(({ client }) => (client.scope = `${scope} offline_access`));
+      const before = world.provider.count('refresh_token');
+      const examined = await doctor();
+      assertBroken(examined, 'token.audience', 78, /made for Microsoft Graph/);
+      const skipped = examined.checks.filter(({ summary }) => summary === `because of token.audience ${JANE}`);
+      assert.deepEqual(named(skipped, 'skipped'), ['login.smtp', 'login.imap']);
+      assert.equal(world.provider.count('refresh_token'), before, 'a new token would not help');
+    });
+
     it('a tenant that has SMTP switched off', async () => {
       const words = '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.';
       world.submission.refuse('*', words);

@@ -55,6 +55,7 @@ export function accountSteps(look: AccountLook): Step[] {
   const known: Known = { missing: [], tests: new Map() };
   const token = keyOf({ id: 'token', subject: address });
   const scope = keyOf({ id: 'token.scope', subject: address });
+  const audience = keyOf({ id: 'token.audience', subject: address });
   const steps: Step[] = [
     {
       id: 'token',
@@ -93,7 +94,9 @@ export function accountSteps(look: AccountLook): Step[] {
       },
     );
   }
-  const logins = account.protocols.map((protocol): Step => loginStep(look, known, protocol, token, scope));
+  const logins = account.protocols.map((protocol): Step =>
+    loginStep(look, known, protocol, { token, scope, audience }),
+  );
   return [...steps, ...logins];
 }
 
@@ -147,6 +150,7 @@ async function proven(look: AccountLook, known: Known): Promise<Judgement | unde
   const record = await look.context.vault.read(look.account.address).catch(() => undefined);
   const isMissing = (each: MissingScope): boolean => each.protocols.includes(protocol);
   // A new token would be refused just as well.
+  if (judgeAudienceOf(look, known).status === 'failure') return undefined;
   if (look.account.kind === 'oauth' && missingScopes(look.account, record?.secrets.scope).some(isMissing))
     return undefined;
   known.tests.clear();
@@ -175,11 +179,16 @@ function withActor({ account }: AccountLook, error: CmsError, header: GrantHeade
   return failed(error, explainReason(header, subjectOf(account))?.who);
 }
 
-function loginStep(look: AccountLook, known: Known, protocol: Protocol, token: string, scope: string): Step {
+function loginStep(
+  look: AccountLook,
+  known: Known,
+  protocol: Protocol,
+  { token, scope, audience }: Record<'token' | 'scope' | 'audience', string>,
+): Step {
   return {
     id: `login.${protocol}`,
     subject: look.account.address,
-    needs: [token],
+    needs: [token, audience],
     after: [scope],
     limitMs: LOGIN_LIMIT_MS,
     look: async (result) => {
