@@ -1,5 +1,6 @@
 /** `cms doctor`: a chain that is whole, and then one link broken at a time; the link that is broken is the one named. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -8,8 +9,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { leaks } from '../support/canary.ts';
 import { untrustedCertificate } from '../support/certificates.ts';
-import { runCms, spawnCms, temporaryHome } from '../support/environment.ts';
-import { type Environment, run, type RunningProcess } from '../support/processes.ts';
+import { CMS_PROGRAM, runCms, spawnCms, temporaryHome } from '../support/environment.ts';
+import { type Environment, run, type RunningProcess, start } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
 import { asRoot, requires } from '../support/requirements.ts';
 import { ImapServer } from '../support/imap.ts';
@@ -380,6 +381,28 @@ describe('cms doctor', function () {
       const [first] = examined.checks.filter(({ id }) => id === 'mta');
       assert.match(first?.summary ?? '', /games reaches the broker, which sends it away/);
       assert.equal(examined.status, 77);
+    });
+
+    it('a broker that cannot store what it was given', async function () {
+      requires(this, 'prlimit');
+      // SIGXFSZ would end it; a full disk does not.
+      broker = start('sh', ['-c', `trap '' XFSZ; exec "$0" "$@"`, process.execPath, CMS_PROGRAM, 'serve'], {
+        env: world.env,
+      });
+      await broker.waitFor(/listening.*cms\.sock/);
+      const room = (size: string): void =>
+        void execFileSync('prlimit', ['--pid', String(broker?.pid), `--fsize=${size}:unlimited`]);
+      world.provider.setFault(
+        faults.rewrite((answer) => {
+          room('0');
+          return answer;
+        }),
+      );
+      undo.push(() => world.provider.setFault(undefined));
+      assert.equal((await world.cms('token', JANE, '--force-refresh')).status, 0);
+      undo.push(() => room('unlimited'));
+      const words = /jane@example\.org: the newest grant is in memory only/;
+      assertBroken(await doctor(), 'broker.grants', 74, words);
     });
 
     it('a hook that others can change', async () => {

@@ -148,16 +148,99 @@ if (canBoot()) {
         assert.equal(await show('NRestarts'), '1');
       });
 
-      it('leaves nothing behind', async () => {
-        await must(['rm', '-r', `/home/${jane.name}/.config/systemd/user/cms.service.d`]);
-        const pid = await show('MainPID');
-        await cms(['service', 'uninstall', '--yes'], jane);
-        const units = await must(['find', `/home/${jane.name}/.config/systemd/user`]);
-        assert.doesNotMatch(units, /\/cms[^/]*$/m);
-        assert.equal(await must(['ls', '-A', `/run/user/${jane.uid}/cms`]), '', 'no socket that nobody listens on');
-        assert.notEqual((await machine.run(['kill', '-0', pid])).status, 0);
-        assert.equal(await show('LoadState'), 'not-found');
-        assert.equal((await machine.cms(['service', 'status'], jane)).status, 69);
+      describe('is examined by cms doctor:', () => {
+        const unit = `/home/cms-jane/.config/systemd/user/cms.service`;
+        const linger = '/var/lib/systemd/linger/cms-jane';
+        const AS_JANE = 'setpriv --reuid=cms-jane --regid=cms-jane --init-groups env HOME=/home/cms-jane';
+        const userctl = (words: string): string => `systemctl --user -M cms-jane@ ${words}`;
+
+        async function doctor(env: readonly string[] = []): Promise<{ id: string; status: string; summary: string }[]> {
+          const argv = ['env', ...env, '/opt/cms/node', '/opt/cms/bin/run.js', 'doctor', '--json'];
+          const { stdout, stderr } = await machine.run(argv, jane);
+          assert.notEqual(stdout, '', stderr);
+          const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string; summary: string }[] };
+          // The mail servers' authority is none of this user's.
+          const bad = checks.filter(({ status }) => status === 'failure' || status === 'warning');
+          return bad.filter(({ id }) => !id.startsWith('login.'));
+        }
+
+        before(() => must(['chmod', '0600', '/home/cms-jane/.config/cms/config.toml']));
+
+        it('nothing is wrong', async () => assert.deepEqual(await doctor(), []));
+
+        for (const [what, harm, undo, id, words] of [
+          [
+            'a unit that somebody changed',
+            `sed -i.kept s/TimeoutStopSec=.*/TimeoutStopSec=2/ ${unit}`,
+            `mv ${unit}.kept ${unit}`,
+            'service.units',
+            /cms\.service is not what would be written now/,
+          ],
+          [
+            'a service that no login starts',
+            userctl('disable cms.service'),
+            userctl('enable cms.service'),
+            'service.enabled',
+            /not started by itself/,
+          ],
+          [
+            'a broker that was started by hand',
+            `${userctl('stop cms.service cms.socket mail.socket')}; ${AS_JANE} XDG_RUNTIME_DIR=/run/user/$(id -u cms-jane) sh -c '/opt/cms/node /opt/cms/bin/run.js serve >/run/user/$(id -u)/by-hand 2>&1 & echo $!' >/run/by-hand.pid; timeout 20 sh -c 'until grep -q listening /run/user/$(id -u cms-jane)/by-hand; do sleep 0.1; done'`,
+            `kill $(cat /run/by-hand.pid); timeout 20 tail --pid=$(cat /run/by-hand.pid) -f /dev/null; ${userctl('start cms.socket mail.socket cms.service')}`,
+            'service.active',
+            /the service is inactive, and a broker runs without it/,
+          ],
+          [
+            'a service that ends with the session',
+            `rm ${linger}`,
+            `touch ${linger}`,
+            'service.linger',
+            /it ends when you log out/,
+          ],
+        ] as const) {
+          it(`names ${what}`, async () => {
+            await must(['sh', '-ec', harm]);
+            try {
+              const bad = await doctor();
+              assert.deepEqual(
+                bad.map((check) => check.id),
+                [id],
+                JSON.stringify(bad, null, 1),
+              );
+              assert.match(bad[0]?.summary ?? '', words);
+            } finally {
+              await must(['sh', '-ec', undo]);
+            }
+          });
+        }
+
+        it('names a manager that does not answer', async () => {
+          await must([
+            'sh',
+            '-ec',
+            'mkdir /run/deaf; printf "#!/bin/sh\nexit 1\n" >/run/deaf/systemctl; chmod +x /run/deaf/*',
+          ]);
+          const bad = await doctor(['PATH=/run/deaf:/usr/bin:/bin']);
+          assert.deepEqual(
+            bad.map(({ id }) => id),
+            ['service'],
+            JSON.stringify(bad, null, 1),
+          );
+        });
+      });
+
+      describe('when it is uninstalled', () => {
+        it('leaves nothing behind', async () => {
+          await must(['rm', '-r', `/home/${jane.name}/.config/systemd/user/cms.service.d`]);
+          const pid = await show('MainPID');
+          await cms(['service', 'uninstall', '--yes'], jane);
+          const units = await must(['find', `/home/${jane.name}/.config/systemd/user`]);
+          assert.doesNotMatch(units, /\/cms[^/]*$/m);
+          assert.equal(await must(['ls', '-A', `/run/user/${jane.uid}/cms`]), '', 'no socket that nobody listens on');
+          assert.notEqual((await machine.run(['kill', '-0', pid])).status, 0);
+          assert.equal(await show('LoadState'), 'not-found');
+          assert.equal((await machine.cms(['service', 'status'], jane)).status, 69);
+        });
       });
     });
 
@@ -403,6 +486,14 @@ if (canBoot()) {
           'system.socket',
           78,
           /mode 0666 in place of 0600/,
+        ],
+        [
+          "a list of users that leaves exim's user out",
+          `sed -i.kept '/^path = .*exim.sock/a users = ["0"]' /var/lib/cms/config/config.toml; ${RESTART}`,
+          `cat /var/lib/cms/config/config.toml.kept >/var/lib/cms/config/config.toml; ${RESTART}`,
+          'system.mta',
+          77,
+          /Debian-exim reaches the broker, which sends it away/,
         ],
         [
           "a folder that keeps exim's user out",

@@ -39,6 +39,7 @@ const REQUIREMENTS = {
   dash: need(['dash'], () => hasPrograms('dash')),
   bash: need(['bash'], () => hasPrograms('bash')),
   faketime: need(['faketime'], () => FAKETIME_LIBRARY !== undefined),
+  prlimit: need(['util-linux'], () => hasPrograms('prlimit')),
   mount: need(['util-linux', 'sudo'], mayMount, 'root, or sudo without a password, with CAP_SYS_ADMIN'),
   systemd: need(['systemd'], () => hasPrograms('systemd-analyze', 'systemd-socket-activate')),
   tmux: need(['tmux'], () => hasPrograms('tmux')),

@@ -141,7 +141,9 @@ function brokerLook(
       ? { start: `${RESTART_OF_HOST}   # then: sudo journalctl -u cms -e`, restart: RESTART_OF_HOST }
       : {
           start: managed ? 'systemctl --user restart cms   # then: journalctl --user -u cms -e' : 'cms serve',
-          restart: managed ? 'systemctl --user restart cms.socket cms.service' : `kill ${pid ?? 'PID'}; cms serve`,
+          restart: managed
+            ? 'systemctl --user restart cms.socket cms.service'
+            : `kill ${pid ?? 'PID'}; sleep 2; cms serve`,
         }),
     reliedOnBy: [
       ...(installed === undefined ? [] : ['exim']),

@@ -27,7 +27,6 @@ export interface EximLook {
 }
 
 const INSTALL = 'cms exim-config --install';
-const JUDGED = 'exim.judged';
 const EXIM_LIMIT_MS = 15_000;
 /** Each takes a process of exim. */
 const SENDERS = 20;
@@ -59,7 +58,7 @@ export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
       },
     },
     {
-      id: JUDGED,
+      id: 'exim.judged',
       subject: '',
       limitMs: EXIM_LIMIT_MS,
       look: async () => {
@@ -93,7 +92,7 @@ function senderSteps(look: EximLook, plan: EximPlan, binary: string, needs: read
     .map((sender) => ({
       id: 'exim.sender',
       subject: `<${sender}>`,
-      needs: [...needs, JUDGED, ours, lines, 'broker', socket],
+      needs: [...needs, 'exim.judged', ours, lines, 'broker', socket],
       limitMs: EXIM_LIMIT_MS,
       look: async () => {
         const { text, closed } = await readSmartHosts(file);

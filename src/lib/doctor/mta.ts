@@ -83,15 +83,20 @@ export function probeAs({ run, uid, node }: MtaLook): Probe {
   };
 }
 
-/** @param word what the probe said; undefined where nobody could become that user. Pure. */
-export function judgeProbe(user: string, path: string, word: string | undefined): Judgement {
+const OWN = { status: 'cms status', config: 'config.toml' };
+
+/**
+ * @param word what the probe said; undefined where nobody could become that user
+ * @param broker how its status is seen, and where its sockets are configured
+ */
+export function judgeProbe(user: string, path: string, word: string | undefined, broker = OWN): Judgement {
   const again = `sudo -u ${user} socat -u OPEN:/dev/null UNIX-CONNECT:${path} && echo open`;
   if (word === undefined) return skipped(`not tried as ${user}, which takes root`, { fix: [again], who: 'root' });
   if (word === 'OPEN') return ok('opened it');
   if (word === 'CLOSED' || word === 'ECONNRESET') {
     return failure('access_denied', `${user} reaches the broker, which sends it away`, {
       cause: 'it is not among the users of this socket',
-      fix: ['cms status   # whom each socket is for; users = [...] in the [[socket]] of config.toml'],
+      fix: [`${broker.status}   # whom each socket is for; users = [...] in the [[socket]] of ${broker.config}`],
     });
   }
   return failure('access_denied', `${user} cannot open it: ${word}`, {

@@ -91,12 +91,12 @@ export function judgeActive({ state }: ServiceFacts, brokerPid: number | undefin
   if (!state.active)
     return warning(`the service is ${state.state}, and a broker runs without it (pid ${brokerPid ?? '?'})`, {
       cause: 'it was started by hand',
-      fix: [`kill ${brokerPid ?? 'PID'}; systemctl --user restart cms`],
+      fix: [`kill ${brokerPid ?? 'PID'}; sleep 2; systemctl --user restart cms`],
     });
   if (state.pid === undefined || brokerPid === undefined || state.pid === brokerPid)
     return ok(state.statusText || 'active');
   return warning(`another broker answers (pid ${brokerPid}) than that of the service (pid ${state.pid})`, {
-    fix: [`kill ${brokerPid}; systemctl --user restart cms`],
+    fix: [`kill ${brokerPid}; sleep 2; systemctl --user restart cms`],
   });
 }
 

@@ -254,7 +254,12 @@ export function judgeSocket({ path, mode, group, there, wanted }: SystemSocket, 
   return ok(`mode ${octal(mode)}, group ${group}`);
 }
 
+const OF_HOST = {
+  status: 'cms service run status',
+  config: `${SYSTEM.environment.CMS_CONFIG_DIR}/config.toml`,
+};
+
 export function judgeMta(user: string, path: string, word: string | undefined): Judgement {
-  const judged = judgeProbe(user, path, word);
+  const judged = judgeProbe(user, path, word, OF_HOST);
   return judged.status === 'failure' ? { ...judged, who: 'root' } : judged;
 }
