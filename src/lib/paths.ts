@@ -1,5 +1,5 @@
 /** Where things are. Pure: environment in, paths out. */
-import { hostname, homedir } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { CmsError } from './errors.ts';
 
@@ -32,7 +32,7 @@ export const MAX_SOCKET_PATH_BYTES = 107;
  * @throws CmsError `config_invalid` for a relative path
  */
 export function resolvePaths(env: Environment): Paths {
-  const home = env.HOME ?? homedir();
+  const home = folder(env, 'HOME') ?? userInfo().homedir;
   const configDir =
     folder(env, 'CMS_CONFIG_DIR') ?? join(folder(env, 'XDG_CONFIG_HOME') ?? join(home, '.config'), 'cms');
   const stateDir =

@@ -24,6 +24,8 @@ export interface GoOnOptions {
   wishes: { send: boolean | undefined; exim: boolean | undefined; service: boolean | undefined };
   /** The account is one of the system's broker: only root sets up more than that. */
   ofSystem: boolean;
+  /** One that knows of the account. */
+  brokerRuns: boolean;
   /** Other commands of cms, with their arguments. */
   installExim: (argv: string[]) => Promise<unknown>;
   installService: (argv: string[]) => Promise<unknown>;
@@ -161,7 +163,7 @@ export const EXIM_OF_SYSTEM =
 
 /** The end of `account add`, for people: a few lines that can be copied. */
 export function sayWhatWorks(
-  { say, show, ofSystem }: Pick<GoOnOptions, 'say' | 'show' | 'ofSystem'>,
+  { say, show, ofSystem, brokerRuns }: Pick<GoOnOptions, 'say' | 'show' | 'ofSystem' | 'brokerRuns'>,
   { account, reports }: Pick<Enrolled, 'account' | 'reports'>,
   { exim, service }: Pick<Done, 'exim' | 'service'>,
 ): void {
@@ -180,7 +182,9 @@ export function sayWhatWorks(
   if (imap !== undefined) show(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
   if (exim === 'stale') say('exim does not know of this yet: cms exim-config --install');
   const next = [
-    ...(service === 'installed' ? [] : [service === 'possible' ? 'cms service install --now' : 'cms serve']),
+    ...(service === 'installed' || brokerRuns
+      ? []
+      : [service === 'possible' ? 'cms service install --now' : 'cms serve']),
     ...(exim === 'open' && smtp !== undefined ? ['cms exim-config --install'] : []),
     ...(exim === 'configured' ? ['cms exim-config --check'] : []),
     'cms status',

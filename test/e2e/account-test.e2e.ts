@@ -271,7 +271,7 @@ describe('cms account test', function () {
       assert.equal(world.provider.count('refresh_token'), before);
       world.submission.refuse('*', '535 5.7.8 Username and Password not accepted.');
       const { stdout } = await world.cms('account', 'test', JANE);
-      assert.match(stdout, /the broker was told, and fetches a new token/);
+      assert.match(stdout, /the broker was told, and asks for a new token/);
       await broker.waitFor(/the mail server refused the token[^]*refreshed/);
       assert.equal(world.provider.count('refresh_token'), before + 1);
     } finally {

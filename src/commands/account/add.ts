@@ -147,7 +147,7 @@ export default class AccountAdd extends BaseCommand {
       throw resumable(fromOclif(error, 'account add'), address, this.argv, dialogue.answered());
     });
     const { account, reports } = enrolled;
-    await notifyBroker(context.paths.privateSocket);
+    const brokerRuns = await notifyBroker(context.paths.privateSocket);
     const { send, exim, service } = flags;
     const sent = await goOn(context, enrolled, {
       say: flags.json ? () => undefined : say,
@@ -155,6 +155,7 @@ export default class AccountAdd extends BaseCommand {
       asks: this.mayAsk && !flags.yes,
       wishes: ofSystem ? { send, exim: false, service: false } : { send, exim, service },
       ofSystem,
+      brokerRuns,
       installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
       installService: async (argv) => (await import('../service/install.ts')).default.run(argv, this.config),
     });

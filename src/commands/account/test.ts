@@ -77,7 +77,7 @@ export default class AccountTest extends BaseCommand {
     });
     this.#conclude(account, tests, messageId, warning);
     if (tokenWasRefused(account, tests) && (await tellBroker(context.paths.privateSocket, account.address)))
-      this.#tell(['', 'the broker was told, and fetches a new token: run this again in a moment']);
+      this.#tell(['', 'the broker was told, and asks for a new token; what comes of it: cms status']);
   }
 
   /** Undefined after it was told why there is none. */

@@ -10,6 +10,7 @@ import type { Secret } from '../secret.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
+import { GIVE_UP_KEY } from '../store/keyring-errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { Vault } from '../store/vault.ts';
 import { livesAfter } from '../token/forecast.ts';
@@ -60,10 +61,7 @@ export async function needsKey(
     if (!(error instanceof CmsError) || error.code !== 'store_unavailable') throw error;
     if (wishes.store !== undefined) return true;
     throw new CmsError(error.code, error.message, {
-      suggestions: [
-        ...error.suggestions,
-        'cms account add ADDRESS --store file   # gives the lost key up: every account has to sign in again',
-      ],
+      suggestions: [...new Set([...error.suggestions, GIVE_UP_KEY])],
       cause: error,
     });
   }

@@ -117,17 +117,17 @@ function listen(host: string, port: number, handler: Handler): Promise<Server> {
 }
 
 function cannotListen(host: string, port: number, error: Error): CmsError {
-  return new CmsError(
-    'cannot_create',
-    `cannot listen on ${host} port ${port} for the redirect: ${systemErrorCode(error) ?? error.message}`,
-    {
-      cause: error,
-      suggestions: [
-        `ss -ltnp 'sport = :${port}'   # shows who has the port`,
-        'leave --redirect-port out, or choose another one',
-      ],
-    },
-  );
+  const why = systemErrorCode(error) ?? error.message;
+  return new CmsError('cannot_create', `cannot listen on ${host} port ${port} for the redirect: ${why}`, {
+    cause: error,
+    suggestions:
+      why === 'EACCES'
+        ? ['leave --redirect-port out, or choose one above 1023: those below are for root']
+        : [
+            `ss -ltnp 'sport = :${port}'   # shows who has the port`,
+            'leave --redirect-port out, or choose another one',
+          ],
+  });
 }
 
 async function closeAll(servers: readonly Server[]): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { CmsError } from '../errors.ts';
 import type { Environment, Paths } from '../paths.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
-import { KeyringError, keyringFailure } from './keyring-errors.ts';
+import { GIVE_UP_KEY, KeyringError, keyringFailure } from './keyring-errors.ts';
 import { type AskOptions, type Keyring, openKeyring } from './keyring.ts';
 import { formatKeyText, parseKeyText, VAULT_KEY_BYTES, vaultKey } from './vault-key.ts';
 import type { VaultKey, VaultKeyRecord } from './vault-key.ts';
@@ -78,7 +78,8 @@ async function keyFromRecord(options: KeySourceOptions & { record: VaultKeyRecor
     case 'file': {
       const { keyFile } = options.paths;
       const key = await readKeyFile(keyFile, 'own');
-      if (key === undefined) throw noKey(`there is no key file ${keyFile}`, `ls -l ${keyFile}`);
+      if (key === undefined)
+        throw noKey(`there is no key file ${keyFile}`, `put ${keyFile} back, say from a backup`, GIVE_UP_KEY);
       return vaultKey(key, 'file');
     }
     case 'credential':
@@ -93,8 +94,8 @@ async function keyFromRecord(options: KeySourceOptions & { record: VaultKeyRecor
 
 const EXPORT_KEY_FILE = 'export CMS_VAULT_KEY_FILE=/path/to/the/key';
 
-function noKey(message: string, suggestion: string): CmsError {
-  return new CmsError('store_unavailable', message, { suggestions: [suggestion] });
+function noKey(message: string, ...suggestions: string[]): CmsError {
+  return new CmsError('store_unavailable', message, { suggestions });
 }
 
 export interface CreateOptions extends KeySourceOptions {

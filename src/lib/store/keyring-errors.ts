@@ -59,7 +59,7 @@ export function keyringFailure(error: unknown): unknown {
       );
     case 'missing':
       return new CmsError('store_unavailable', 'the keyring has no item of service cms, user vault-key', {
-        suggestions: ['secret-tool search service cms'],
+        suggestions: ['secret-tool search service cms', GIVE_UP_KEY],
         cause: error,
       });
     case 'timeout':
@@ -70,6 +70,10 @@ export function keyringFailure(error: unknown): unknown {
       return unreachable(`the keyring cannot be reached (${error.message})`, error);
   }
 }
+
+/** Where a key is lost for good. */
+export const GIVE_UP_KEY =
+  'cms account add ADDRESS --store file   # gives the lost key up: every account has to sign in again';
 
 function unreachable(message: string, cause: KeyringError): CmsError {
   return new CmsError('store_unavailable', message, {
