@@ -11,7 +11,16 @@ import type { TokenService } from '../token/service.ts';
 import type { AuditTrail } from './audit.ts';
 import type { AccountDirectory } from './directory.ts';
 import { mayAdminister, requirePermission, type SocketPolicy } from './policy.ts';
-import { type AdminLine, parseRequest, renderFailure, renderPassword, renderToken, type TokenLine } from './wire.ts';
+import {
+  type AdminLine,
+  MAX_WAIT_SECONDS,
+  parseRequest,
+  renderFailure,
+  renderPassword,
+  renderToken,
+  type RequestLine,
+  type TokenLine,
+} from './wire.ts';
 
 /** One forced refresh per account in this time, however often servers refuse its token. */
 const REFUSAL_INTERVAL_MS = 60_000;
@@ -77,10 +86,11 @@ export class Broker {
     return this.#refusals.keys();
   }
 
-  /** Seconds that the answer to this line may take, if it says so. */
+  /** Seconds that the answer to this line may take, where they are not the usual ones. */
   waitSeconds(line: string): number | undefined {
     const request = this.#parse(line);
-    return request?.kind === 'token' ? request.waitSeconds : undefined;
+    // Whoever has a token exchanged, or the settings read, waits for what came of it.
+    return request?.kind === 'token' ? request.waitSeconds : MAX_WAIT_SECONDS;
   }
 
   /** The answer to one line, at once if everything for it is at hand. Never throws. */
@@ -94,18 +104,11 @@ export class Broker {
     return request.kind === 'token' ? this.#answerToken(request, peer) : this.#administer(request, peer);
   }
 
-  /** What is answered when the time is up and the token is not there. */
+  /** What is answered when the time is up and there is no answer. */
   late(line: string, peer: Peer): string {
     const request = this.#parse(line);
-    if (request?.kind !== 'token') return '';
-    const failure = new CmsError(
-      'temporarily_unavailable',
-      `the provider has not answered for ${request.address} yet`,
-      {
-        suggestions: ['cms status'],
-      },
-    );
-    return this.#fail(request, peer, failure);
+    const failure = notYet(request);
+    return request?.kind === 'token' ? this.#fail(request, peer, failure) : JSON.stringify(failure);
   }
 
   /** A connection that was ended before it could ask. */
@@ -261,6 +264,14 @@ class BoundedMap<K, V> extends Map<K, V> {
     if (this.size >= this.#most && !this.has(key)) this.clear();
     return super.set(key, value);
   }
+}
+
+function notYet(request: RequestLine | undefined): CmsError {
+  const what =
+    request !== undefined && 'address' in request
+      ? `the provider has not answered for ${request.address}`
+      : 'the broker is not ready';
+  return new CmsError('temporarily_unavailable', `${what} yet`, { suggestions: ['cms status'] });
 }
 
 function serverRefuses(address: string): CmsError {

@@ -1,0 +1,48 @@
+/** The broker in this process: its sockets, and what it says of itself. */
+import assert from 'node:assert/strict';
+import { Daemon } from '../../../src/lib/broker/daemon.ts';
+import { openContext } from '../../../src/lib/context.ts';
+import { silentLogger, type Logger } from '../../../src/lib/log.ts';
+import { openTokens } from '../../../src/lib/token/open.ts';
+import { askBrokerForToken } from '../../../src/token-broker.ts';
+import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
+import { type EmbeddedProvider, faults, startProvider } from '../../support/provider.ts';
+import { JANE, signInAccount } from '../token/signed-in.ts';
+
+describe('the broker', function () {
+  this.timeout(30_000);
+  let home: TemporaryHome;
+  let daemon: Daemon | undefined;
+
+  beforeEach(async () => {
+    home = await temporaryHome({ env: { CMS_STORE: 'file' } });
+  });
+  afterEach(async () => {
+    await daemon?.stop();
+    await home.remove();
+  });
+
+  async function serve(log: Logger = silentLogger): Promise<void> {
+    const context = openContext(home.env, { log });
+    const version = '1.2.3';
+    daemon = await Daemon.start({ ...context, openTokens: (more) => openTokens(context, more), sockets: [], version });
+  }
+
+  describe('with a provider', () => {
+    let provider: EmbeddedProvider;
+    beforeEach(async () => {
+      provider = await startProvider();
+    });
+    afterEach(() => provider.stop());
+
+    it('waits for a provider that takes longer than exim would', async () => {
+      await signInAccount(home.env, provider);
+      await serve();
+      provider.setFault(faults.first(1, faults.delay(4500)));
+      const request = { address: JANE, protocol: 'smtp', forceRefresh: true } as const;
+      const answer = await askBrokerForToken(request, home.env);
+      assert.ok(answer && provider.issuedTokens.includes(answer.access_token.reveal()));
+      assert.equal(provider.count('refresh_token'), 1);
+    });
+  });
+});
