@@ -103,7 +103,7 @@ export class Connection implements Linked<Connection> {
   #finish(text: string): void {
     if (this.#done) return;
     this.#done = true;
-    if (!this.#socket.destroyed) this.#socket.end(text, 'latin1');
+    if (!this.#socket.destroyed) this.#socket.end(text);
   }
 
   #refuse(): void {

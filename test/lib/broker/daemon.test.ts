@@ -1,13 +1,18 @@
 /** The broker in this process: its sockets, and what it says of itself. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { Daemon } from '../../../src/lib/broker/daemon.ts';
 import { openContext } from '../../../src/lib/context.ts';
 import { silentLogger, type Logger } from '../../../src/lib/log.ts';
 import { openTokens } from '../../../src/lib/token/open.ts';
 import { askBrokerForToken } from '../../../src/token-broker.ts';
+import { enrolPassword } from '../../support/enrolled.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
 import { type EmbeddedProvider, faults, startProvider } from '../../support/provider.ts';
+import { talk } from '../../support/wire.ts';
 import { JANE, signInAccount } from '../token/signed-in.ts';
+
+const BOB = 'bob@example.org';
 
 describe('the broker', function () {
   this.timeout(30_000);
@@ -27,6 +32,17 @@ describe('the broker', function () {
     const version = '1.2.3';
     daemon = await Daemon.start({ ...context, openTokens: (more) => openTokens(context, more), sockets: [], version });
   }
+
+  const socket = (name = 'cms'): string => join(home.runtimeDir, `${name}.sock`);
+  const bob = (password = 'secret of bob'): Promise<unknown> =>
+    enrolPassword(home.env, BOB, { host: 'localhost', port: 587, tls: 'starttls' }, password);
+
+  it('hands out an app password of any script, byte for byte', async () => {
+    await bob('pässwörd für 5 €');
+    await serve();
+    const answer = Buffer.from(await talk(socket(), `SMTP,password ${BOB}`), 'latin1');
+    assert.equal(answer.toString('utf8'), 'pässwörd für 5 €');
+  });
 
   describe('with a provider', () => {
     let provider: EmbeddedProvider;
