@@ -38,7 +38,9 @@ export function requirePermission(policy: SocketPolicy, line: TokenLine, account
   if (policy.protocols !== undefined && !policy.protocols.includes(line.protocol)) {
     throw denied(policy, `nothing for ${line.protocol.toUpperCase()}`);
   }
-  if (line.form === 'password' && !policy.passwords) throw denied(policy, 'no app passwords');
+  // "ready" promises that a login can be tried: for such an account, with the password.
+  const isPassword = line.form === 'password' || (line.form === 'ready' && account.kind === 'password');
+  if (isPassword && !policy.passwords) throw denied(policy, 'no app passwords');
   requireProtocol(account, line.protocol);
 }
 

@@ -36,6 +36,10 @@ describe('the policy of a socket', () => {
     assert.throws(() => requirePermission({ ...open, accounts: ['bob@example.org'] }, line, account), denied);
     assert.throws(() => requirePermission({ ...open, protocols: ['imap'] }, line, account), denied);
     assert.throws(() => requirePermission(open, { ...line, form: 'password' }, account), denied);
+    const byPassword = { ...account, kind: 'password' } as Account;
+    assert.throws(() => requirePermission(open, { ...line, form: 'ready' }, byPassword), denied);
+    assert.doesNotThrow(() => requirePermission(own, { ...line, form: 'ready' }, byPassword));
+    assert.doesNotThrow(() => requirePermission(open, { ...line, form: 'ready' }, account));
     assert.throws(() => requirePermission(open, { ...line, protocol: 'imap' }, account), {
       code: 'protocol_not_granted',
     });
