@@ -66,6 +66,7 @@ export class Daemon {
   readonly #missing = new Map<string, CmsError>();
   readonly #startedAt = Date.now();
   #wanted: SocketPolicy[] = [];
+  #reconciling = Promise.resolve();
   #lock: Lock | undefined;
   readonly #watchers = new Map<string, FSWatcher>();
   #accountsStamp = '';
@@ -212,8 +213,17 @@ export class Daemon {
     return [own, ...further];
   }
 
-  /** Opens what is wanted and closes what is not. A socket that cannot be had is an error only if it is `required`. */
-  async #reconcile(required: (path: string) => boolean): Promise<void> {
+  /**
+   * Opens what is wanted and closes what is not, one call after the other: two at once would open a socket twice. A
+   * socket that cannot be had is an error only if it is `required`.
+   */
+  #reconcile(required: (path: string) => boolean): Promise<void> {
+    const reconciled = this.#reconciling.then(() => this.#reconcileNow(required));
+    this.#reconciling = reconciled.catch(() => undefined);
+    return reconciled;
+  }
+
+  async #reconcileNow(required: (path: string) => boolean): Promise<void> {
     const wanted = new Map(this.#wanted.map((policy) => [policy.path, policy]));
     for (const [path, listener] of this.#listeners) {
       if (JSON.stringify(wanted.get(path)) === JSON.stringify(listener.policy)) continue;

@@ -8,6 +8,7 @@ import { openTokens } from '../../../src/lib/token/open.ts';
 import { askBrokerForToken } from '../../../src/token-broker.ts';
 import { enrolPassword } from '../../support/enrolled.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
+import { run } from '../../support/processes.ts';
 import { type EmbeddedProvider, faults, startProvider } from '../../support/provider.ts';
 import { talk } from '../../support/wire.ts';
 import { JANE, signInAccount } from '../token/signed-in.ts';
@@ -44,6 +45,18 @@ describe('the broker', function () {
     assert.equal(answer.toString('utf8'), 'pässwörd für 5 €');
   });
 
+  it('opens each socket once, however many ask for it at the same time', async () => {
+    await bob();
+    const listening: unknown[] = [];
+    const info: Logger['info'] = (message, fields) => message === 'listening' && listening.push(fields?.socket);
+    await serve({ ...silentLogger, info });
+    const more = Array.from({ length: 8 }, (_, number) => socket(`more${number}`));
+    await leaveBehind(more);
+    await home.writeConfig('config.toml', more.map((path) => `[[socket]]\npath = "${path}"\n`).join(''));
+    await Promise.all(Array.from({ length: 4 }, () => daemon?.reload()));
+    assert.deepEqual(listening.sort(), [socket(), ...more].sort());
+  });
+
   describe('with a provider', () => {
     let provider: EmbeddedProvider;
     beforeEach(async () => {
@@ -62,3 +75,15 @@ describe('the broker', function () {
     });
   });
 });
+
+/** Files of sockets that nobody listens on any more, as a killed broker leaves them: it takes a moment to see that. */
+async function leaveBehind(paths: readonly string[]): Promise<void> {
+  const script = `
+    const { createServer } = require('node:net');
+    let open = 0;
+    const paths = ${JSON.stringify(paths)};
+    const opened = () => { if (++open === paths.length) process.kill(process.pid, 'SIGKILL'); };
+    for (const path of paths) createServer().listen(path, opened);`;
+  const { signal } = await run(process.execPath, ['-e', script], { env: {} });
+  assert.equal(signal, 'SIGKILL');
+}
