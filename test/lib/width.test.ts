@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { displayWidth, padTo, printable, wrap } from '../../src/lib/width.ts';
+import { columnsOf, displayWidth, padTo, printable, wrap } from '../../src/lib/width.ts';
 
 describe('the width of text', () => {
   it('counts columns, not characters', () => {
@@ -32,6 +32,10 @@ describe('the width of text', () => {
       wrap('nobody answers at /run/user/1000/cms/cms.sock', 24),
       'nobody answers at\n  /run/user/1000/cms/cms.sock',
     );
+  });
+
+  it('is 80 columns where a terminal does not tell', () => {
+    assert.deepEqual([{ columns: 0 }, { columns: 132 }].map(columnsOf), [80, 132]);
   });
 
   it('is not limited where there is no terminal', () => {
