@@ -2,8 +2,12 @@
 import { CmsError } from './lib/errors.ts';
 import { nearest } from './lib/nearest.ts';
 
-/** `help [COMMAND]` and `version`, as git and npm have them. */
+const HELP_FLAGS = ['-h', '--help'];
+
+/** `help [COMMAND]` and `version`, as git and npm have them. The help of what `service run` runs is that command's. */
 export function withoutSynonyms([first, ...rest]: readonly string[]): string[] {
+  if (first === 'service' && rest[0] === 'run' && rest.length > 2 && rest.some((word) => HELP_FLAGS.includes(word)))
+    return rest.slice(1);
   if (first === 'help') return [...rest, '--help'];
   if (first === 'version' && rest.length === 0) return ['--version'];
   return first === undefined ? [] : [first, ...rest];
@@ -15,6 +19,8 @@ export function withoutSynonyms([first, ...rest]: readonly string[]): string[] {
  * @returns CmsError `usage`, which suggests the command that was meant
  */
 export function unknownCommand(words: readonly string[], commands: readonly string[]): CmsError {
+  if (words[0]?.startsWith('-'))
+    return new CmsError('usage', `nonexistent flag: ${words[0]}`, { suggestions: ['cms --help'] });
   const [whole, rest] = longestCommand(words, commands);
   if (whole !== undefined)
     return new CmsError('usage', `unexpected argument: ${rest.join(' ')}`, { suggestions: [`cms ${whole} --help`] });
@@ -47,7 +53,7 @@ function nearestCommand(
   const within = commands
     .filter((command) => command.startsWith(`${start} `))
     .map((command) => command.slice(start.length + 1));
-  const end = nearest(second, within);
+  const end = within.length === 1 && second !== '' ? within[0] : nearest(second, within);
   if (end !== undefined) return `${start} ${end}`;
   return start === first ? undefined : `${start} --help`;
 }

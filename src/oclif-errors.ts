@@ -15,7 +15,10 @@ export function fromOclif(error: unknown, command: string): CmsError {
   }
   if (!(error instanceof Error) || !('oclif' in error)) return toCmsError(error);
   const message = `${sentence(messageOf(error))}${meantFlag(error)}`;
-  return new CmsError('usage', message, { suggestions: [`cms ${command} --help`], cause: error });
+  return new CmsError('usage', message, {
+    suggestions: [['cms', command, '--help'].filter(Boolean).join(' ')],
+    cause: error,
+  });
 }
 
 /** Of the framework's NonExistentFlagsError, which it does not export. */
@@ -49,7 +52,7 @@ export async function reportStartFailure(
     process.exitCode = error.oclif.exit ?? 0;
     return;
   }
-  const missing = /^command (\S+) not found$/.exec(messageOf(error))?.[1]?.split(':');
+  const missing = /^command (\S+) not found\.?$/i.exec(messageOf(error))?.[1]?.split(':');
   const commands = missing && (await commandIds()).map((id) => id.replaceAll(':', ' '));
   const failure = missing && commands ? unknownCommand(missing, commands) : fromOclif(error, '');
   reportFailure(failure, argv.includes('--json'));
@@ -63,9 +66,18 @@ function sentence(text: string): string {
     .map((line) => line.trim().replace(/\s{2,}/g, ': '))
     .filter((line) => line !== '' && !line.startsWith('See more help with'));
   const [head = 'wrong usage', ...rest] = lines;
-  if (rest.length === 0) return lowerFirst(head);
-  if (/^The following errors? occurred:$/.test(head)) return lowerFirst(rest.join('; '));
+  const value = /^Parsing (--[\w-]+)$/.exec(head);
+  if (value !== null) return `${value[1]}: ${lowerFirst(rest.join('; '))}`;
+  if (rest.length === 0) return lowerFirst(plain(head));
+  if (/^The following errors? occurred:$/.test(head)) return lowerFirst(rest.map(plain).join('; '));
   return `${lowerFirst(head)}${head.endsWith(':') ? ' ' : '; '}${rest.join('; ')}`;
+}
+
+/** Which flags do not go together, and which only do. */
+function plain(line: string): string {
+  return line
+    .replace(/^(--[\w-]+)(?:=.*)? cannot also be provided when using (--[\w-]+)$/, '$1 and $2 exclude each other')
+    .replace(/^All of the following must be provided when using (--[\w-]+): (--[\w-]+)$/, '$1 goes with $2');
 }
 
 function lowerFirst(text: string): string {

@@ -15,6 +15,8 @@ describe('a command line that is not one', () => {
     ['account nonsense', 'no command account nonsense', 'cms account --help'],
     ['nonsense', 'no command nonsense', 'cms --help'],
     ['unlock now', 'unexpected argument: now', 'cms unlock --help'],
+    ['store mv', 'no command store mv', 'cms store move', 'cms store --help'],
+    ['-x', 'nonexistent flag: -x', 'cms --help'],
     ['store move up down', 'unexpected argument: up down', 'cms store move --help'],
   ] as const) {
     it(`finds what was meant: cms ${typed}`, () => {
@@ -29,6 +31,12 @@ describe('a command line that is not one', () => {
     assert.deepEqual(withoutSynonyms(['version']), ['--version']);
     assert.deepEqual(withoutSynonyms(['token', 'help']), ['token', 'help']);
     assert.deepEqual(withoutSynonyms([]), []);
+    assert.deepEqual(withoutSynonyms(['service', 'run', 'status', '-h']), ['status', '-h']);
+    for (const alone of [
+      ['service', 'run', '-h'],
+      ['service', 'run', 'status'],
+    ])
+      assert.deepEqual(withoutSynonyms(alone), alone);
   });
 
   it('ends with 64 and the way to the help, whatever is wrong', async () => {
@@ -47,6 +55,11 @@ describe('a command line that is not one', () => {
         /^cms: error: status shows all accounts.*\ncms: try: cms account show bob@example\.org\n/,
       ],
       ['status --watch 0', /^cms: error: --watch takes seconds, 1 to 86400, and not 0\n/],
+      ['help stat', /^cms: error: no command stat\ncms: try: cms status\ncms: try: cms --help\n$/],
+      ['--jsno', /^cms: error: nonexistent flag: --jsno\ncms: try: cms --help\n$/],
+      ['status --log --lines x', /^cms: error: --lines: expected an integer but received: x\ncms: try: cms status --h/],
+      ['status --lines 3', /^cms: error: --lines goes with --log\n/],
+      ['exim-config --check --install', /^cms: error: --check and --install exclude each other\n/],
       ['status 7', /^cms: error: 7: a number of seconds belongs to --watch\ncms: try: cms status --watch 10\n$/],
     ] as const) {
       const { status, stdout, stderr } = await runCms(typed.split(' '), { env: home.env });
