@@ -58,6 +58,7 @@ async function wholeProgram(): Promise<BuildOptions> {
     chunkNames: '[name]-[hash]',
     entryPoints: [
       { in: './src/oclif-main.ts', out: 'main' },
+      { in: './src/oclif-help.ts', out: 'help' },
       { in: './src/lib/store/keyring.ts', out: 'keyring' },
       ...commands.map((file) => ({ in: `./src/commands/${file}`, out: `commands/${file.replace(/\.ts$/, '')}` })),
     ],

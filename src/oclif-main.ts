@@ -30,7 +30,7 @@ export async function runSources(argv: readonly string[], program: Program): Pro
 export async function sourcesOf({ root, pjson }: Program): Promise<Plugin> {
   const globPatterns = ['**/*.ts', '!base.ts'];
   const commands = { strategy: 'pattern' as const, target: './src/commands', globPatterns };
-  return pluginOf({ root, pjson: { ...pjson, oclif: { ...pjson.oclif, commands } } });
+  return pluginOf({ root, pjson: { ...pjson, oclif: { ...pjson.oclif, commands, helpClass: './src/oclif-help.ts' } } });
 }
 
 /** What the commands say of themselves, whatever a manifest says. */

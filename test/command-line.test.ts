@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import type { Interfaces } from '@oclif/core';
 import { unknownCommand, withoutSynonyms } from '../src/command-line.ts';
 import { runCms, temporaryHome } from './support/environment.ts';
 
@@ -80,5 +82,28 @@ describe('a command line that is not one', () => {
     const version = await said('--version');
     assert.match(version, /^cms-oauth\//);
     assert.deepEqual([await said('-v'), await said('version')], [version, version]);
+  });
+
+  it('shows help that fits the terminal, every flag after those that its text counts on', async () => {
+    await using home = await temporaryHome();
+    const { commands } = JSON.parse(
+      await readFile(new URL('../oclif.manifest.json', import.meta.url), 'utf8'),
+    ) as Interfaces.Manifest;
+    const pages = [[], ['account'], ...Object.keys(commands).map((id) => id.split(':'))];
+    const columns = 50;
+    for (const words of pages) {
+      const env = { ...home.env, OCLIF_COLUMNS: String(columns) };
+      const lines = (await runCms([...words, '--help'], { env })).stdout.split('\n');
+      // Commands are copied from there.
+      const long = lines.filter((line) => line.length > columns && !/^ {2,4}(\$ cms|source) /.test(line));
+      assert.deepEqual(long, [], words.join(' '));
+      assert.deepEqual(
+        lines.filter((line) => /^\s*<options: [^>]*\|/.test(line)),
+        [],
+      );
+    }
+    const { stdout } = await runCms(['account', 'add', '-h'], { env: home.env });
+    const flags = [...stdout.matchAll(/^ {2}(?:-\w, | {4})(--[^ =]+)/gm)].map((found) => found[1]);
+    assert.deepEqual(flags.slice(0, 3), ['--yes', '--provider', '--issuer']);
   });
 });

@@ -25,7 +25,7 @@ const LAYERS = [
   ['token-broker'],
   ['prompts', 'serve-main', 'token-main'],
   ['command-line'],
-  ['oclif-errors', 'oclif-commands'],
+  ['oclif-errors', 'oclif-commands', 'oclif-help'],
   ['oclif-main'],
   ['commands'],
 ];

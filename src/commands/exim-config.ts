@@ -44,6 +44,9 @@ Options that are not given are those of the last --install.`;
     '<%= config.bin %> exim-config --write ./exim --socket /run/cms/jane/exim.sock',
   ];
 
+  static override readonly usage =
+    'exim-config [--section SECTION [--split] | --write DIR | --install [--yes] | --check | --try SENDER] [FLAGS]';
+
   static override readonly flags = {
     section: Flags.option({ options: SECTIONS, default: 'config' as const })({ description: 'what to print' }),
     split: Flags.boolean({
@@ -56,17 +59,17 @@ Options that are not given are those of the last --install.`;
       exclusive: ['install', 'check', 'try'],
     }),
     install: Flags.boolean({
-      description: 'show a script that installs both, and run it with sudo after a yes',
+      description: 'show a script that installs the configuration, and run it with sudo after a yes',
       exclusive: ['check', 'try'],
     }),
     yes: Flags.boolean({ description: 'run the script of --install without asking', dependsOn: ['install'] }),
     check: Flags.boolean({ description: 'let exim judge the configuration and route each sender', exclusive: ['try'] }),
     try: Flags.string({
-      description: "as the MTA's user: the line, the socket, the certificate and a real login; no mail",
+      description: "try a sender as the MTA's user: its line, the socket, the certificate and a real login; no mail",
       helpValue: 'SENDER',
     }),
     'smart-hosts-file': Flags.string({
-      description: 'where exim reads the lines (default /etc/exim4/exim-smart-hosts)',
+      description: 'where exim reads the lines of the accounts (default /etc/exim4/exim-smart-hosts)',
       helpValue: 'PATH',
     }),
     socket: Flags.string({
@@ -84,7 +87,7 @@ Options that are not given are those of the last --install.`;
     }),
     helo: Flags.string({ description: 'name that EHLO says', helpValue: 'NAME' }),
     listen: Flags.string({ description: 'accept mail over SMTP here (default nowhere)', helpValue: 'ADDR:PORT' }),
-    'ca-file': Flags.string({ description: 'certificates to trust in place of the system’s', helpValue: 'PATH' }),
+    'ca-file': Flags.string({ description: "certificates to trust in place of the system's", helpValue: 'PATH' }),
     json: BaseCommand.jsonFlag,
   };
 

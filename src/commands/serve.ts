@@ -15,35 +15,41 @@ export default class Serve extends BaseCommand {
     '<%= config.bin %> serve --socket /run/cms/jane/exim.sock --mode 0660 --group Debian-exim --protocol smtp',
     '<%= config.bin %> serve --log-format json --log-level debug',
   ];
+  static override readonly usage =
+    'serve [--socket PATH [--mode MODE] [--group NAME] [--protocol smtp|imap|pop]... [--account ADDRESS]... [--passwords] [--allow-user NAME]...] [--log-format pretty|json] [--log-level LEVEL]';
   static override readonly flags = {
-    socket: Flags.string({ helpValue: 'PATH', description: 'a further socket; the flags below belong to it' }),
-    mode: Flags.string({ dependsOn: ['socket'], description: 'its file mode (default 0600)' }),
-    group: Flags.string({ dependsOn: ['socket'], helpValue: 'NAME', description: 'its group' }),
+    socket: Flags.string({ helpValue: 'PATH', description: 'a further socket, besides those of config.toml' }),
+    mode: Flags.string({
+      dependsOn: ['socket'],
+      helpValue: 'MODE',
+      description: 'file mode of the socket (default 0600)',
+    }),
+    group: Flags.string({ dependsOn: ['socket'], helpValue: 'NAME', description: 'group of the socket' }),
     protocol: Flags.option({
       options: PROTOCOLS,
       multiple: true,
       dependsOn: ['socket'],
-      description: 'what it hands out tokens for',
+      description: 'what the socket hands out tokens for',
     })(),
     account: Flags.string({
       multiple: true,
       dependsOn: ['socket'],
       helpValue: 'ADDRESS',
-      description: 'the accounts that it serves',
+      description: 'an account that the socket serves (default: all)',
     }),
-    passwords: Flags.boolean({ dependsOn: ['socket'], description: 'it may hand out app passwords' }),
+    passwords: Flags.boolean({ dependsOn: ['socket'], description: 'the socket may hand out app passwords' }),
     'allow-user': Flags.string({
       multiple: true,
       dependsOn: ['socket'],
       helpValue: 'NAME',
-      description: 'who may ask there, besides you and root',
+      description: 'who may ask at the socket, besides you and root',
     }),
     'log-format': Flags.option({
       options: LOG_FORMATS,
       default: 'pretty',
-      description: 'lines for people or for programs',
+      description: 'log lines for people or for programs',
     })(),
-    'log-level': Flags.option({ options: LOG_LEVELS, default: 'info', description: 'how much of it' })(),
+    'log-level': Flags.option({ options: LOG_LEVELS, default: 'info', description: 'how much is logged' })(),
   };
 
   async run(): Promise<void> {

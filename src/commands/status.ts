@@ -42,7 +42,12 @@ export default class Status extends BaseCommand {
     watch: Flags.boolean({ exclusive: ['log'], description: 'look again every SECONDS until Ctrl-C' }),
     all: Flags.boolean({ exclusive: ['log'], description: 'all accounts, however many' }),
     log: Flags.boolean({ description: 'who got which token, and who was refused' }),
-    lines: Flags.integer({ min: 1, dependsOn: ['log'], description: 'how many lines of that (default 20)' }),
+    lines: Flags.integer({
+      min: 1,
+      dependsOn: ['log'],
+      helpValue: 'N',
+      description: 'how many lines of the --log (default 20)',
+    }),
     json: BaseCommand.jsonFlag,
   };
 

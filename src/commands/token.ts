@@ -14,6 +14,8 @@ export default class Token extends BaseCommand {
     '<%= config.bin %> token jane@example.org --protocol imap --output xoauth2-b64 --no-newline',
     '<%= config.bin %> token jane@example.org -o json',
   ];
+  static override readonly usage =
+    'token ADDRESS [-o OUTPUT | --json] [--protocol smtp|imap|pop] [--min-validity SECONDS] [--force-refresh] [--no-newline] [--host HOST] [--port PORT]';
   static override readonly args = {
     address: Args.string({ required: true, description: 'the account, or an alias of it' }),
   };
@@ -25,11 +27,14 @@ export default class Token extends BaseCommand {
       description: 'what to print',
     }),
     protocol: Flags.string({ default: 'smtp', options: ['smtp', 'imap', 'pop'], description: 'what the token is for' }),
-    'min-validity': Flags.integer({ helpValue: 'SECONDS', description: 'how long it must still live (default 600)' }),
-    'no-newline': Flags.boolean({ description: 'no newline after it' }),
+    'min-validity': Flags.integer({
+      helpValue: 'SECONDS',
+      description: 'how long the token must still live (default 600)',
+    }),
+    'no-newline': Flags.boolean({ description: 'no newline after the token' }),
     'force-refresh': Flags.boolean({ description: 'a new token even if the old one is fresh' }),
-    host: Flags.string({ description: 'host of the mail server, for oauthbearer' }),
-    port: Flags.integer({ description: 'port of the mail server, for oauthbearer' }),
+    host: Flags.string({ helpValue: 'HOST', description: 'host of the mail server, for oauthbearer' }),
+    port: Flags.integer({ helpValue: 'PORT', description: 'port of the mail server, for oauthbearer' }),
     json: Flags.boolean({ description: 'the same as --output json' }),
   };
 

@@ -18,7 +18,7 @@ export default class AccountRemove extends BaseCommand {
   ];
   static override readonly args = { address: Args.string({ required: true, description: 'the account' }) };
   static override readonly flags = {
-    'keep-grant': Flags.boolean({ description: 'delete it here only; do not revoke it at the provider' }),
+    'keep-grant': Flags.boolean({ description: 'delete the grant here only; do not revoke it at the provider' }),
     yes: Flags.boolean({ char: 'y', description: 'do not ask' }),
     json: BaseCommand.jsonFlag,
   };

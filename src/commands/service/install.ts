@@ -41,7 +41,7 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
   ];
   static override readonly flags = {
     system: Flags.boolean({ description: 'for the whole host, with a user of its own' }),
-    now: Flags.boolean({ description: 'start it, or start it anew, at once' }),
+    now: Flags.boolean({ description: 'start the broker, or start it anew, at once' }),
     linger: Flags.boolean({
       allowNo: true,
       exclusive: ['system'],

@@ -15,6 +15,7 @@ export default class ServiceRun extends BaseCommand {
     '<%= config.bin %> service run status',
     '<%= config.bin %> service run exim-config --install </dev/null >install.sh   # then: sudo sh install.sh',
   ];
+  static override readonly usage = 'service run COMMAND [ARGUMENT...]';
   static override readonly flags = {};
   static override readonly strict = false;
 
