@@ -92,6 +92,18 @@ describe('cms exim-config', function () {
     assert.equal(await readFile(join(folder, 'exim-smart-hosts'), 'utf8'), lines);
   });
 
+  it('says where no folder can be made', async () => {
+    const file = await home.writeConfig('a-file', '');
+    for (const [folder, reason] of [
+      [file, 'EEXIST'],
+      [join(file, 'below'), 'ENOTDIR'],
+    ] as const) {
+      const { status, stdout, stderr } = await cms('--write', folder);
+      assert.deepEqual([status, stdout], [74, '']);
+      assert.ok(stderr.includes(`cms: error: cannot create the folder ${folder}: ${reason}\n`), stderr);
+    }
+  });
+
   it('lets exim judge, and says what keeps each sender from sending', async function () {
     requires(this, 'exim4');
     const { status, stdout } = await cms('--check', '--json', '--socket', join(home.path, 'none.sock'));

@@ -3,6 +3,7 @@ import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CmsError, messageOf, systemErrorCode } from '../errors.ts';
+import { ioError } from '../store/files.ts';
 import { renderConfig } from './config.ts';
 import type { Run } from './exim4.ts';
 import { MTA_GROUP } from './options.ts';
@@ -34,7 +35,9 @@ export async function readSmartHosts(path: string): Promise<{ text: string; clos
  */
 export async function writeFiles(plan: EximPlan, folder: string, write: WriteFile): Promise<WrittenFiles> {
   const files = { configFile: join(folder, 'exim4.conf'), smartHostsFile: join(folder, 'exim-smart-hosts') };
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await mkdir(folder, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
+    throw ioError('create the folder', folder, error);
+  });
   const before = await readSmartHosts(files.smartHostsFile);
   if (before.closed) throw new CmsError('io_error', `cannot read ${files.smartHostsFile}: EACCES`);
   const lines = replaceBlock(before.text, plan.user, plan.block);
