@@ -130,7 +130,7 @@ describe('cms doctor and exim', function () {
     await exim.asRoot(['chmod', '2700', `/run/cms/${PERSON}`]);
     const { checks, status } = await doctorOfRoot();
     await exim.asRoot(['chmod', '2750', `/run/cms/${PERSON}`]);
-    assert.equal(bad(checks)[0], 'mta', JSON.stringify(checks, null, 1));
+    assert.deepEqual(bad(checks), ['mta'], JSON.stringify(checks, null, 1));
     assert.equal(status, 77);
     assert.match(checks.find(({ id }) => id === 'mta')?.summary ?? '', /Debian-exim cannot open it: EACCES/);
   });
@@ -144,7 +144,8 @@ describe('cms doctor and exim', function () {
     it(`names ${what}`, async () => {
       const keep = 'cd /etc/exim4; mkdir -p /run/kept; cp -p exim4.conf exim-smart-hosts /run/kept';
       const checks = await broken(`${keep}; ${harm}`, 'cp -p /run/kept/* /etc/exim4');
-      assert.ok(bad(checks).includes(id), JSON.stringify(checks, null, 1));
+      // Each sender is a link of its own.
+      assert.deepEqual([...new Set(bad(checks))], [id], JSON.stringify(checks, null, 1));
       const named = checks.find((check) => check.id === id && check.status !== 'ok');
       assert.match(named?.summary ?? '', words);
       assert.ok((named?.fix ?? []).length > 0);

@@ -11,7 +11,7 @@ import { type EximPlan, type EximRequest, planExim } from '../exim/plan.ts';
 import { findBlock, parseEntries } from '../exim/smart-hosts-file.ts';
 import { readSmartHosts } from '../exim/workspace.ts';
 import type { Environment } from '../paths.ts';
-import { failed, failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
+import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import { judgeSplit, linesCommand, requestOf, SPLIT_FOLDER, type SplitFacts } from './split.ts';
 import type { Step } from './walk.ts';
 
@@ -51,19 +51,22 @@ export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
     plan instanceof CmsError ? (installed?.options ?? DEFAULT_OPTIONS).smartHostsFile : plan.options.smartHostsFile;
   const steps: Step[] = [
     {
-      ...{ ...configStep(look), needs },
-      look: async () => {
-        if (plan instanceof CmsError) return failed(plan);
-        return split === undefined ? judgeInstalledConfig(await configText(), plan.config) : judgeSplit(split);
-      },
-    },
-    {
       id: 'exim.judged',
       subject: '',
       limitMs: EXIM_LIMIT_MS,
       look: async () => {
         const verdict = await judgeConfig({ run: installedRun(look.run), binary, configFile: '' });
         return judgeVerdict(verdict, split === undefined ? [INSTALL] : []);
+      },
+    },
+    {
+      ...{ ...configStep(look), needs, after: ['exim.judged'] },
+      look: async (result) => {
+        if (plan instanceof CmsError) return failed(plan);
+        const judged = split === undefined ? judgeInstalledConfig(await configText(), plan.config) : judgeSplit(split);
+        const refused = result('exim.judged');
+        // What was changed there is what exim refuses.
+        return judged.status === 'warning' && isBroken(refused) ? because(refused) : judged;
       },
     },
     {
@@ -162,7 +165,7 @@ export function judgeInstalledConfig(text: string | undefined, wanted: string): 
 /** @param verdict what exim complains of. Pure. */
 export function judgeVerdict(verdict: string | undefined, fix: readonly string[] = [INSTALL]): Judgement {
   if (verdict === undefined) return ok('exim takes its configuration');
-  const said = verdict.replace(/^\d{4}-\d\d-\d\d [\d:]+ /gm, '').replace(/\s*\n\s*/g, ' ');
+  const said = verdict.replace(/^\d{4}-\d\d-\d\d [\d:]+ |^\s*Configure owner: .*/gm, '').replace(/\s*\n\s*/g, ' ');
   return failure('config_invalid', `exim refuses its configuration: ${said}`, { fix: [...fix, 'sudo exim4 -bV'] });
 }
 
