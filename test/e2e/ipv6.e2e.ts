@@ -96,16 +96,14 @@ describe('a name whose IPv6 address is broken', function () {
   const LOOK = [/getent ahosts alone\.company\.test {3}#/, /ping -6 -c 1 alone\.company\.test {3}#/];
 
   describe('is the provider', () => {
-    for (const [how, seconds] of [
-      ['refuses', 2],
-      ['is silent', 5],
-    ] as const) {
+    for (const how of ['refuses', 'is silent']) {
       it(`and does no harm beside an IPv4 that works, where it ${how}`, async () => {
         if (how === 'is silent') await silence(front.port);
         const began = Date.now();
         const added = await add(BOTH);
         assert.equal(added.status, 0, added.stderr);
-        assert.ok(Date.now() - began < seconds * 1000 + 2000, `${Date.now() - began} ms`);
+        // Far from what a kernel takes to give up a connection.
+        assert.ok(Date.now() - began < 20_000, `${Date.now() - began} ms`);
         assert.doesNotMatch(added.stderr, /IPv6/);
         const { stdout } = await cms('doctor');
         if (how === 'refuses') assert.match(stdout, /ok +provider\.connection .*IPv6 ::1: connection refused/);
@@ -129,11 +127,13 @@ describe('a name whose IPv6 address is broken', function () {
       const { stdout } = await cms('doctor');
       const [, line = ''] = /echo '(.*)' \| sudo tee -a \/etc\/gai\.conf/.exec(stdout) ?? [];
       assert.notEqual(line, '', stdout);
-      const answered = /provider\.answer .*answers in (\d+) ms/;
-      assert.ok(Number(answered.exec(stdout)?.[1]) >= 900, stdout);
+      assert.match(stdout, /provider\.name .*: ::1, 127\.0\.0\.1$/m);
       await writeFile(gai, `${line}\n`);
       undo.push(() => writeFile(gai, ''));
-      assert.ok(Number(answered.exec((await cms('doctor')).stdout)?.[1]) < 900);
+      const cured = (await cms('doctor')).stdout;
+      assert.match(cured, /provider\.name .*: 127\.0\.0\.1, ::1$/m);
+      assert.match(cured, /ok +provider\.connection .*IPv4 127\.0\.0\.1: \d+ ms; IPv6 ::1: /);
+      assert.match(cured, /ok +provider\.answer /);
     });
 
     it('and is named by doctor where there is no other', async () => {

@@ -90,7 +90,8 @@ export function providerSteps(endpoint: Endpoint, needs: readonly string[], now:
         const proxy = await Promise.resolve(proxyFor(url));
         if (proxy !== undefined) return skipped(`through ${proxyName(proxy)}`);
         const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-        return judgeAttempts(await Promise.all(chosen(addresses).map((each) => attempt(each, port, now))), host);
+        const attempts = await Promise.all(chosen(addresses).map((each) => attempt(each, port, now)));
+        return judgeAttempts(attempts, { host, first: addresses[0]?.family });
       },
     },
     {
@@ -139,8 +140,14 @@ export function judgeClock(ahead: number | undefined): Judgement {
   return off > CLOCK_WARNING_SECONDS ? warning(summary, { fix }) : ok(`within ${off} s of the provider's`);
 }
 
-/** Pure. A family that leads nowhere at once harms nobody; one that is silent is waited for at each connection. */
-export function judgeAttempts(attempts: readonly Attempt[], host: string): Judgement {
+/**
+ * A family that leads nowhere at once harms nobody; one that is silent and comes first is waited for at each connection.
+ * Pure.
+ */
+export function judgeAttempts(
+  attempts: readonly Attempt[],
+  { host, first: preferred }: { host: string; first: number | undefined },
+): Judgement {
   const told = attempts.map(
     ({ address, family, ms, error }) =>
       `IPv${family} ${address}: ${error === undefined ? `${ms} ms` : troubleOf(coded(error)).reason}`,
@@ -154,7 +161,7 @@ export function judgeAttempts(attempts: readonly Attempt[], host: string): Judge
     const fix = (alone ? IPV6_ALONE : usual).map((line) => line.replace('HOST', host));
     return failure('temporarily_unavailable', `no connection: ${said}`, { fix });
   }
-  const silent = attempts.find(({ error }) => error === 'ETIMEDOUT');
+  const silent = attempts.find(({ family, error }) => family === preferred && error === 'ETIMEDOUT');
   if (silent === undefined) return ok(said);
   return warning(`IPv${silent.family} leads nowhere: ${said}`, {
     cause: `each connection waits a second for ${silent.address} first`,

@@ -49,12 +49,13 @@ describe('what the checks make of facts', () => {
   it('a family of addresses that is silent is told, one that is absent is not', () => {
     const v4 = { address: '192.0.2.1', family: 4, ms: 10 };
     const v6 = { address: '2001:db8::1', family: 6, ms: 4000 };
-    assert.equal(judgeAttempts([v4, { ...v6, error: 'ENETUNREACH' }], 'login.example.org').status, 'ok');
-    assert.match(
-      judgeAttempts([v4, { ...v6, error: 'ETIMEDOUT' }], 'login.example.org').summary,
-      /^IPv6 leads nowhere/,
-    );
-    assert.equal(judgeAttempts([{ ...v4, error: 'ECONNREFUSED' }], 'login.example.org').status, 'failure');
+    const judge = (error: string, first: number) =>
+      judgeAttempts([v4, { ...v6, error }], { host: 'login.example.org', first });
+    assert.equal(judge('ENETUNREACH', 6).status, 'ok');
+    assert.match(judge('ETIMEDOUT', 6).summary, /^IPv6 leads nowhere/);
+    assert.equal(judge('ETIMEDOUT', 4).status, 'ok', 'nobody waits for what comes second');
+    const alone = judgeAttempts([{ ...v4, error: 'ECONNREFUSED' }], { host: 'login.example.org', first: 4 });
+    assert.equal(alone.status, 'failure');
   });
 
   it('a clock is judged by how far it is off, in either direction', () => {
