@@ -16,7 +16,7 @@ import { renderInstallScript } from '../lib/exim/install-script.ts';
 import { readInstalled } from '../lib/exim/installed.ts';
 import { SYSTEM_CERTIFICATES } from '../lib/exim/options.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
-import { type EximPlan, noteOf, planExim } from '../lib/exim/plan.ts';
+import { type EximPlan, noSender, noteOf, planExim } from '../lib/exim/plan.ts';
 import { parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
 import { socketChange } from '../lib/exim/socket-config.ts';
 import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/try.ts';
@@ -97,6 +97,7 @@ Options that are not given are those of the last --install.`;
     const paths = resolvePaths(env);
     const folder = flags.write === undefined ? undefined : resolve(flags.write);
     const beside = folder === undefined ? undefined : join(folder, 'exim-smart-hosts');
+    const installed = await readInstalled(paths);
     const plan = planExim(
       {
         smartHostsFile: flags['smart-hosts-file'] ?? beside,
@@ -111,15 +112,23 @@ Options that are not given are those of the last --install.`;
         user: name,
         hostName: hostname(),
         accounts: await new AccountStore(paths).list(),
-        installed: await readInstalled(paths),
+        installed,
       },
     );
     for (const remark of plan.remarks) this.say(`cms: ${remark}`);
+    if (plan.lines.length === 0) this.#withoutSender(plan, flags.check || (flags.install && installed === undefined));
     if (folder !== undefined) return this.#write(plan, folder);
     if (flags.install) return this.#install(plan, paths, flags.yes);
     if (flags.check) return this.#check(plan);
     if (flags.try !== undefined) return this.#try(plan, flags.try);
     this.#print(plan, flags.section, flags.split);
+  }
+
+  /** What was installed may be emptied; what was not would take the place of a configuration that works. */
+  #withoutSender(plan: EximPlan, needsOne: boolean): void {
+    const lack = noSender(plan);
+    if (needsOne) throw lack;
+    this.say(`cms: ${lack.message}`);
   }
 
   #print(plan: EximPlan, section: (typeof SECTIONS)[number], split: boolean): void {

@@ -233,6 +233,30 @@ describe('installing the exim configuration', function () {
     const { stdout, stderr: remarks } = await cms('--section', 'smart-hosts');
     assert.equal(stdout, `# BEGIN cms ${PERSON}\n# END cms ${PERSON}\n`);
     assert.match(remarks, /was the default and cannot be any more/);
+    assert.equal((await cms('--check')).status, 67);
+
+    const uid = (await run(['id', '-u', PERSON])).stdout.trim();
+    const argv = [...environment({ SUDO_UID: uid }), process.execPath, CMS_PROGRAM, 'exim-config', '--install'];
+    const emptied = await exim.asRoot([...argv, '--yes']);
+    assert.equal(emptied.status, 0, emptied.stderr);
+    assert.ok((await bytes('/etc/exim4/exim-smart-hosts')).includes(stdout), 'the lines are gone');
+    assert.match((await bytes('/etc/exim4/exim-smart-hosts')).toString('latin1'), /^hand\.example: /m);
+  });
+
+  it('is not replaced by somebody without accounts, root for one', async () => {
+    await exim.install('exim4.conf', 'keep_environment =\n', '0644');
+    const before = await state();
+    const bare = ['env', '-i', `PATH=${process.env.PATH ?? ''}`, `HOME=${join(home.path, 'nobodys')}`];
+    const argv = [...bare, process.execPath, CMS_PROGRAM, 'exim-config'];
+    for (const flags of [['--install', '--yes'], ['--install'], ['--check']]) {
+      const { status, stdout, stderr } = await exim.asRoot([...argv, ...flags]);
+      assert.deepEqual([status, stdout], [67, ''], stderr);
+      assert.match(
+        stderr,
+        /^cms: error: root has no account that can send\ncms: try: run it as the user who has the accounts$/m,
+      );
+    }
+    assert.equal(await state(), before);
   });
 
   it('never works on the accounts of root under sudo', async () => {

@@ -1,7 +1,7 @@
 /** From what was asked, what was installed before and the accounts there are to the two texts that make exim send. */
 import type { Account } from '../accounts/account.ts';
 import { domainOf } from '../accounts/address.ts';
-import { messageOf } from '../errors.ts';
+import { CmsError, messageOf } from '../errors.ts';
 import { renderConfig } from './config.ts';
 import type { Installed } from './installed.ts';
 import { blockDigest, INSTALLED_VERSION } from './installed.ts';
@@ -53,8 +53,7 @@ export function planExim(request: EximRequest, { user, hostName, accounts, insta
   const { lines, remarks } = smartHostsOf(accounts, named);
   if (remark !== undefined) remarks.push(remark);
   const { options, remarks: onNames } = optionsFor(request, installed?.options, domainsOf(lines), hostName);
-  if (lines.length === 0) remarks.push('there is no account that can send; cms account add ADDRESS');
-  else if (defaultAddress === undefined) remarks.push(NO_DEFAULT);
+  if (lines.length > 0 && defaultAddress === undefined) remarks.push(NO_DEFAULT);
   return {
     user: userName(user),
     ...named,
@@ -68,6 +67,13 @@ export function planExim(request: EximRequest, { user, hostName, accounts, insta
 
 const NO_DEFAULT =
   'no --default ADDRESS: mail of root, of cron and of unknown senders, and bounces, will wait in the queue';
+
+/** For what makes no sense without a line: exim would only collect mail. */
+export function noSender({ user }: Pick<EximPlan, 'user'>): CmsError {
+  return new CmsError('account_unknown', `${user} has no account that can send`, {
+    suggestions: [...(user === 'root' ? ['run it as the user who has the accounts'] : []), 'cms account add ADDRESS'],
+  });
+}
 
 /** The default account that is asked for, else the one that was installed while it is still there. */
 function defaultFor(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Account } from '../../../src/lib/accounts/account.ts';
 import { parseInstalled, smartHostsState } from '../../../src/lib/exim/installed.ts';
-import { type EximPlan, type EximRequest, noteOf, planExim } from '../../../src/lib/exim/plan.ts';
+import { type EximPlan, type EximRequest, noSender, noteOf, planExim } from '../../../src/lib/exim/plan.ts';
 import { oauthAccount } from './fixtures.ts';
 
 const accounts = [oauthAccount('jane@example.org')];
@@ -61,8 +61,11 @@ describe('the plan of an installation', () => {
     );
   });
 
-  it('says when nothing can be sent at all', () => {
-    assert.match(plan({}, { accounts: [] }).remarks.join('\n'), /no account that can send/);
+  it('has a sentence for when nothing can be sent at all, and for root another user', () => {
+    const lack = noSender(plan({}, { accounts: [] }));
+    assert.deepEqual([lack.exitStatus, lack.message], [67, 'jane has no account that can send']);
+    assert.deepEqual(lack.suggestions, ['cms account add ADDRESS']);
+    assert.equal(noSender({ user: 'root' }).suggestions[0], 'run it as the user who has the accounts');
   });
 });
 
