@@ -11,6 +11,7 @@ import { type EximPlan, type EximRequest, planExim } from '../exim/plan.ts';
 import { findBlock, parseEntries } from '../exim/smart-hosts-file.ts';
 import { readSmartHosts } from '../exim/workspace.ts';
 import type { Environment } from '../paths.ts';
+import { bySudo } from '../sudo.ts';
 import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import { judgeSplit, linesCommand, requestOf, SPLIT_FOLDER, type SplitFacts } from './split.ts';
 import type { Step } from './walk.ts';
@@ -199,6 +200,6 @@ export function judgeSender(sender: CheckedSender, { user }: Pick<EximPlan, 'use
   if (sender.ok) return ok(`through ${account} at ${host} (line ${line}, ${detail})`);
   return failure('temporarily_unavailable', `exim would not send now: ${detail}`, {
     cause: `line ${line} of ${user}, account ${account}`,
-    fix: [`sudo cms exim-config --try ${sender.sender === '<>' ? '"<>"' : sender.sender.slice(1, -1)}`],
+    fix: [bySudo(`cms exim-config --try ${sender.sender === '<>' ? '"<>"' : sender.sender.slice(1, -1)}`)],
   });
 }

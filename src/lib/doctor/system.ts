@@ -13,6 +13,7 @@ import { SYSTEM } from '../service/system.ts';
 import { CREDENTIALS_SINCE, findSystemd, systemdVersion, type UnitState, unitState } from '../service/systemd.ts';
 import { systemUnits } from '../service/units.ts';
 import { type InstalledUnit, installedUnits, programPaths, staleness } from '../service/user-service.ts';
+import { bySudo } from '../sudo.ts';
 import { octal } from './files.ts';
 import { failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import { judgeProbe, type Probe, usersOf } from './mta.ts';
@@ -233,7 +234,7 @@ export function judgeActive({ state }: SystemFacts): Judgement {
 export function judgeSocket({ path, mode, group, there, wanted }: SystemSocket, { eximState }: SystemFacts): Judgement {
   const fix = [path === PRIVATE_SOCKET ? RESTART_OF_HOST : INSTALL, `sudo namei -l ${path}`];
   const who = 'root';
-  if (there === 'closed') return skipped('its folder is closed to you', { fix: ['sudo cms doctor'] });
+  if (there === 'closed') return skipped('its folder is closed to you', { fix: [bySudo('cms doctor')] });
   if (path !== PRIVATE_SOCKET && eximState?.enabled === true && !eximState.active)
     return failure('broker_unavailable', `cms-exim.socket is ${eximState.state}`, { fix: [INSTALL], who });
   if (there === undefined) return failure('broker_unavailable', 'it is not there', { fix, who });

@@ -1,4 +1,5 @@
 /** Becoming the MTA's user for a moment, to see what it may see. */
+import { bySudo } from '../sudo.ts';
 import type { Run } from './exim4.ts';
 
 export const MTA_USER = 'Debian-exim';
@@ -23,7 +24,7 @@ export async function asMta(run: Run, uid: number | undefined): Promise<AsMta> {
   if (possible) return { run: prefixed(run, sudo), remark: undefined };
   return {
     run,
-    remark: `tried as yourself, not as ${MTA_USER}; to try its permissions too: sudo cms exim-config --try …`,
+    remark: `tried as yourself, not as ${MTA_USER}; to try its permissions too: ${bySudo('cms exim-config --try …')}`,
   };
 }
 

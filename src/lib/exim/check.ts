@@ -1,5 +1,6 @@
 /** What exim itself says about a configuration: whether it is one, and which way the mail of each sender takes. */
 import { messageOf } from '../errors.ts';
+import { bySudo } from '../sudo.ts';
 import type { Run } from './exim4.ts';
 import { type Entry, entryFor, fieldsOf } from './smart-hosts-file.ts';
 import type { SmartHost } from './smart-hosts.ts';
@@ -44,7 +45,8 @@ export async function checkSender(exim: Exim, entries: readonly Entry[], sender:
   const entry = entryFor(entries, sender);
   const fields = entry === undefined ? new Map<string, string>() : fieldsOf(entry);
   const route = await routeOf(exim, sender);
-  if (route.detail === HIDDEN_REASON) route.detail = (await brokerReason(exim, fields)) ?? HIDDEN_REASON;
+  if (route.detail === HIDDEN_REASON)
+    route.detail = (await brokerReason(exim, fields)) ?? `${HIDDEN_REASON}: ${bySudo('cms exim-config --check')}`;
   return {
     sender: `<${sender}>`,
     line: entry?.key,
@@ -74,7 +76,7 @@ export function parseRoute(stdout: string, stderr = ''): { ok: boolean; detail: 
 }
 
 // exim tells a caller without privileges that it waits, not why.
-const HIDDEN_REASON = 'not now; exim tells root the reason: sudo cms exim-config --check';
+const HIDDEN_REASON = 'not now; exim tells root the reason';
 
 /** What the broker says about the account of a line, asked by exim with the caller's own permissions. */
 async function brokerReason({ run, binary, configFile }: Exim, fields: ReadonlyMap<string, string>) {
