@@ -3,8 +3,8 @@ import { hostname, userInfo } from 'node:os';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { Flags } from '@oclif/core';
-import type { MailServer } from '../lib/accounts/account.ts';
+import { Flags, type Interfaces } from '@oclif/core';
+import { type Account, caFileOf, type MailServer } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { AccountStore } from '../lib/accounts/store.ts';
 import { CmsError } from '../lib/errors.ts';
@@ -13,15 +13,17 @@ import { type CheckedSender, checkSender, judgeConfig, sendersOf } from '../lib/
 import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
 import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
 import { renderInstallScript } from '../lib/exim/install-script.ts';
-import { readInstalled } from '../lib/exim/installed.ts';
-import { SYSTEM_CERTIFICATES } from '../lib/exim/options.ts';
+import { type Installed, readInstalled } from '../lib/exim/installed.ts';
+import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/options.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
 import { type EximPlan, noSender, noteOf, planExim } from '../lib/exim/plan.ts';
+import { lookupKeys, type SmartHost } from '../lib/exim/smart-hosts.ts';
 import { parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
 import { socketChange } from '../lib/exim/socket-config.ts';
 import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/try.ts';
 import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
 import { type Paths, resolvePaths } from '../lib/paths.ts';
+import { authorityBefore, type Distrusted, type EximAuthority, eximAuthority } from '../lib/proof/exim-authority.ts';
 import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
 import { BaseCommand } from './base.ts';
 
@@ -87,7 +89,10 @@ Options that are not given are those of the last --install.`;
     }),
     helo: Flags.string({ description: 'name that EHLO says', helpValue: 'NAME' }),
     listen: Flags.string({ description: 'accept mail over SMTP here (default nowhere)', helpValue: 'ADDR:PORT' }),
-    'ca-file': Flags.string({ description: "certificates to trust in place of the system's", helpValue: 'PATH' }),
+    'ca-file': Flags.string({
+      description: `certificates to trust in place of the system's; "system" for those`,
+      helpValue: 'PATH',
+    }),
     json: BaseCommand.jsonFlag,
   };
 
@@ -97,7 +102,8 @@ Options that are not given are those of the last --install.`;
     const paths = resolvePaths(env);
     const folder = flags.write === undefined ? undefined : resolve(flags.write);
     const beside = folder === undefined ? undefined : join(folder, 'exim-smart-hosts');
-    const installed = await readInstalled(paths);
+    const [accounts, installed] = [await new AccountStore(paths).list(), await readInstalled(paths)];
+    const authority = await this.#authority(flags, accounts, installed);
     const plan = planExim(
       {
         smartHostsFile: flags['smart-hosts-file'] ?? beside,
@@ -106,22 +112,44 @@ Options that are not given are those of the last --install.`;
         localDomains: flags['local-domain'],
         helo: flags.helo,
         listen: flags.listen,
-        caFile: flags['ca-file'],
+        caFile: authority.caFile,
       },
       {
         user: name,
         hostName: hostname(),
-        accounts: await new AccountStore(paths).list(),
+        accounts,
         installed,
       },
     );
     for (const remark of plan.remarks) this.say(`cms: ${remark}`);
     if (plan.lines.length === 0) this.#withoutSender(plan, flags.check || (flags.install && installed === undefined));
+    this.#tellFailing(authority);
     if (folder !== undefined) return this.#write(plan, folder);
-    if (flags.install) return this.#install(plan, paths, flags.yes);
-    if (flags.check) return this.#check(plan);
-    if (flags.try !== undefined) return this.#try(plan, flags.try);
+    if (flags.install) return this.#install(plan, paths, flags.yes, authority);
+    if (flags.check) return this.#check(plan, authority);
+    if (flags.try !== undefined) return this.#try(plan, flags.try, accounts);
     this.#print(plan, flags.section, flags.split);
+  }
+
+  /** A trial goes by what exim has; sections without transports need none. */
+  async #authority(
+    flags: Interfaces.InferredFlags<typeof EximConfig.flags>,
+    accounts: readonly Account[],
+    installed: Installed | undefined,
+  ): Promise<EximAuthority> {
+    const { section, write, install, check, try: tried, 'ca-file': asked } = flags;
+    const whole = write !== undefined || install || check || ['config', 'transports'].includes(section);
+    const tells = whole || tried !== undefined;
+    const before = tells ? await authorityBefore(process.env, run, installed) : installed?.options.caFile;
+    return eximAuthority({ accounts: tried === undefined && whole ? accounts : [], asked, before });
+  }
+
+  #tellFailing({ caFile, failing }: EximAuthority): void {
+    for (const { address, host, why, command } of failing) {
+      this.say(`cms: exim will not trust the certificate of ${host} (${address}: ${why}) before the system does:`);
+      const back = caFile === SYSTEM_TRUST ? '' : ` && cms exim-config --install --ca-file ${SYSTEM_TRUST}`;
+      process.stderr.write(`${command}${back}\n`);
+    }
   }
 
   /** What was installed may be emptied; what was not would take the place of a configuration that works. */
@@ -150,7 +178,7 @@ Options that are not given are those of the last --install.`;
     else process.stdout.write(`${files.configFile}\n${files.smartHostsFile}\n`);
   }
 
-  async #install(plan: EximPlan, paths: Paths, yes: boolean): Promise<void> {
+  async #install(plan: EximPlan, paths: Paths, yes: boolean, authority: EximAuthority): Promise<void> {
     const toml = (await readFileIfAny(paths.configFile))?.toString('utf8') ?? '';
     const passwords = plan.lines.some(({ auth }) => auth !== undefined);
     const { addition, remark } = socketChange(toml, { path: plan.socket, passwords });
@@ -159,6 +187,7 @@ Options that are not given are those of the last --install.`;
       ...plan,
       smartHostsFile: plan.options.smartHostsFile,
       paths,
+      caFileOfAccounts: authority.ofAccounts ? authority.caFile : undefined,
       socketAddition: addition,
       note: noteOf(plan),
     });
@@ -172,7 +201,7 @@ Options that are not given are those of the last --install.`;
     this.say('cms: the broker reads its sockets when it starts: restart it, then cms exim-config --check');
   }
 
-  async #check(plan: EximPlan): Promise<void> {
+  async #check(plan: EximPlan, { failing }: EximAuthority): Promise<void> {
     const binary = findExim4(process.env);
     const installed = await readSmartHosts(plan.options.smartHostsFile);
     if (installed.closed)
@@ -186,7 +215,7 @@ Options that are not given are those of the last --install.`;
       if (verdict !== undefined) throw new CmsError('config_invalid', `exim refuses the configuration: ${verdict}`);
       const rows: CheckedSender[] = [];
       for (const sender of sendersOf(plan.lines)) rows.push(await checkSender(exim, parseEntries(smartHosts), sender));
-      return rows;
+      return rows.map((row) => withTrust(row, failing));
     });
     if (this.wantsJson) this.printJson(senders);
     else process.stdout.write(table(senders));
@@ -198,7 +227,7 @@ Options that are not given are those of the last --install.`;
     }
   }
 
-  async #try(plan: EximPlan, text: string): Promise<void> {
+  async #try(plan: EximPlan, text: string, accounts: readonly Account[]): Promise<void> {
     const sender = text === '<>' || text === '' ? '' : parseAddress(text);
     const { run: asMtaRun, remark } = await asMta(run, process.getuid?.());
     if (remark !== undefined) this.say(`cms: ${remark}`);
@@ -211,9 +240,23 @@ Options that are not given are those of the last --install.`;
     });
     if (this.wantsJson) this.printJson(steps);
     else process.stdout.write(steps.map(stepLine).join(''));
-    const failure = failureOf(sender, steps);
+    const failure = failureOf(sender, steps, caFileFor(sender, plan.lines, accounts));
     if (failure !== undefined) throw failure;
   }
+}
+
+/** exim routes a mail whose connection it will refuse. */
+function withTrust(row: CheckedSender, failing: readonly Distrusted[]): CheckedSender {
+  const found = failing.find(({ address }) => address === row.account);
+  if (!row.ok || found === undefined) return row;
+  return { ...row, ok: false, detail: `the certificate of ${found.host} is not trusted: ${found.why}` };
+}
+
+/** The file of authorities that the account of the sender's line has. */
+function caFileFor(sender: string, lines: readonly SmartHost[], accounts: readonly Account[]): string | undefined {
+  const line = lookupKeys(sender).flatMap((key) => lines.find((each) => each.key === key) ?? [])[0];
+  const account = accounts.find(({ address }) => address === line?.account);
+  return account && caFileOf(account);
 }
 
 function textOf({ options, block }: EximPlan, section: (typeof SECTIONS)[number], split: boolean): string {

@@ -9,7 +9,7 @@ import { type Installed, readInstalled, smartHostsState } from '../lib/exim/inst
 import { ownerOf } from '../lib/exim/owner.ts';
 import { type EximRequest, planExim } from '../lib/exim/plan.ts';
 import { advice } from '../lib/explain/advice.ts';
-import { eximAuthority } from '../lib/proof/exim-authority.ts';
+import { authorityBefore, eximAuthority } from '../lib/proof/exim-authority.ts';
 import { sendToSelf } from '../lib/proof/send.ts';
 import { serviceState } from '../lib/service/offer.ts';
 import { askChoice, askYesNo } from './ask.ts';
@@ -85,14 +85,9 @@ async function maybeExim(context: Context, { account, reports }: Enrolled, optio
   const refused = reports.some(({ protocol, user }) => protocol === 'smtp' && user === undefined);
   const sends = account.servers.smtp !== undefined && !refused;
   if (wishes.exim ?? (asks && sends)) {
-    const { caFile, otherwise } = await eximAuthority(account, accounts, installed);
-    if (otherwise !== undefined) {
-      options.say(`note: ${otherwise.remark}`);
-      options.show(otherwise.command);
-    }
     const defaultAddress = installed?.default_address ?? account.address;
-    if (wishes.exim ?? (await askExim(context, { defaultAddress, caFile }, installed, options)))
-      await installExim(['--install', '--yes', ...defaultFlag(account, installed), ...caFlag(caFile)]);
+    if (wishes.exim ?? (await askExim(context, { defaultAddress }, installed, options)))
+      await installExim(['--install', '--yes', ...defaultFlag(account, installed)]);
   }
   const after = smartHostsState(await readInstalled(context.paths), await context.accounts.list());
   return after === 'current' ? 'configured' : after === 'stale' ? 'stale' : 'open';
@@ -109,10 +104,6 @@ function hasExim({ env }: Context): boolean {
 /** The first account that can send is the one for root and cron. */
 function defaultFlag({ address }: Account, installed: Installed | undefined): string[] {
   return installed?.default_address === undefined ? ['--default', address] : [];
-}
-
-function caFlag(caFile: string | undefined): string[] {
-  return caFile === undefined ? [] : ['--ca-file', caFile];
 }
 
 async function askExim(
@@ -140,7 +131,9 @@ async function planFor(context: Context, request: EximRequest, installed: Instal
   const caller = { uid: process.getuid?.(), name: userInfo().username, env: context.env };
   const { name } = await ownerOf(caller, run);
   const accounts = await context.accounts.list();
-  return planExim(request, { user: name, hostName: hostname(), accounts, installed });
+  const before = await authorityBefore(context.env, run, installed);
+  const { caFile } = await eximAuthority({ accounts, before });
+  return planExim({ ...request, caFile }, { user: name, hostName: hostname(), accounts, installed });
 }
 
 type ServiceState = Awaited<ReturnType<typeof serviceState>>;

@@ -142,7 +142,7 @@ describe('after the sign-in', function () {
       assert.equal(added.status, 0, added.stderr);
       assert.match(
         added.stderr,
-        /^note: exim will not trust .* before the system does:\nsudo install .*update-ca-certificates$/m,
+        /^cms: exim will not trust .* before the system does:\nsudo install .*update-ca-certificates$/m,
       );
       assert.match((await exim.asRoot(['cat', '/etc/exim4/exim4.conf'])).stdout, /tls_verify_certificates = system/);
     });

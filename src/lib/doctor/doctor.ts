@@ -114,7 +114,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
     ),
     ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config),
     ...(await mtaSteps(options.run, options.probe, sockets)),
-    ...eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed, split }, []),
+    ...(await eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed, split }, [])),
     ...hookSteps(hooks, uid ?? -1),
     ...serviceSteps(service, facts),
     ...systemSteps(options.system),

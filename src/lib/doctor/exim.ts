@@ -6,14 +6,15 @@ import { checkSender, type CheckedSender, judgeConfig, sendersOf } from '../exim
 import { findExim4, type Run } from '../exim/exim4.ts';
 import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
 import { type Installed, type SmartHostsState, smartHostsState } from '../exim/installed.ts';
-import { DEFAULT_OPTIONS } from '../exim/options.ts';
+import { DEFAULT_OPTIONS, SYSTEM_TRUST } from '../exim/options.ts';
 import { type EximPlan, type EximRequest, planExim } from '../exim/plan.ts';
 import { findBlock, parseEntries } from '../exim/smart-hosts-file.ts';
 import { readSmartHosts } from '../exim/workspace.ts';
 import type { Environment } from '../paths.ts';
+import { authorityBefore, type EximAuthority, eximAuthority } from '../proof/exim-authority.ts';
 import { bySudo } from '../sudo.ts';
 import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
-import { judgeSplit, linesCommand, requestOf, SPLIT_FOLDER, type SplitFacts } from './split.ts';
+import { judgeSplit, linesCommand, requestOf, SPLIT_FOLDER, type SplitFacts, transportsCommands } from './split.ts';
 import type { Step } from './walk.ts';
 
 export interface EximLook {
@@ -33,7 +34,7 @@ const EXIM_LIMIT_MS = 15_000;
 const SENDERS = 20;
 
 /** Nothing of exim is looked at where cms has not installed anything for it. */
-export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
+export async function eximSteps(look: EximLook, needs: readonly string[]): Promise<Step[]> {
   const { installed, split } = look;
   const binary = eximBinary(look.env);
   if (binary === undefined || (installed === undefined && split === undefined)) {
@@ -46,7 +47,11 @@ export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
       },
     ];
   }
-  const request = split === undefined ? {} : requestOf(split, new Set(look.accounts.map(({ address }) => address)));
+  const before = await authorityBefore(look.env, look.run, installed);
+  const request = {
+    ...(split === undefined ? {} : requestOf(split, new Set(look.accounts.map(({ address }) => address)))),
+    caFile: before,
+  };
   const plan = planned(look, request);
   const file =
     plan instanceof CmsError ? (installed?.options ?? DEFAULT_OPTIONS).smartHostsFile : plan.options.smartHostsFile;
@@ -68,6 +73,18 @@ export function eximSteps(look: EximLook, needs: readonly string[]): Step[] {
         const refused = result('exim.judged');
         // What was changed there is what exim refuses.
         return judged.status === 'warning' && isBroken(refused) ? because(refused) : judged;
+      },
+    },
+    {
+      id: 'exim.authority',
+      subject: '',
+      needs: [...needs, keyOf(configStep(look))],
+      limitMs: EXIM_LIMIT_MS,
+      look: async () => {
+        const authority = await eximAuthority({ accounts: look.accounts, before });
+        return judgeAuthority(authority, (caFile) =>
+          split === undefined ? [installWith(caFile)] : transportsCommands(split, caFile),
+        );
       },
     },
     {
@@ -168,6 +185,29 @@ export function judgeVerdict(verdict: string | undefined, fix: readonly string[]
   if (verdict === undefined) return ok('exim takes its configuration');
   const said = verdict.replace(/^\d{4}-\d\d-\d\d [\d:]+ |^\s*Configure owner: .*/gm, '').replace(/\s*\n\s*/g, ' ');
   return failure('config_invalid', `exim refuses its configuration: ${said}`, { fix: [...fix, 'sudo exim4 -bV'] });
+}
+
+function installWith(caFile: string): string {
+  return `${INSTALL} --ca-file ${caFile}`;
+}
+
+/** @param commands that have exim trust a file, or `system`. Pure. */
+export function judgeAuthority(
+  { caFile, ofAccounts, failing }: EximAuthority,
+  commands: (caFile: string) => readonly string[],
+): Judgement {
+  if (ofAccounts)
+    return failure('config_invalid', 'exim does not know the authority of the servers', {
+      cause: `every account that sends has ${caFile}, exim has the system's certificates`,
+      fix: commands(caFile),
+    });
+  const [first] = failing;
+  if (first === undefined) return ok(`it trusts the servers of the accounts: ${caFile}`);
+  const { host, address, why, command } = first;
+  return failure('config_invalid', `exim sends nothing for ${address}: it does not trust the certificate of ${host}`, {
+    cause: why,
+    fix: [command, ...(caFile === SYSTEM_TRUST ? [] : commands(SYSTEM_TRUST))],
+  });
 }
 
 /** @param block ours as it stands in the file; undefined where the file is closed to us. Pure. */

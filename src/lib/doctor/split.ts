@@ -118,6 +118,15 @@ function writeCommand({ section, folder }: (typeof SECTIONS)[number], options: E
   return `cms exim-config --section ${section} --split${flags.join('')}   # into ${SPLIT_FOLDER}/${folder}, see docs/exim-debian-split.md`;
 }
 
+/** How exim comes to trust a file, or `system`, where the transports are Debian's to read. */
+export function transportsCommands(facts: SplitFacts, trusted: string): string[] {
+  const options = { ...optionsIn(facts), caFile: trusted };
+  return [
+    ...SECTIONS.filter(({ section }) => section === 'transports').map((each) => writeCommand(each, options)),
+    UPDATE,
+  ];
+}
+
 /** The options that the sections were written with: nothing else notes them. */
 function optionsIn({ found, linesFile }: SplitFacts): EximOptions {
   const transports = found.get('transports')?.text ?? '';

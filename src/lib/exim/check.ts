@@ -1,7 +1,8 @@
 /** What exim itself says about a configuration: whether it is one, and which way the mail of each sender takes. */
-import { messageOf } from '../errors.ts';
+import { CmsError, messageOf } from '../errors.ts';
 import { bySudo } from '../sudo.ts';
 import type { Run } from './exim4.ts';
+import { isPlainPath, SYSTEM_TRUST } from './options.ts';
 import { type Entry, entryFor, fieldsOf } from './smart-hosts-file.ts';
 import type { SmartHost } from './smart-hosts.ts';
 
@@ -30,6 +31,22 @@ export async function judgeConfig({ run, binary, configFile }: Exim): Promise<st
   if (status === 0) return undefined;
   const said = `${stderr}\n${stdout}`.split('\n').filter((line) => /config|exim4?\.conf|unknown|error/i.test(line));
   return said.join('\n').trim() || `exim4 -bV ends with ${status}`;
+}
+
+/**
+ * Which certificates the configuration that is installed trusts: a path, or `system`. Undefined where it is not ours,
+ * in Debian's split configuration as well as in exim4.conf.
+ * @param find as `findExim4`
+ */
+export async function certificatesInForce(run: Run, find: () => string): Promise<string | undefined> {
+  try {
+    const { stdout } = await run([find(), '-bP', 'transport', 'cms_smtp']);
+    const value = /^tls_verify_certificates = (\S+)$/m.exec(stdout)?.[1];
+    return value === undefined || value === SYSTEM_TRUST || isPlainPath(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof CmsError) return undefined;
+    throw error;
+  }
 }
 
 /** The senders to try: every address and one address of every domain, `<>` for the `*` line. */

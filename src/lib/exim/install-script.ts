@@ -3,7 +3,7 @@
  * it. Texts stand in here-documents with a quoted end mark, in which the shell expands nothing.
  */
 import { installedFile, type Installed } from './installed.ts';
-import { MTA_GROUP, userName } from './options.ts';
+import { MTA_GROUP, SYSTEM_TRUST, userName } from './options.ts';
 import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
 import { hereDocument, quote } from './shell.ts';
 import { socketLine } from './socket-config.ts';
@@ -17,6 +17,8 @@ export interface Installation {
   smartHostsFile: string;
   socket: string;
   paths: Pick<Paths, 'configDir' | 'configFile'>;
+  /** The certificates to trust come from the user's accounts; nobody has said so for the lines of others. */
+  caFileOfAccounts?: string | undefined;
   /** To be appended to the user's config.toml; nothing when the socket stands there already. */
   socketAddition: string | undefined;
   note: Installed;
@@ -64,7 +66,7 @@ trap 'rm -rf "$work"' EXIT
 `;
 }
 
-function texts({ user, config, block }: Installation): string {
+function texts({ user, config, block, caFileOfAccounts }: Installation): string {
   const { begin, end } = markersOf(user);
   return `${hereDocument('"$work/conf"', config)}
 ${hereDocument('"$work/block"', block)}
@@ -79,6 +81,19 @@ awk -v begin=${quote(begin)} -v end=${quote(end)} -v block="$work/block" '
   !inside { print }
   END { if (inside) exit 1; if (!done) put() }
 ' "$old" >"$work/lines" || fail "$lines: a block of cms has lost its last line; mend or delete it by hand"
+${caFileOfAccounts === undefined ? '' : guard(user, caFileOfAccounts)}`;
+}
+
+/** exim trusts one file for all lines. */
+function guard(user: string, caFile: string): string {
+  const { begin, end } = markersOf(user);
+  return `# The mail of others would be sent by these certificates as well.
+awk -v begin=${quote(begin)} -v end=${quote(end)} '
+  $0 == begin { inside = 1 }
+  !inside && !/^[ \t]*(#|$)/ { exit 1 }
+  $0 == end { inside = 0 }
+' "$old" || fail "$lines holds lines besides yours, whose servers ${caFile} need not do for; nothing was changed. \
+If it does: cms exim-config --install --ca-file ${caFile}; if not: --ca-file ${SYSTEM_TRUST}"
 `;
 }
 

@@ -8,6 +8,9 @@ export const DEFAULT_SMART_HOSTS_FILE = '/etc/exim4/exim-smart-hosts';
 /** Where Debian keeps the certificates that exim trusts with `system`; node would trust a list of its own. */
 export const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
+/** exim's word for them, and that of --ca-file. */
+export const SYSTEM_TRUST = 'system';
+
 /** The group that exim runs in on Debian and its derivatives. */
 export const MTA_GROUP = 'Debian-exim';
 

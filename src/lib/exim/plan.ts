@@ -5,7 +5,15 @@ import { CmsError, messageOf } from '../errors.ts';
 import { renderConfig } from './config.ts';
 import type { Installed } from './installed.ts';
 import { blockDigest, INSTALLED_VERSION } from './installed.ts';
-import { DEFAULT_OPTIONS, type EximOptions, parseListener, socketPath, userName, validateOptions } from './options.ts';
+import {
+  DEFAULT_OPTIONS,
+  type EximOptions,
+  parseListener,
+  socketPath,
+  SYSTEM_TRUST,
+  userName,
+  validateOptions,
+} from './options.ts';
 import { type SmartHost, smartHostsOf } from './smart-hosts.ts';
 import { renderBlock } from './smart-hosts-file.ts';
 
@@ -17,6 +25,7 @@ export interface EximRequest {
   localDomains?: readonly string[] | undefined;
   helo?: string | undefined;
   listen?: string | undefined;
+  /** A path, or `system`. */
   caFile?: string | undefined;
 }
 
@@ -116,7 +125,8 @@ function optionsFor(
 ): { options: EximOptions; remarks: string[] } {
   const listen = request.listen === undefined ? before.listen : parseListener(request.listen);
   const helo = request.helo ?? before.helo;
-  const caFile = request.caFile ?? before.caFile;
+  const asked = request.caFile ?? before.caFile;
+  const caFile = asked === SYSTEM_TRUST ? undefined : asked;
   // A host that is called like the mail domain would take the whole domain's mail for its own.
   const ownNameIsLocal = !accountDomains.has(hostName.toLowerCase());
   const options = validateOptions({

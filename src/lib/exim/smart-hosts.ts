@@ -53,12 +53,7 @@ export function smartHostsOf(accounts: readonly Account[], request: SmartHostsRe
     else if (other.account !== account.address)
       remarks.push(`${key} is left to ${other.account}, not given to ${account.address}`);
   };
-  const able = accounts.flatMap((account) => {
-    const server = sendingServer(account);
-    if (typeof server !== 'string') return [{ account, server }];
-    remarks.push(`${account.address} is left out: ${server}`);
-    return [];
-  });
+  const able = ableAccounts(accounts, remarks);
   for (const { account, server } of able) add(account.address, account, server);
   for (const { account, server } of able) {
     for (const alias of account.aliases) add(alias.replace(/^@/, ''), account, server);
@@ -67,6 +62,19 @@ export function smartHostsOf(accounts: readonly Account[], request: SmartHostsRe
     lines.set('*', { ...defaultLine(lines, accounts, request.defaultAddress), key: '*' });
   }
   return { lines: [...lines.values()], remarks };
+}
+
+/** The accounts that can send, each with its server. @param remarks takes what was left out and why */
+export function ableAccounts(
+  accounts: readonly Account[],
+  remarks: string[] = [],
+): { account: Account; server: MailServer }[] {
+  return accounts.flatMap((account) => {
+    const server = sendingServer(account);
+    if (typeof server !== 'string') return [{ account, server }];
+    remarks.push(`${account.address} is left out: ${server}`);
+    return [];
+  });
 }
 
 /** The server that takes the account's mail, or why there is none. */

@@ -1,5 +1,5 @@
 /** Transports: TLS or nothing, a login or nothing, one message per connection. */
-import type { EximOptions } from './options.ts';
+import { type EximOptions, SYSTEM_TRUST } from './options.ts';
 
 export function transportsSection(options: EximOptions): string {
   return `begin transports
@@ -28,7 +28,7 @@ function transport({ caFile, helo }: EximOptions, first: string): string {
   hosts_require_auth = *
   hosts_require_tls = *
   tls_tempfail_tryclear = false
-  tls_verify_certificates = ${caFile ?? 'system'}
+  tls_verify_certificates = ${caFile ?? SYSTEM_TRUST}
   tls_verify_hosts = *
   tls_verify_cert_hostnames = *
   tls_sni = \${if isip{$host}{}{$host}}

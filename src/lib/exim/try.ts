@@ -161,14 +161,23 @@ function firstLine(text: string): string {
   return text.trim().split('\n')[0] ?? '';
 }
 
-/** The exit status of a trial: a failed step is an error of its kind. */
-export function failureOf(sender: string, steps: readonly Step[]): CmsError | undefined {
+/** The exit status of a trial: a failed step is an error of its kind. @param caFile of the account that sends */
+export function failureOf(sender: string, steps: readonly Step[], caFile = 'FILE'): CmsError | undefined {
   const failed = steps.find(({ ok }) => !ok);
   if (failed === undefined) return undefined;
   const code = failed.step === 'line' ? 'config_invalid' : 'temporarily_unavailable';
   return new CmsError(
     failed.step === 'login' ? 'access_denied' : code,
     `<${sender}> cannot send: ${failed.step}: ${failed.detail}`,
-    { suggestions: ['cms doctor   # every link on the way'] },
+    {
+      suggestions: [
+        ...(failed.step === 'certificate'
+          ? [
+              `cms exim-config --install --ca-file ${caFile}   # its authority, for all accounts in place of the system's`,
+            ]
+          : []),
+        'cms doctor   # every link on the way',
+      ],
+    },
   );
 }

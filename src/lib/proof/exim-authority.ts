@@ -1,62 +1,140 @@
-/** Which certificates exim has to be told of: those of an account's own authority, where its SMTP server has them. */
-import { stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+/**
+ * Which certificates exim has to be told of: those of the accounts' own authority, where their SMTP servers have them.
+ * exim takes one file for all accounts, in place of the system's certificates, and reads it as a user of its own.
+ */
 import { type Account, caFileOf, type MailServer } from '../accounts/account.ts';
+import { certificatesInForce } from '../exim/check.ts';
+import { findExim4, type Run } from '../exim/exim4.ts';
 import type { Installed } from '../exim/installed.ts';
-import { isPlainPath, SYSTEM_CERTIFICATES } from '../exim/options.ts';
-import { quote } from '../exim/shell.ts';
+import { isPlainPath, SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../exim/options.ts';
+import { ableAccounts } from '../exim/smart-hosts.ts';
 import { reach } from '../mail/reach.ts';
+import type { Environment } from '../paths.ts';
 import { readAuthorities } from '../trust.ts';
+import { isOpenToAll, requireReadable, teachingCommand } from './authority-file.ts';
 
-/** Each server has answered a login a moment ago. */
 const PATIENCE_MS = 4000;
 
+export interface AuthorityRequest {
+  accounts: readonly Account[];
+  /** What was asked for: a path, or `system`. */
+  asked?: string | undefined;
+  /** What exim has now, in the same words; undefined where its configuration is not ours. */
+  before?: string | undefined;
+}
+
 export interface EximAuthority {
-  /** For `exim-config --ca-file`. */
-  caFile?: string;
-  /** Where exim cannot be told: what makes it trust the server all the same. */
-  otherwise?: { remark: string; command: string };
+  /** For `exim-config --ca-file`: a path, or `system`. */
+  caFile: string;
+  /** The accounts agree on it, nobody has said it: the lines of others may need something else. */
+  ofAccounts: boolean;
+  /** Whom exim will not send for. */
+  failing: Distrusted[];
+}
+
+export interface Distrusted {
+  address: string;
+  host: string;
+  /** One clause. */
+  why: string;
+  /** What makes the system trust the server; where exim has a file, it has to go back to the system's then. */
+  command: string;
+}
+
+interface Sender {
+  address: string;
+  server: MailServer;
+  caFile: string | undefined;
+}
+
+type Verdict = 'trusted' | 'distrusted' | 'unknown';
+type Judge = (server: MailServer, caFile: string) => Promise<Verdict>;
+
+/** What exim is configured with now: as exim says itself, else as it was noted. */
+export async function authorityBefore(
+  env: Environment,
+  run: Run,
+  installed: Installed | undefined,
+): Promise<string | undefined> {
+  return (await certificatesInForce(run, () => findExim4(env))) ?? installed?.options.caFile;
 }
 
 /**
- * exim takes one file for all accounts, in place of the system's certificates, and reads it as a user of its own: the
- * account's file is handed on only where all of that holds.
- * @throws CmsError `config_invalid` for a file that cannot be read
+ * What was asked for, else the file that exim has, else the one that all accounts that send have, where their servers
+ * need it and exim can read it. Servers are asked for their certificate only where the accounts have files of their own.
+ * @throws CmsError `config_invalid` for a file that is asked for and cannot be read
  */
-export async function eximAuthority(
-  account: Account,
-  accounts: readonly Account[],
-  installed: Installed | undefined,
-): Promise<EximAuthority> {
-  const caFile = caFileOf(account);
-  const server = account.servers.smtp;
-  if (caFile === undefined || server === undefined || installed?.options.caFile === caFile) return {};
-  if (installed?.options.caFile === undefined && (await trusts(server, SYSTEM_CERTIFICATES))) return {};
-  if (!(await trusts(server, caFile))) return {};
-  const others = accounts.filter(({ address, servers }) => address !== account.address && servers.smtp !== undefined);
-  const shared = installed?.options.caFile === undefined && others.every((other) => caFileOf(other) === caFile);
-  if (shared && isPlainPath(caFile) && (await isOpenToAll(caFile))) return { caFile };
-  const name = basename(caFile).replace(/\.\w+$/, '');
+export async function eximAuthority({ accounts, asked, before }: AuthorityRequest): Promise<EximAuthority> {
+  if (asked !== undefined && asked !== SYSTEM_TRUST) await requireReadable(asked);
+  const senders = ableAccounts(accounts).map(({ account, server }) => {
+    return { address: account.address, server, caFile: caFileOf(account) };
+  });
+  const judge = remembering(judgeServer);
+  const said = asked ?? (before === SYSTEM_TRUST ? undefined : before);
+  const { common, obstacle } = said === undefined ? await commonFile(senders, judge) : {};
+  const caFile = said ?? common ?? SYSTEM_TRUST;
+  const closed = caFile !== SYSTEM_TRUST && !(await isOpenToAll(caFile));
+  const doubtful = senders.filter((each) => closed || each.caFile !== (caFile === SYSTEM_TRUST ? undefined : caFile));
+  const verdicts = await Promise.all(
+    doubtful.map(async ({ server }) => (closed ? 'distrusted' : judge(server, caFile))),
+  );
+  const why = closed ? unreadable(caFile) : (obstacle ?? `it trusts ${nameOf(caFile)} alone`);
+  const failing = doubtful.filter((_, index) => verdicts[index] === 'distrusted');
   return {
-    otherwise: {
-      remark: `exim will not trust the certificate of ${server.host} before the system does:`,
-      command: `sudo install -m 0644 ${quote(caFile)} /usr/local/share/ca-certificates/${quote(`${name}.crt`)} && sudo update-ca-certificates`,
-    },
+    caFile,
+    ofAccounts: common !== undefined,
+    failing: await Promise.all(
+      failing.map(async ({ address, server, caFile: own }) => ({
+        ...{ address, host: server.host, why },
+        command: await teachingCommand([caFile, own]),
+      })),
+    ),
   };
 }
 
-async function trusts(server: MailServer, file: string): Promise<boolean> {
-  const ca = await readAuthorities(file).catch(() => undefined);
-  if (ca === undefined) return false;
-  const options = { protocol: 'smtp' as const, server, ca, timeoutMs: PATIENCE_MS, done: () => undefined };
-  return (await reach(options)) === undefined;
+function nameOf(caFile: string): string {
+  return caFile === SYSTEM_TRUST ? "the system's certificates" : caFile;
 }
 
-/** Whether others may read the file, and enter every folder above it. */
-async function isOpenToAll(path: string): Promise<boolean> {
-  if (((await stat(path)).mode & 0o004) === 0) return false;
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    if (((await stat(folder)).mode & 0o001) === 0) return false;
-    if (folder === '/') return true;
-  }
+/** The file of all, where there is one that does for all their servers, and is needed; else what stands in its way. */
+async function commonFile(
+  senders: readonly Sender[],
+  judge: Judge,
+): Promise<{ common?: string | undefined; obstacle?: string }> {
+  const [first, ...more] = new Set(senders.map(({ caFile }) => caFile));
+  if (more.length > 0) return { obstacle: 'it takes one file for all accounts, and they have not the same' };
+  if (first === undefined) return {};
+  const all = async (caFile: string): Promise<Verdict[]> =>
+    Promise.all(senders.map(({ server }) => judge(server, caFile)));
+  if ((await all(SYSTEM_TRUST)).every((verdict) => verdict === 'trusted')) return {};
+  if (!isPlainPath(first)) return { obstacle: `its configuration cannot hold the name ${first}` };
+  if (!(await isOpenToAll(first))) return { obstacle: unreadable(first) };
+  if ((await all(first)).includes('distrusted'))
+    return { obstacle: `it takes one file for all accounts, and ${first} does not do for all servers` };
+  return { common: first };
+}
+
+function unreadable(caFile: string): string {
+  return `its user cannot read ${caFile}`;
+}
+
+/** `unknown` where nobody answers, or speaks no TLS. */
+async function judgeServer(server: MailServer, caFile: string): Promise<Verdict> {
+  const ca = await readAuthorities(caFile === SYSTEM_TRUST ? SYSTEM_CERTIFICATES : caFile).catch(() => undefined);
+  if (ca === undefined) return 'distrusted';
+  const options = { protocol: 'smtp' as const, server, ca, timeoutMs: PATIENCE_MS, done: () => undefined };
+  const failed = await reach(options);
+  if (failed === undefined) return 'trusted';
+  return failed.failure.kind === 'certificate' ? 'distrusted' : 'unknown';
+}
+
+/** Many accounts have the same server. */
+function remembering(judge: Judge): Judge {
+  const known = new Map<string, Promise<Verdict>>();
+  return (server, caFile) => {
+    const key = JSON.stringify([server, caFile]);
+    const verdict = known.get(key) ?? judge(server, caFile);
+    known.set(key, verdict);
+    return verdict;
+  };
 }

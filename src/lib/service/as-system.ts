@@ -6,6 +6,7 @@ import { access, constants } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { type Run, run, runInOurPlace } from '../exim/exim4.ts';
+import { SYSTEM_TRUST } from '../exim/options.ts';
 import { quote } from '../exim/shell.ts';
 import type { Environment } from '../paths.ts';
 import { ioError } from '../store/files.ts';
@@ -55,7 +56,8 @@ export function systemCommand(words: readonly string[], folder: string): SystemC
   const files: SystemCommand['files'] = [];
   const placed = (flag: string, path: string): string => {
     if (READ_ONCE.includes(flag)) files.push({ flag, path: resolve(folder, path) });
-    return KEPT.includes(flag) ? resolve(folder, path) : path;
+    // exim-config takes a word there as well.
+    return KEPT.includes(flag) && path !== SYSTEM_TRUST ? resolve(folder, path) : path;
   };
   const argv = words.map((word, index) => {
     const [, flag, path] = /^--([a-z-]+)=(.*)$/s.exec(word) ?? [];

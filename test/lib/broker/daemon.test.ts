@@ -53,7 +53,7 @@ describe('the broker', function () {
     const more = Array.from({ length: 8 }, (_, number) => socket(`more${number}`));
     await leaveBehind(more);
     await home.writeConfig('config.toml', more.map((path) => `[[socket]]\npath = "${path}"\n`).join(''));
-    await Promise.all(Array.from({ length: 4 }, () => daemon?.reload()));
+    await Promise.all([1, 2, 3, 4].map(async () => daemon?.reload()));
     assert.deepEqual(listening.sort(), [socket(), ...more].sort());
   });
 

@@ -52,6 +52,11 @@ describe('a command on the accounts of the system', () => {
     assert.deepEqual([sudo, env, variable], ['sudo', 'env', 'SSH_CONNECTION=192.0.2.9 5555 192.0.2.7 22']);
   });
 
+  it("leaves exim-config its word for the system's certificates", () => {
+    const words = ['exim-config', '--ca-file', 'system', '--ca-file=system'];
+    assert.deepEqual(systemCommand(words, '/home/jane').argv, words);
+  });
+
   it('is given what the caller names, wherever it runs', () => {
     const words = ['--password-file=pw', '--client-secret-file', '/s', '--client-file', '../c.json', '--ca-file', 'ca'];
     const { argv, files } = systemCommand([...words, '--ca-file=x/../y', 'password-file'], '/home/jane');
