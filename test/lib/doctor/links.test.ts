@@ -4,11 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
-const [CHAIN, EXIM, SYSTEMD] = ['doctor', 'doctor-exim', 'systemd'].map((name) => `test/e2e/${name}.e2e.ts`) as [
-  string,
-  string,
-  string,
-];
+const e2e = (name: string): string => `test/e2e/${name}.e2e.ts`;
+const [CHAIN, EXIM, AUTHORITY, SYSTEMD] = [e2e('doctor'), e2e('doctor-exim'), e2e('exim-authority'), e2e('systemd')];
 
 /** By what each link is broken: the title of the test, or the part of it that its row gives. */
 const BROKEN: Readonly<Record<string, [file: string, title: string] | 'is only ever left out'>> = {
@@ -34,6 +31,7 @@ const BROKEN: Readonly<Record<string, [file: string, title: string] | 'is only e
   exim: 'is only ever left out',
   'exim.config': [EXIM, 'a configuration of somebody else'],
   'exim.judged': [EXIM, 'one that exim refuses'],
+  'exim.authority': [AUTHORITY, 'names the file in doctor and in the trial where exim has only the system'],
   'exim.accounts': [EXIM, 'names lines that are behind the accounts'],
   'exim.sender': [EXIM, 'lines that are gone'],
   hook: [CHAIN, 'a hook that others can change'],

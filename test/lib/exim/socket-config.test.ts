@@ -33,9 +33,9 @@ describe('the socket in config.toml', () => {
     const before = fc.constantFrom(
       '',
       '# mine',
-      '[refresh]\nx = 1',
+      '[notify]\ndesktop = false',
       '[[socket]]\npath = "/run/other.sock"\n',
-      'a = "ü"\r\n',
+      '[hooks]\nrefreshed = ["/ü"]\r\n',
     );
     fc.assert(
       fc.property(before, (text) => {
