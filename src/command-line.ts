@@ -14,6 +14,17 @@ export function withoutSynonyms([first, ...rest]: readonly string[]): string[] {
 }
 
 /**
+ * A topic alone shows its help; whoever asks for JSON takes that for an answer.
+ * @throws CmsError `usage`
+ */
+export function requireCommand([topic = '', ...rest]: readonly string[], topics: readonly string[]): void {
+  const isHelp = rest.some((word) => HELP_FLAGS.includes(word));
+  if (isHelp || !topics.includes(topic) || !rest.includes('--json') || rest.some((word) => !word.startsWith('-')))
+    return;
+  throw new CmsError('usage', `which command of ${topic}?`, { suggestions: [`cms ${topic} --help`] });
+}
+
+/**
  * @param words as typed after `cms`, without flags
  * @param commands their words: `account add`
  * @returns CmsError `usage`, which suggests the command that was meant

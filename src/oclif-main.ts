@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { flush, type Interfaces, Plugin, run, settings } from '@oclif/core';
-import { withoutSynonyms } from './command-line.ts';
+import { requireCommand, withoutSynonyms } from './command-line.ts';
 import { endUnprinted, reportStartFailure } from './oclif-errors.ts';
 
 export interface Program {
@@ -16,13 +16,13 @@ export async function runBuilt(argv: readonly string[], program: Program): Promi
   // Where NODE_ENV is "development" the framework would look for TypeScript.
   settings.enableAutoTranspile = false;
   const manifest = async () => Object.keys(await readManifest(program));
-  await finish(run(withoutSynonyms(argv), program), argv, manifest);
+  await finish(start(argv, program), argv, manifest);
 }
 
 /** Runs the sources as they are, whatever a manifest says. */
 export async function runSources(argv: readonly string[], program: Program): Promise<void> {
   const plugin = await sourcesOf(program);
-  const running = run(withoutSynonyms(argv), { ...program, plugins: new Map([[plugin.name, plugin]]) });
+  const running = start(argv, { ...program, plugins: new Map([[plugin.name, plugin]]) });
   await finish(running, argv, () => plugin.commandIDs);
 }
 
@@ -43,6 +43,11 @@ export async function pluginOf({ root, pjson }: Program): Promise<Plugin> {
 async function readManifest({ root }: Program): Promise<Interfaces.Manifest['commands']> {
   const text = await readFile(join(root, 'oclif.manifest.json'), 'utf8');
   return (JSON.parse(text) as Interfaces.Manifest).commands;
+}
+
+async function start(argv: readonly string[], program: Program & { plugins?: Map<string, Plugin> }): Promise<unknown> {
+  requireCommand(argv, Object.keys(program.pjson.oclif.topics ?? {}));
+  return run(withoutSynonyms(argv), program);
 }
 
 /** @param commandIds asked for where there is no such command */

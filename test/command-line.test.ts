@@ -41,6 +41,36 @@ describe('a command line that is not one', () => {
       assert.deepEqual(withoutSynonyms(alone), alone);
   });
 
+  it('answers a topic alone with JSON where JSON was asked for', async () => {
+    await using home = await temporaryHome();
+    const { status, stdout, stderr } = await runCms(['account', '--json'], { env: home.env });
+    assert.deepEqual([status, stdout], [64, '']);
+    assert.deepEqual(JSON.parse(stderr), {
+      error: 'usage',
+      error_description: 'which command of account?',
+      suggestions: ['cms account --help'],
+    });
+    for (const argv of [['account'], ['account', '--json', '-h']]) {
+      const help = await runCms(argv, { env: home.env });
+      assert.equal(help.status, 0);
+      assert.match(help.stdout, /^USAGE$/m);
+    }
+  });
+
+  it('leaves stderr to the failure where JSON was asked for, and keeps remarks for a result', async () => {
+    await using home = await temporaryHome();
+    for (const [argv, expected, error] of [
+      [['account', 'add', 'jane@gmail.com', '--json'], 78, 'client_invalid'],
+      [['exim-config', '--split', '--json'], 64, 'usage'],
+    ] as const) {
+      const { status, stdout, stderr } = await runCms(argv, { env: home.env });
+      assert.deepEqual([status, stdout, (JSON.parse(stderr) as { error: string }).error], [expected, '', error]);
+    }
+    const { status, stderr } = await runCms(['exim-config', '--section', 'retry', '--json'], { env: home.env });
+    assert.equal(status, 0);
+    assert.match(stderr, /^cms: there is no account that can send/);
+  });
+
   it('ends with 64 and the way to the help, whatever is wrong', async () => {
     await using home = await temporaryHome();
     for (const [typed, expected] of [

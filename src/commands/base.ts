@@ -14,6 +14,8 @@ export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
   static readonly jsonFlag = Flags.boolean({ description: 'print JSON, never ask', default: false });
 
+  readonly #remarks: string[] = [];
+
   /** Nearly every command holds a secret sooner or later. */
   protected override async init(): Promise<void> {
     forbidDumps();
@@ -29,8 +31,17 @@ export abstract class BaseCommand extends Command {
     return process.stdin.isTTY && process.stderr.isTTY && !this.wantsJson;
   }
 
-  /** Progress and remarks: for people, on stderr, wrapped between words. An address or token stays in one piece. */
+  /**
+   * Progress and remarks: for people, on stderr, wrapped between words. An address or token stays in one piece. With
+   * `--json` they wait for the result, because a failure is all there is on stderr.
+   */
   protected say(words: string): void {
+    if (this.wantsJson) this.#remarks.push(words);
+    else this.tell(words);
+  }
+
+  /** What a person has to do now: as `say`, but at once. */
+  protected tell(words: string): void {
     write(process.stderr, words);
   }
 
@@ -62,6 +73,11 @@ export abstract class BaseCommand extends Command {
     if (this.mayAsk && (await this.asked(question, preset))) return true;
     this.say(`cms: nothing was changed; to do it: ${this.withYes}${otherwise}`);
     return false;
+  }
+
+  protected override async finally(error: Error | undefined): Promise<void> {
+    if (error === undefined) for (const words of this.#remarks) this.tell(words);
+    await super.finally(error);
   }
 
   protected override async catch(error: unknown): Promise<void> {

@@ -51,7 +51,10 @@ function endOfPatience(): AbortSignal {
 
 export interface TerminalOptions {
   env: Environment;
+  /** What somebody has to do now. */
   say: (line: string) => void;
+  /** What can wait, or be left out. */
+  remark: (line: string) => void;
   /** A line that somebody will copy: it is not wrapped. */
   show: (line: string) => void;
   /** Whether questions may be asked at all. */
@@ -77,7 +80,7 @@ export function askAddress(): Promise<string> {
 
 /** The dialogue of `enrol` at this terminal. */
 export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
-  const { say, asks } = options;
+  const { say, remark, asks } = options;
   const signal = endOfPatience();
   const answers = remembering(questions(say, options.caFile));
   return {
@@ -87,8 +90,8 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
     ...(asks && {
       confirmIdentity: (identity: string, account: OAuthAccount) => confirmIdentity(say, identity, account),
     }),
-    detected: ({ provider, because }) => say(`provider: ${provider.name} (${because})`),
-    note: (text) => say(`note: ${text}`),
+    detected: ({ provider, because }) => remark(`provider: ${provider.name} (${because})`),
+    note: (text) => remark(`note: ${text}`),
     openBrowser: (url, redirectUri) => showUrl(options, url, redirectUri),
     showDeviceCode: (code) => {
       say('On any device, open this page and enter the code:');
@@ -98,9 +101,11 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
     },
     askForResponse: (url, check, over) => askForResponse(options, url, check, over),
     stored: ({ account, signedIn, verdict }: Outcome) => {
-      say(signedIn.identity === undefined ? `signed in for ${account.address}` : `signed in as ${signedIn.identity}`);
+      remark(
+        signedIn.identity === undefined ? `signed in for ${account.address}` : `signed in as ${signedIn.identity}`,
+      );
       if (verdict !== 'unverified') return;
-      say(
+      remark(
         options.tests
           ? 'note: the provider did not say who signed in; the login at the mail server tells'
           : 'warning: the provider did not say who signed in, and --no-test leaves it at that',
@@ -108,10 +113,10 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
     },
     testing: ({ servers }: Account) => {
       const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
-      if (hosts.length > 0) say(`logging in at ${hosts.join(' and ')} …`);
+      if (hosts.length > 0) remark(`logging in at ${hosts.join(' and ')} …`);
     },
     tested: (report, { address }) => {
-      if (options.tells) sayReport(say, report, address);
+      if (options.tells) sayReport(remark, report, address);
     },
     signal,
     interactive: asks,

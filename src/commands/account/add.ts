@@ -136,7 +136,8 @@ export default class AccountAdd extends BaseCommand {
     const show = (lines: string): void => void process.stderr.write(`${redact(lines)}\n`);
     const dialogue = terminalDialogue({
       env: process.env,
-      say,
+      say: (line) => this.tell(line),
+      remark: say,
       show,
       asks: this.mayAsk,
       takesDefaults: flags.yes,
