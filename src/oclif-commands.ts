@@ -1,6 +1,7 @@
 /** The commands as the framework knows them, for completions and manual pages. */
 import type { Command, Config, Interfaces } from '@oclif/core';
 import type { ArgumentText, CommandLine, CommandText, ExampleText, FlagText } from './lib/completion/command.ts';
+import { providerIds } from './lib/providers/table.ts';
 
 /** All commands that are shown in help, in the order of their names. */
 export function commandLineOf(config: Interfaces.Config | Config): CommandLine {
@@ -36,7 +37,9 @@ function flagText(flag: Command.Flag.Cached): FlagText {
   }
   const { helpValue, options = [], multiple } = flag;
   const value = (Array.isArray(helpValue) ? helpValue.join(' ') : helpValue) ?? name.replace(/^.*-/, '').toUpperCase();
-  return { ...text, value, options, repeatable: multiple === true, negatable: false };
+  // Whoever has presets in config.toml may name those, too.
+  const suggestions = name === 'provider' ? providerIds() : [];
+  return { ...text, value, options, suggestions, repeatable: multiple === true, negatable: false };
 }
 
 function exampleText(example: Command.Example): ExampleText {

@@ -6,7 +6,7 @@ import { BaseCommand } from './base.ts';
 export default class Completion extends BaseCommand {
   static override readonly summary = 'print a script that completes commands in your shell';
   static override readonly description =
-    'Completes commands, flags, their values and the addresses of your accounts. The script reads the addresses from accounts.json whenever you press Tab, and runs nothing of cms.';
+    'For cms and cms-token: completes commands, flags, their values and the addresses of your accounts. The script reads the addresses from accounts.json whenever you press Tab, and runs nothing of cms.';
   static override readonly examples = [
     {
       description: 'bash, in ~/.bashrc:',

@@ -1,6 +1,6 @@
 /** `cms completion`, in the real shells: what they offer, and what Tab makes of it. */
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { oauthAccount } from '../lib/exim/fixtures.ts';
@@ -29,6 +29,7 @@ describe('cms completion', function () {
     await mkdir(join(home.home, 'bin'));
     // In place of cms, to see the words that it would get.
     await writeFile(join(home.home, 'bin', 'cms'), '#!/bin/sh\nprintf \'<%s>\' "$@"; echo\n', { mode: 0o755 });
+    await copyFile(join(home.home, 'bin', 'cms'), join(home.home, 'bin', 'cms-token'));
     await writeFile(join(home.home, 'client_secret.json'), '{}');
     const accounts = Object.fromEntries(ADDRESSES.map((address) => [address, oauthAccount(address)]));
     await home.writeConfig('accounts.json', `${JSON.stringify({ version: 1, accounts }, null, 2)}\n`);
@@ -43,8 +44,9 @@ describe('cms completion', function () {
 
   /** What bash offers at the end of this line. */
   async function offered(line: string): Promise<string[]> {
-    const script = `source ./cms.bash; COMP_LINE=$1 COMP_POINT=\${#1}; _cms; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout } = await run('bash', ['--norc', '-c', script, 'bash', line], { env: home.env, cwd: home.home });
+    const by = line.startsWith('cms ') ? '_cms' : '_cms_token';
+    const script = `source ./cms.bash; COMP_LINE=$1 COMP_POINT=\${#1}; $2 "\${1%% *}"; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout } = await run('bash', ['--norc', '-c', script, 'bash', line, by], { env: home.env, cwd: home.home });
     return stdout.split('\n').filter((word) => word !== '');
   }
 
@@ -68,6 +70,19 @@ describe('cms completion', function () {
     'cms token odd': [ODD.replaceAll('`', '\\`')],
     'cms token jane@example.org ja': [],
     'cms nonsense ': [],
+    'cms account add --provider micro': [
+      'microsoft',
+      'microsoft-personal',
+      'microsoft-gcc-high',
+      'microsoft-dod',
+      'microsoft-21vianet',
+    ],
+    'cms service run acc': ['account'],
+    'cms service run account sh': ['show'],
+    'cms service run token --protocol i': ['imap'],
+    'cms-token jane@example.o': ['@example.org'],
+    './bin/cms-token --protocol ': ['smtp', 'imap', 'pop'],
+    'cms-token -o xo': ['xoauth2', 'xoauth2-b64'],
     'cms account add --client-id ': [],
   };
 
@@ -119,6 +134,11 @@ describe('cms completion', function () {
       await tab('cms token --protocol im', 'token', '--protocol', 'imap');
       await tab('cms account add --client-file cli', 'account', 'add', '--client-file', 'client_secret.json');
       await tab('cms store mo', 'store', 'move');
+      await tab('cms account add --provider goo', 'account', 'add', '--provider', 'google');
+      await tab('cms service run account sh', 'service', 'run', 'account', 'show');
+      await tab('cms service run token jane@example.n', 'service', 'run', 'token', 'jane@example.net');
+      await tab('cms-token jane@example.n', 'jane@example.net');
+      await tab('cms-token --protocol im', '--protocol', 'imap');
       terminal.type('exit\r');
       await terminal.wait();
     });

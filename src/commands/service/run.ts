@@ -1,3 +1,4 @@
+import { Args } from '@oclif/core';
 import { CmsError } from '../../lib/errors.ts';
 import { runAsSystem } from '../../lib/service/as-system.ts';
 import { BaseCommand } from '../base.ts';
@@ -16,6 +17,7 @@ export default class ServiceRun extends BaseCommand {
     '<%= config.bin %> service run exim-config --install </dev/null >install.sh   # then: sudo sh install.sh',
   ];
   static override readonly usage = 'service run COMMAND [ARGUMENT...]';
+  static override readonly args = { command: Args.string({ description: 'any command but serve and service' }) };
   static override readonly flags = {};
   static override readonly strict = false;
 

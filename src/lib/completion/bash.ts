@@ -9,10 +9,12 @@ import {
   offerForArgument,
   offerForFlag,
   quoted,
+  startsAnother,
 } from './command.ts';
 
 /** The completion of `cms` for bash, on its own feet: it needs no bash-completion. Pure. */
 export function bashCompletion(line: CommandLine): string {
+  const starters = line.commands.filter(startsAnother).map(({ words }) => quoted(words.join(' ')));
   const topics = [...followersOf(line)].map(
     ([words, names]) => `    ${quoted(words)}) _cms_offer ${names.map(({ name }) => name).join(' ')} ;;`,
   );
@@ -62,6 +64,11 @@ _cms_is_command() {
   esac
 }
 
+# Whether another command follows.
+_cms_starts_another() {
+  [[ $1 == @(${starters.join('|')}) ]]
+}
+
 ${MAIN}`;
 }
 
@@ -92,7 +99,8 @@ function argumentCases({ words, arguments: all }: CommandText): string[] {
 
 function action(offer: Offer): string {
   if (typeof offer !== 'string') return `_cms_offer ${offer.map(quoted).join(' ')}`;
-  return { account: '_cms_accounts', file: 'compopt -o default', folder: 'compopt -o dirnames', nothing: ':' }[offer];
+  const actions = { account: '_cms_accounts', file: 'compopt -o default', folder: 'compopt -o dirnames' };
+  return offer === 'nothing' || offer === 'command' ? ':' : actions[offer];
 }
 
 const HELPERS = `# Takes from the words those that begin with what is typed. Never compgen -W: it would expand them.
@@ -129,6 +137,7 @@ const MAIN = `_cms() {
       flag=''
     elif ! _cms_is_command "$command"; then
       command=\${command:+$command }$word
+      _cms_starts_another "$command" && command=''
     elif [[ $word == -* ]]; then
       _cms_takes_value "$command $word" && flag=$word
     else
@@ -160,5 +169,12 @@ const MAIN = `_cms() {
   done
 }
 
+# Takes what cms token takes.
+_cms_token() {
+  local COMP_LINE="cms token\${COMP_LINE#"$1"}" COMP_POINT=$((COMP_POINT - \${#1} + 9))
+  _cms
+}
+
 complete -F _cms cms
+complete -F _cms_token cms-token
 `;

@@ -24,6 +24,8 @@ export interface FlagText {
   /** What stands for its value in help; undefined for a switch. */
   value: string | undefined;
   options: readonly string[];
+  /** What a shell offers, where others are possible as well. */
+  suggestions?: readonly string[];
   repeatable: boolean;
   /** There is a `--no-…` of it. */
   negatable: boolean;
@@ -45,10 +47,11 @@ export interface CommandLine {
 }
 
 /** What a shell offers for one word. */
-export type Offer = 'account' | 'file' | 'folder' | 'nothing' | readonly string[];
+export type Offer = 'account' | 'command' | 'file' | 'folder' | 'nothing' | readonly string[];
 
-export function offerForFlag({ value = '', options }: FlagText): Offer {
-  return options.length > 0 ? options : offerForName(value);
+export function offerForFlag({ value = '', options, suggestions = [] }: FlagText): Offer {
+  const names = [...options, ...suggestions];
+  return names.length > 0 ? names : offerForName(value);
 }
 
 export function offerForArgument({ name, options }: ArgumentText): Offer {
@@ -60,6 +63,8 @@ function offerForName(name: string): Offer {
     case 'ADDRESS':
     case 'SENDER':
       return 'account';
+    case 'COMMAND':
+      return 'command';
     case 'FILE':
     case 'PATH':
       return 'file';
@@ -68,6 +73,11 @@ function offerForName(name: string): Offer {
     default:
       return 'nothing';
   }
+}
+
+/** Whether all that follows is another command, as after `service run`. */
+export function startsAnother({ arguments: [first] }: CommandText): boolean {
+  return first !== undefined && offerForArgument(first) === 'command';
 }
 
 /** All forms of a flag as typed: `--json`, `-o`, `--no-linger`. */

@@ -6,6 +6,7 @@ import {
   type Offer,
   offerForArgument,
   offerForFlag,
+  startsAnother,
   type TopicText,
 } from './command.ts';
 
@@ -17,7 +18,7 @@ export function fishCompletion(line: CommandLine): string {
 function __cms_at
     set -l words (commandline -opc)
     set -e words[1]
-    if test "$argv[1]" = --only
+${line.commands.filter(startsAnother).map(withoutStarter).join('')}    if test "$argv[1]" = --only
         set -e argv[1]
         test "$words" = "$argv"
         return
@@ -34,8 +35,21 @@ function __cms_accounts
 end
 
 complete -c cms -f
+complete -c cms-token -f -w 'cms token'
 ${[...followersOf(line)].flatMap(wordLines).join('\n')}
-${line.commands.flatMap(commandLines).join('\n')}
+${line.commands
+  .filter((command) => !startsAnother(command))
+  .flatMap(commandLines)
+  .join('\n')}
+`;
+}
+
+/** Another command follows: these words count for nothing. */
+function withoutStarter({ words }: CommandText): string {
+  const range = `words[1..${words.length}]`;
+  return `    if test (count $words) -ge ${words.length}; and test "$${range}" = ${quoted(words.join(' '))}
+        set -e ${range}
+    end
 `;
 }
 
@@ -68,7 +82,7 @@ function action(offer: Offer): string {
     file: ' -F',
     folder: " -f -a '(__fish_complete_directories)'",
   };
-  return offer === 'nothing' ? ' -f' : arguments_[offer];
+  return offer === 'nothing' || offer === 'command' ? ' -f' : arguments_[offer];
 }
 
 /** In single quotes of fish only the quote and the backslash mean something. */

@@ -8,12 +8,13 @@ import {
   offerForArgument,
   offerForFlag,
   quoted,
+  startsAnother,
   type TopicText,
 } from './command.ts';
 
 /** The completion of `cms` for zsh: for `fpath` as `_cms`, or to be sourced. Pure. */
 export function zshCompletion(line: CommandLine): string {
-  return `#compdef cms
+  return `#compdef cms cms-token
 # zsh completion for cms. Made by: cms completion zsh
 
 _cms_accounts() {
@@ -35,6 +36,10 @@ ${[...followersOf(line)].map(wordsCase).join('\n')}
 _cms() {
   local ret=1 command
   integer count
+  if [[ $service == cms-token ]]; then
+    words=(cms token "\${(@)words[2,-1]}")
+    (( CURRENT++ ))
+  fi
   # The longest command that the line begins with; after it _arguments sees its words alone.
   for count in 2 1; do
     command="\${(j: :)words[2,count+1]}"
@@ -50,7 +55,7 @@ ${line.commands.map(commandCase).join('\n')}
 if [[ $funcstack[1] == _cms ]]; then
   _cms "$@"
 else
-  compdef _cms cms
+  compdef _cms cms cms-token
 fi
 `;
 }
@@ -60,7 +65,16 @@ function wordsCase([words, names]: [string, TopicText[]]): string {
   return `    ${quoted(words)})\n      names=(\n        ${items.join('\n        ')}\n      ) ;;`;
 }
 
-function commandCase({ words, flags, arguments: all }: CommandText): string {
+function commandCase(command: CommandText): string {
+  const { words } = command;
+  return `      ${quoted(words.join(' '))})
+        shift count words
+        (( CURRENT -= count ))
+        ${startsAnother(command) ? '_cms' : argumentsOf(command)} && ret=0
+        return ret ;;`;
+}
+
+function argumentsOf({ flags, arguments: all }: CommandText): string {
   const specs = [
     ...flags.flatMap(flagSpecs),
     quoted('(- *)--help[show help]'),
@@ -69,12 +83,8 @@ function commandCase({ words, flags, arguments: all }: CommandText): string {
         quoted(`${argument.required ? '' : ':'}:${plain(argument.name)}:`) + action(offerForArgument(argument)),
     ),
   ];
-  return `      ${quoted(words.join(' '))})
-        shift count words
-        (( CURRENT -= count ))
-        _arguments -s -S \\
-          ${specs.join(' \\\n          ')} && ret=0
-        return ret ;;`;
+  return `_arguments -s -S \\
+          ${specs.join(' \\\n          ')}`;
 }
 
 function flagSpecs(flag: FlagText): string[] {
@@ -90,7 +100,8 @@ function flagSpecs(flag: FlagText): string[] {
 
 function action(offer: Offer): string {
   if (typeof offer !== 'string') return quoted(`(${offer.join(' ')})`);
-  return { account: '_cms_accounts', file: '_files', folder: quoted('_files -/'), nothing: quoted(' ') }[offer];
+  const actions = { account: '_cms_accounts', file: '_files', folder: quoted('_files -/') };
+  return offer === 'nothing' || offer === 'command' ? quoted(' ') : actions[offer];
 }
 
 /** Text within a specification of _arguments. */
