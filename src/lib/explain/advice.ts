@@ -5,8 +5,7 @@ import type { Explanation } from './explain.ts';
 export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation, address: string): string[] {
   if (kind === 'unknown') return ['what that means is not known to cms'];
   return [
-    // Not the same word twice.
-    kind === who ? sentence : `${sentence} (${kind})`,
+    sentence,
     `who can mend it: ${who}`,
     ...fix.map((line) => `do: ${line}`),
     ...(admin === undefined ? [] : [`do: cms account test ${address} --admin-mail   # writes to the administrator`]),
