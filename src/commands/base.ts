@@ -50,6 +50,11 @@ export abstract class BaseCommand extends Command {
     write(process.stdout, words);
   }
 
+  /** As `print`, of lines that are broken already. */
+  protected printLaidOut(words: string): void {
+    process.stdout.write(`${said(words)}\n`);
+  }
+
   protected printJson(data: unknown): void {
     process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
   }
@@ -88,8 +93,12 @@ export abstract class BaseCommand extends Command {
   }
 }
 
+function said(words: string): string {
+  return redact(asTyped(words, process.env));
+}
+
 function write(stream: NodeJS.WriteStream, words: string): void {
-  const line = redact(asTyped(words, process.env));
+  const line = said(words);
   const text = stream.isTTY ? line.replace(/.+/g, (each) => wrapped(each, columnsOf(stream))) : line;
   stream.write(`${text}\n`);
 }

@@ -5,10 +5,11 @@ import { openContext } from '../lib/context.ts';
 import { type Examiner, examinerOf } from '../lib/doctor/caller.ts';
 import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
+import { linesOf } from '../lib/doctor/lines.ts';
 import { reportOf } from '../lib/doctor/report.ts';
 import { impatientRun, type Run } from '../lib/exim/exim4.ts';
 import { paint, screenOf } from '../lib/status/screen.ts';
-import { columnsOf, wrap } from '../lib/width.ts';
+import { columnsOf } from '../lib/width.ts';
 import { obtainPassword, obtainToken } from '../token-main.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
@@ -46,6 +47,7 @@ export default class Doctor extends BaseCommand {
     const { name, uid, probe, system } = await this.#asOwner(run);
     const context = openContext(process.env);
     const live = !flags.json && !flags.report;
+    const columns = process.stdout.isTTY ? columnsOf(process.stdout) - 1 : Infinity;
     let group = '';
     const here = { context, run, version: this.config.version, user: name, hostName: hostname() };
     const checks = await examine({
@@ -59,7 +61,7 @@ export default class Doctor extends BaseCommand {
         const link = linkOf(check);
         if (link !== group) this.print(`${group === '' ? '' : '\n'}${link}`);
         group = link;
-        for (const line of linesOf(check).flatMap(laidOut)) this.print(line);
+        this.printLaidOut(linesOf(check, word(check.status), columns).join('\n'));
       },
     });
     const summary = summaryOf(checks);
@@ -113,29 +115,7 @@ function linkOf({ id }: Check): string {
   return TITLES[first] ?? first;
 }
 
-/** Below the summaries. */
-const DETAIL = ' '.repeat(11);
-
 const COLOURS = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'dim' } as const;
-
-function linesOf({ id, subject, status, summary, cause, fix = [], who, blockedBy }: Check): string[] {
-  const what = [id, subject].filter((each) => each !== '').join(' ');
-  const head = `  ${word(status)} ${what}: ${summary}`;
-  if (status === 'ok' || blockedBy !== undefined) return [head];
-  return [
-    head,
-    ...(cause === undefined ? [] : [DETAIL + cause]),
-    ...fix.map((line) => `${DETAIL}do: ${line}`),
-    ...(who === undefined || who === 'you' || status === 'skipped' ? [] : [`${DETAIL}who: ${who}`]),
-  ];
-}
-
-/** What does not fit goes on below the words, and below a command one step further in. */
-function laidOut(line: string): string[] {
-  if (!process.stdout.isTTY) return [line];
-  const indent = line.startsWith(DETAIL) ? `${DETAIL}    ` : DETAIL;
-  return wrap(line, columnsOf(process.stdout) - 1, indent).split('\n');
-}
 
 function word(status: CheckStatus): string {
   const padded = status.padEnd(8);

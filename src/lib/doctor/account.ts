@@ -165,16 +165,24 @@ function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgem
     return failed(authorizationRequired(header), explainReason(header, subjectOf(account))?.who);
   const left = `${Math.max(0, Math.round((expires - now()) / 60_000))} min left`;
   if (trouble === undefined) return ok(`fresh, ${left}`);
-  const { class: kind, sentence } = explain({ source: 'oauth', ...fromWords(trouble.message) });
   return warning(`fresh, ${left}, but the last refresh failed: ${trouble.message}`, {
-    ...(kind !== 'unknown' && { cause: sentence }),
     fix: [`cms token ${account.address} --force-refresh   # tries again`],
     who: trouble.code === 'client_invalid' ? 'client owner' : 'nobody: wait',
+    ...meaning(trouble.message),
   });
+}
+
+/** What the words of a failed refresh mean, where the catalogue knows. */
+function meaning(words: string): Pick<Judgement, 'cause' | 'who'> {
+  const { class: kind, sentence, who } = explain({ source: 'oauth', ...fromWords(words) });
+  return kind === 'unknown' ? {} : { cause: sentence, who };
 }
 
 function withActor({ account }: AccountLook, error: CmsError, header: GrantHeader | undefined): Judgement {
   if (error.code === 'client_invalid') return failed(error, 'client owner');
+  const trouble = header?.failure;
+  if (error.code === 'temporarily_unavailable' && trouble !== undefined)
+    return { ...failed(error), ...meaning(trouble.message) };
   if (error.code !== 'authorization_required' || header === undefined) return failed(error);
   return failed(error, explainReason(header, subjectOf(account))?.who);
 }

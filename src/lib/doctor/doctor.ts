@@ -99,7 +99,12 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const provider = [...endpoints.values()].flatMap((endpoint) => providerSteps(endpoint, [], now));
   return [
     ...files,
-    keyStep(context, file?.vault_key, folders, brokerRuns),
+    keyStep(context, {
+      record: file?.vault_key,
+      needs: folders,
+      brokerRuns,
+      addresses: Object.keys(file?.accounts ?? {}),
+    }),
     ...provider,
     ...accounts.flatMap((account) =>
       accountSteps({

@@ -66,7 +66,9 @@ export function isBroken(check: Check | undefined): check is Check {
 /** An error as a failure: its message, and what it suggests. */
 export function failed(error: unknown, who?: Actor): Judgement {
   const { code, message, suggestions }: CmsError = toCmsError(error);
-  return failure(code, message, { fix: suggestions, ...(who !== undefined && { who }) });
+  // Whoever reads this has just called it.
+  const fix = suggestions.filter((line) => !line.startsWith('cms doctor'));
+  return failure(code, message, { fix, ...(who !== undefined && { who }) });
 }
 
 export function keyOf({ id, subject }: Pick<Check, 'id' | 'subject'>): string {

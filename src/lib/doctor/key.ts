@@ -6,16 +6,17 @@ import type { VaultKeyRecord } from '../store/vault-key.ts';
 import { failed, type Judgement, ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
 
-/**
- * Nothing is asked of a person: no dialog appears.
- * @param needs keys of the checks of the files
- */
-export function keyStep(
-  { paths, env }: Context,
-  record: VaultKeyRecord | undefined,
-  needs: readonly string[],
-  brokerRuns: boolean,
-): Step {
+export interface KeyLook {
+  record: VaultKeyRecord | undefined;
+  /** Keys of the checks of the files. */
+  needs: readonly string[];
+  brokerRuns: boolean;
+  /** Of all accounts. */
+  addresses: readonly string[];
+}
+
+/** Nothing is asked of a person: no dialog appears. */
+export function keyStep({ paths, env }: Context, { record, needs, brokerRuns, addresses }: KeyLook): Step {
   return {
     id: 'key',
     subject: '',
@@ -30,9 +31,18 @@ export function keyStep(
       } catch (error) {
         const { code, message, suggestions } = toCmsError(error);
         // It had the key when it started, or it would serve nothing: its own state is judged elsewhere.
-        if (code !== 'store_locked' || !brokerRuns) return failed(error);
+        if (code !== 'store_locked' || !brokerRuns) return forEach(addresses, failed(error));
         return warning(`${message}; the broker that runs may have the key already`, { fix: suggestions });
       }
     },
   };
+}
+
+/** What has to be done for every account is said for every account. */
+function forEach(addresses: readonly string[], judgement: Judgement): Judgement {
+  const { fix = [] } = judgement;
+  const named = fix.flatMap((line) =>
+    line.includes('ADDRESS') ? addresses.map((each) => line.replace('ADDRESS', each)) : [line],
+  );
+  return { ...judgement, fix: named };
 }
