@@ -2,7 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { Args, Flags } from '@oclif/core';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { openContext } from '../lib/context.ts';
-import { type Examiner, examinerOf } from '../lib/doctor/caller.ts';
+import { becomeOwner, type Examiner, examinerOf } from '../lib/doctor/caller.ts';
 import { examine } from '../lib/doctor/doctor.ts';
 import { type Check, type CheckStatus, exitStatusOf, summaryOf } from '../lib/doctor/finding.ts';
 import { linesOf } from '../lib/doctor/lines.ts';
@@ -76,22 +76,9 @@ export default class Doctor extends BaseCommand {
   async #asOwner(run: Run): Promise<Examiner> {
     const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
     const examiner = await examinerOf(caller, run, process.execPath);
-    const { name, env, uid, gid } = examiner;
-    if (uid === undefined || gid === undefined) return examiner;
-    (process as Partial<GroupCalls>).initgroups?.(name, gid);
-    process.setgid?.(gid);
-    process.setuid?.(uid);
-    for (const [key, value] of Object.entries(env)) {
-      if (value === undefined) Reflect.deleteProperty(process.env, key);
-      else process.env[key] = value;
-    }
+    becomeOwner(examiner);
     return examiner;
   }
-}
-
-/** What the types of Node leave out. */
-interface GroupCalls {
-  initgroups: (user: string, group: number) => void;
 }
 
 const TITLES: Readonly<Record<string, string>> = {

@@ -7,9 +7,10 @@ import { Flags, type Interfaces } from '@oclif/core';
 import { type Account, caFileOf, type MailServer } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { AccountStore } from '../lib/accounts/store.ts';
+import type { Judgement } from '../lib/doctor/finding.ts';
 import { CmsError } from '../lib/errors.ts';
 import { asMta } from '../lib/exim/as-mta.ts';
-import { type CheckedSender, checkSender, judgeConfig, sendersOf } from '../lib/exim/check.ts';
+import { type CheckedSender, checkSender, isSocketTrouble, judgeConfig, sendersOf } from '../lib/exim/check.ts';
 import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
 import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
 import { renderInstallScript } from '../lib/exim/install-script.ts';
@@ -26,6 +27,7 @@ import { type Paths, resolvePaths } from '../lib/paths.ts';
 import { authorityBefore, type Distrusted, type EximAuthority, eximAuthority } from '../lib/proof/exim-authority.ts';
 import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
 import { BaseCommand } from './base.ts';
+import { programOf } from './service/install.ts';
 
 export default class EximConfig extends BaseCommand {
   static override readonly summary = 'configure exim to send through your accounts';
@@ -209,7 +211,7 @@ Options that are not given are those of the last --install.`;
     if (process.getuid?.() !== 0)
       this.say('cms: checked as yourself: exim drops its privileges for a configuration of yours');
     const smartHosts = replaceBlock(installed.text, plan.user, plan.block);
-    const senders = await inWorkspace(plan, smartHosts, writeFileDurable, async ({ configFile }) => {
+    const checked = await inWorkspace(plan, smartHosts, writeFileDurable, async ({ configFile }) => {
       const exim = { run, binary, configFile };
       const verdict = await judgeConfig(exim);
       if (verdict !== undefined) throw new CmsError('config_invalid', `exim refuses the configuration: ${verdict}`);
@@ -217,12 +219,14 @@ Options that are not given are those of the last --install.`;
       for (const sender of sendersOf(plan.lines)) rows.push(await checkSender(exim, parseEntries(smartHosts), sender));
       return rows.map((row) => withTrust(row, failing));
     });
+    const trouble = checked.some(({ detail }) => isSocketTrouble(detail)) ? await this.#socketTrouble(plan) : undefined;
+    const senders = checked.map((row) => withTrouble(row, trouble));
     if (this.wantsJson) this.printJson(senders);
     else process.stdout.write(table(senders));
     const failed = senders.filter(({ ok }) => !ok).length;
     if (failed > 0) {
       throw new CmsError('temporarily_unavailable', `${failed} of ${senders.length} senders cannot send now`, {
-        suggestions: ['cms exim-config --try SENDER', 'cms doctor   # every link on the way'],
+        suggestions: [...(trouble?.fix ?? ['cms exim-config --try SENDER']), 'cms doctor   # every link on the way'],
       });
     }
   }
@@ -241,7 +245,20 @@ Options that are not given are those of the last --install.`;
     if (this.wantsJson) this.printJson(steps);
     else process.stdout.write(steps.map(stepLine).join(''));
     const failure = failureOf(sender, steps, caFileFor(sender, plan.lines, accounts));
-    if (failure !== undefined) throw failure;
+    if (failure === undefined) return;
+    const atOurs = steps.some(({ step, ok, detail }) => step === 'socket' && !ok && detail.includes(plan.socket));
+    const trouble = atOurs ? await this.#socketTrouble(plan) : undefined;
+    if (trouble === undefined) throw failure;
+    throw failure.inOtherWords(`<${sender}> cannot send: socket: ${wordsOf(trouble)}`, [...(trouble.fix ?? [])]);
+  }
+
+  /** What doctor says of the socket, if it finds something wrong. Nothing can be done as root afterwards. */
+  async #socketTrouble({ socket }: EximPlan): Promise<Judgement | undefined> {
+    const { judgeEximSocket } = await import('../lib/doctor/exim-socket.ts');
+    const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
+    const program = programOf(this.config.root);
+    const judged = await judgeEximSocket(socket, { caller, run, program, version: this.config.version });
+    return judged.status === 'failure' ? judged : undefined;
   }
 }
 
@@ -250,6 +267,15 @@ function withTrust(row: CheckedSender, failing: readonly Distrusted[]): CheckedS
   const found = failing.find(({ address }) => address === row.account);
   if (!row.ok || found === undefined) return row;
   return { ...row, ok: false, detail: `the certificate of ${found.host} is not trusted: ${found.why}` };
+}
+
+function withTrouble(row: CheckedSender, trouble: Judgement | undefined): CheckedSender {
+  if (trouble === undefined || !isSocketTrouble(row.detail)) return row;
+  return { ...row, detail: wordsOf(trouble) };
+}
+
+function wordsOf({ summary, cause }: Judgement): string {
+  return `${summary}${cause === undefined ? '' : ` (${cause})`}`;
 }
 
 /** The file of authorities that the account of the sender's line has. */

@@ -213,6 +213,31 @@ describe('installing the exim configuration', function () {
     ]);
     assert.equal(tried.status, 75);
     assert.match(tried.stdout, /^line +ok [^]*^socket +failed .*exim\.sock/m);
+    assert.match(tried.stderr, /cannot send: socket: not running: nobody answers at .*cms\.sock[^]*try: cms serve/);
+  });
+
+  it('says to restart a broker that does not know the socket', async () => {
+    const config = join(home.configDir, 'config.toml');
+    await exim.asRoot(['sh', '-ec', `cp -p ${config} /run/kept; sed -i '/^# exim asks/,$d' ${config}`]);
+    const argv = exim.commandLine([...environment(), process.execPath, CMS_PROGRAM, 'serve'], PERSON);
+    await using broker: RunningProcess = start(argv[0] ?? '', argv.slice(1));
+    await broker.waitFor(/listening/);
+    await exim.asRoot(['cp', '-p', '/run/kept', config]);
+    const uid = (await run(['id', '-u', PERSON])).stdout.trim();
+    const sudo = [...environment({ SUDO_UID: uid }), process.execPath, CMS_PROGRAM, 'exim-config'];
+    const check = await cms('--check');
+    for (const { status, stderr } of [
+      await exim.asRoot([...sudo, '--try', 'jane@example.org']),
+      await exim.asRoot([...sudo, '--check']),
+      check,
+    ]) {
+      assert.equal(status, 75);
+      assert.match(stderr, /try: kill \d+; cms serve/);
+    }
+    assert.match(
+      check.stdout,
+      /<jane@example\.org> .* the broker does not know it \(it reads its sockets when it starts\)/,
+    );
   });
 
   it('runs the script itself after a yes', async () => {

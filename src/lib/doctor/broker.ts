@@ -112,7 +112,7 @@ export interface SocketFacts {
   folderMode: number;
 }
 
-async function socketFacts(socket: SocketSettings): Promise<SocketFacts | undefined> {
+export async function socketFacts(socket: SocketSettings): Promise<SocketFacts | undefined> {
   const { gid: wantedGid } = await resolvePolicy({ path: socket.path, mode: 0, passwords: false, ...groupOf(socket) });
   try {
     const [stat, folder] = await Promise.all([lstat(socket.path), lstat(dirname(socket.path))]);

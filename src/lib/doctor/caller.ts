@@ -34,6 +34,23 @@ export async function examinerOf(caller: Caller, run: Run, node: string): Promis
   return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe, system };
 }
 
+/** Root by sudo is the user who called it from then on. */
+export function becomeOwner({ name, env, uid, gid }: Examiner): void {
+  if (uid === undefined || gid === undefined) return;
+  (process as Partial<GroupCalls>).initgroups?.(name, gid);
+  process.setgid?.(gid);
+  process.setuid?.(uid);
+  for (const [key, value] of Object.entries(env)) {
+    if (value === undefined) Reflect.deleteProperty(process.env, key);
+    else process.env[key] = value;
+  }
+}
+
+/** What the types of Node leave out. */
+interface GroupCalls {
+  initgroups: (user: string, group: number) => void;
+}
+
 /** sudo takes away what leads to the session of the user. */
 function withSession(env: Environment, uid: number): Environment {
   const folder = `/run/user/${uid}`;

@@ -130,8 +130,16 @@ function allAccounts({ file }: Opened): Account[] {
   return file instanceof CmsError ? [] : Object.values(file.accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
-function brokerLook(
-  { context, version, uid, system }: DoctorOptions,
+/** What is known of the broker, and how it is started and restarted here. */
+export function brokerLook(
+  {
+    context,
+    version,
+    uid,
+    system,
+  }: Pick<DoctorOptions, 'version' | 'uid' | 'system'> & {
+    context: Pick<Context, 'paths'>;
+  },
   answer: BrokerAnswer,
   sockets: Settings['sockets'],
   installed: Installed | undefined,

@@ -95,6 +95,11 @@ export function parseRoute(stdout: string, stderr = ''): { ok: boolean; detail: 
 // exim tells a caller without privileges that it waits, not why.
 const HIDDEN_REASON = 'not now; exim tells root the reason';
 
+/** Whether nobody answered at a socket: exim's words, or those of our router. */
+export function isSocketTrouble(detail: string): boolean {
+  return /the broker is not running|^failed to connect to socket/.test(detail);
+}
+
 /** What the broker says about the account of a line, asked by exim with the caller's own permissions. */
 async function brokerReason({ run, binary, configFile }: Exim, fields: ReadonlyMap<string, string>) {
   const [socket = '', account = ''] = [fields.get('oauth'), fields.get('account') ?? fields.get('user')];

@@ -121,8 +121,7 @@ async function ask({ oauth, account }: Line, options: string, { asMta, binary }:
   const expansion = `\${readsocket{${oauth}}{SMTP${options} ${account}}{20s}}`;
   const { stdout, stderr } = await asMta([binary, '-be', expansion]);
   const answer = stdout.replace(/\n$/, '');
-  if (answer.startsWith('Failed: '))
-    throw new FailedStep('socket', `${firstLine(answer.slice('Failed: '.length))}; cms serve`);
+  if (answer.startsWith('Failed: ')) throw new FailedStep('socket', firstLine(answer.slice('Failed: '.length)));
   if (answer === '' && stderr.trim() !== '') throw new FailedStep('socket', firstLine(stderr));
   return answer;
 }
