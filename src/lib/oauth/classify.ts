@@ -2,7 +2,7 @@
  * What an answer of the token endpoint means. Pure. Only a well-formed RFC 6749 error changes what we think of a
  * grant; a page of a captive portal, a proxy's 502 or half a JSON object is weather.
  */
-import type { ExchangeOutcome } from './exchange.ts';
+import type { AnswerOutcome } from './exchange.ts';
 import { effectOnGrant } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
@@ -18,7 +18,7 @@ const TEMPORARY_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
 const MAX_DESCRIPTION = 300;
 
 /** `secrets` are the values that were sent: a provider that echoes them must not get them into a log. */
-export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readonly Secret[]): ExchangeOutcome {
+export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readonly Secret[]): AnswerOutcome {
   const { status, body } = answer;
   const json = parseObject(body);
   if (status === 200) return grantedOr(json, answer);
@@ -43,7 +43,7 @@ function descriptionIn(json: Record<string, unknown> | undefined): unknown {
   return said.includes(subtype) ? said : `${said} [${subtype}]`;
 }
 
-function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpointAnswer): ExchangeOutcome {
+function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpointAnswer): AnswerOutcome {
   if (json === undefined) return temporary(answer, whatCame(answer.body));
   const { access_token, token_type, refresh_token, scope, expires_in } = json;
   if (typeof access_token !== 'string' || access_token === '') return temporary(answer, 'no access token in it');
@@ -62,7 +62,7 @@ function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpo
   };
 }
 
-function temporary({ status, retry_after }: TokenEndpointAnswer, detail?: string): ExchangeOutcome {
+function temporary({ status, retry_after }: TokenEndpointAnswer, detail?: string): AnswerOutcome {
   return {
     kind: 'temporary',
     message: `the token endpoint answered ${status}${detail === undefined ? '' : `: ${detail}`}`,

@@ -15,7 +15,8 @@ export interface Granted {
   scope?: string;
 }
 
-export type ExchangeOutcome =
+/** What an answer comes to, or that there was none. */
+export type AnswerOutcome =
   | Granted
   /** A well-formed error that only a person can mend. @see RFC 6749 section 5.2 */
   | { kind: 'authorization_required'; error: string; error_description?: string }
@@ -23,5 +24,10 @@ export type ExchangeOutcome =
   | { kind: 'client_invalid'; error: string; error_description?: string }
   /** Everything else: network, time-outs, 5xx, 429, pages instead of JSON. */
   | { kind: 'temporary'; message: string; retry_after?: number };
+
+export type ExchangeOutcome =
+  | AnswerOutcome
+  /** Nothing was sent: an authority, a proxy or an endpoint that is set here cannot be used. */
+  | { kind: 'config_invalid'; message: string };
 
 export type Exchange = (client: OAuthClient, refreshToken: Secret, clientSecret?: Secret) => Promise<ExchangeOutcome>;

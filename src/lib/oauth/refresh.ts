@@ -10,10 +10,7 @@ import { classifyTokenAnswer } from './classify.ts';
 import { causeIn, NoAnswer, request, retryAfterSeconds } from './http.ts';
 import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
-/**
- * Exchanges a refresh token. Never throws for what a provider or a network can do.
- * @throws CmsError `config_invalid` where certificates are not verified, or for an endpoint that is not https
- */
+/** Exchanges a refresh token. Never throws for what a provider, a network or a setting can do. */
 export const exchangeRefreshToken: Exchange = async (client, refreshToken, clientSecret): Promise<ExchangeOutcome> => {
   try {
     const { href } = parseEndpoint(client.token_endpoint, 'token endpoint');
@@ -26,8 +23,10 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
     );
   } catch (error) {
     const noAnswer = causeIn(error, NoAnswer);
-    if (noAnswer === undefined) throw causeIn(error, CmsError) ?? error;
-    return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };
+    if (noAnswer !== undefined) return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };
+    if (error instanceof CmsError && error.code === 'config_invalid')
+      return { kind: 'config_invalid', message: error.message };
+    throw error;
   }
 };
 

@@ -73,7 +73,7 @@ export function withRefusal(
 }
 
 export interface Failure {
-  code: Extract<ErrorCode, 'temporarily_unavailable' | 'client_invalid'>;
+  code: Extract<ErrorCode, 'temporarily_unavailable' | 'client_invalid' | 'config_invalid'>;
   message: string;
   retryAfterSeconds?: number;
 }

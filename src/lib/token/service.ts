@@ -306,6 +306,9 @@ export class TokenService {
         } as const;
         return withFailure(record, failure, now(), random());
       }
+      if (outcome.kind === 'config_invalid') {
+        return withFailure(record, { code: 'config_invalid', message: outcome.message }, now(), random());
+      }
       if (outcome.kind === 'client_invalid') {
         return withFailure(record, { code: 'client_invalid', message: describe(outcome) }, now(), random());
       }
@@ -357,5 +360,7 @@ function logOutcome(log: Logger, account: OAuthAccount, outcome: ExchangeOutcome
   if (outcome.kind === 'granted') log.info('refreshed', { ...fields, expires_in: outcome.expires_in });
   else if (outcome.kind === 'temporary')
     log.warn('refresh failed, will be tried again', { ...fields, reason: outcome.message });
+  else if (outcome.kind === 'config_invalid')
+    log.error('refresh not possible from here', { ...fields, reason: outcome.message });
   else log.error('refresh refused', { ...fields, reason: describe(outcome) });
 }

@@ -64,6 +64,18 @@ describe('the broker', function () {
     });
     afterEach(() => provider.stop());
 
+    it('says that an account cannot be refreshed because of what is set here', async () => {
+      const { account, context } = await signInAccount(home.env, provider, { age: 3_600_000 });
+      const client = { ...account.client, ca_file: '/there/is/none.pem' };
+      await context.accounts.update((file) => ({ ...file, accounts: { [JANE]: { ...account, client } } }));
+      const broker = await serve();
+      assert.match(await talk(socket(), `SMTP,ready ${JANE}`), /^config invalid: .*none\.pem: ENOENT/);
+      const [status] = broker.status().accounts;
+      assert.deepEqual([status?.state, status?.code], ['failing', 'config_invalid']);
+      assert.match(status?.reason ?? '', /none\.pem/);
+      assert.equal(provider.allRequests.length, 0);
+    });
+
     it('waits for a provider that takes longer than exim would', async () => {
       await signInAccount(home.env, provider);
       await serve();
