@@ -11,8 +11,9 @@ import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, ty
 /** The broker answers within `wait`; a little more for a busy machine. */
 const ANSWER_TIMEOUT_MS = (MAX_WAIT_SECONDS + 5) * 1000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** Until a broker with a full backlog is tried again. */
+/** Until a broker with a full backlog is tried again, and how often: one that is stopped never takes anybody. */
 const BUSY_MS = 20;
+const BUSY_TRIES = 250;
 
 /**
  * Sends one request and returns the whole answer.
@@ -69,7 +70,7 @@ export function parseAnswer(answer: string, socketPath: string): Record<string, 
   );
 }
 
-async function connected(path: string): Promise<Socket | undefined> {
+async function connected(path: string, tries = BUSY_TRIES): Promise<Socket | undefined> {
   // Where there is none, sockets need not even be loaded.
   if (isAbsent(path)) return undefined;
   const { connect } = await import('node:net');
@@ -80,7 +81,7 @@ async function connected(path: string): Promise<Socket | undefined> {
       const code = systemErrorCode(error);
       if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') resolve(undefined);
       // The backlog is full: a broker is there.
-      else if (code === 'EAGAIN') setTimeout(() => resolve(connected(path)), BUSY_MS);
+      else if (code === 'EAGAIN' && tries > 0) setTimeout(() => resolve(connected(path, tries - 1)), BUSY_MS);
       else reject(cannotConnect(path, code ?? error.message, error));
     });
   });

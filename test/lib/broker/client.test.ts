@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ask } from '../../../src/lib/broker/client.ts';
+import { temporaryHome } from '../../support/environment.ts';
+import { start } from '../../support/processes.ts';
+
+/** Listens, and never takes anybody. */
+const STOPPED = `
+  require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
+    require('node:fs').writeSync(1, 'there');
+    process.kill(process.pid, 'SIGSTOP');
+  });`;
+
+describe('a client of the broker', function () {
+  this.timeout(20_000);
+
+  it('does not wait for ever for a broker that is stopped, and whose backlog is full', async () => {
+    await using home = await temporaryHome();
+    await mkdir(home.runtimeDir, { mode: 0o700 });
+    const path = join(home.runtimeDir, 'cms.sock');
+    const broker = start(process.execPath, ['-e', STOPPED, path], { env: {} });
+    await broker.waitFor(/there/);
+    const others = Array.from({ length: 4 }, () => connect({ path }).on('error', () => undefined));
+    try {
+      await assert.rejects(ask(path, { kind: 'status' }), { code: 'broker_unavailable', message: /EAGAIN/ });
+    } finally {
+      for (const other of others) other.destroy();
+      broker.kill('SIGKILL');
+      await broker.exited;
+    }
+  });
+});
