@@ -6,7 +6,7 @@ import { CmsError, messageOf } from './errors.ts';
 import { unknownKey } from './nearest.ts';
 import { checkSocketPath, type Paths } from './paths.ts';
 import type { Provider } from './providers/provider.ts';
-import { parseProviders } from './providers/settings.ts';
+import { checked, parseProviders } from './providers/settings.ts';
 import { type HookSettings, parseHooks } from './settings/hooks.ts';
 import { type NotifySettings, parseNotify } from './settings/notify.ts';
 import { readFileIfAny } from './store/files.ts';
@@ -116,23 +116,14 @@ function parseSocket(entry: unknown, file: string): SocketSettings {
   const accounts = textList(table.accounts, fail, 'accounts');
   const users = textList(table.users, fail, 'users');
   return {
-    path: named(() => checkSocketPath(path), fail),
+    path: checked(() => checkSocketPath(path), 'path', fail),
     mode: parseMode(mode, fail),
     passwords: passwords ?? false,
     ...(group !== undefined && { group }),
     ...(protocols && { protocols: protocols.map((each) => parseProtocol(each, fail)) }),
-    ...(accounts && { accounts: accounts.map((each) => named(() => parseAddress(each), fail)) }),
+    ...(accounts && { accounts: accounts.map((each) => checked(() => parseAddress(each), 'accounts', fail)) }),
     ...(users && { users }),
   };
-}
-
-/** What `parse` says is wrong, with the place. */
-function named<T>(parse: () => T, fail: (why: string) => CmsError): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw fail(messageOf(error));
-  }
 }
 
 /** A mode as text of octal digits, `"0660"`; TOML's own octal number `0o660` does as well. */

@@ -34,7 +34,7 @@ describe('config.toml', () => {
     ['[[sockets]]\npath = "/x"\n', /^f: unknown table or key sockets; did you mean socket\?/],
     ['path = "/x"\n', /unknown table or key path$/],
     ['# comment\nsocket = \n', /^f, line 2: /],
-    ['[[socket]]\npath = "x"\n', /^f: \[\[socket\]\]: a socket needs an absolute path/],
+    ['[[socket]]\npath = "x"\n', /^f: \[\[socket\]\]: path: a socket needs an absolute path/],
     ['[[socket]]\npath = "/x"\nprotocols = ["ftp"]\n', /protocols are/],
     ['[[socket]]\npath = "/x"\nusers = "jane"\n', /users is a list/],
     ['[socket]\npath = "/x"\n', /\[\[socket\]\]/],

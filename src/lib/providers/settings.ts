@@ -191,7 +191,7 @@ function urlOf(text: string, key: string, fail: Fail): string {
 }
 
 /** What a parser of values says, as the reason of this file. */
-function checked<T>(parse: () => T, key: string, fail: Fail): T {
+export function checked<T>(parse: () => T, key: string, fail: Fail): T {
   try {
     return parse();
   } catch (error) {

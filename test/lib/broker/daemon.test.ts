@@ -28,10 +28,11 @@ describe('the broker', function () {
     await home.remove();
   });
 
-  async function serve(log: Logger = silentLogger): Promise<void> {
+  async function serve(log: Logger = silentLogger): Promise<Daemon> {
     const context = openContext(home.env, { log });
     const version = '1.2.3';
     daemon = await Daemon.start({ ...context, openTokens: (more) => openTokens(context, more), sockets: [], version });
+    return daemon;
   }
 
   const socket = (name = 'cms'): string => join(home.runtimeDir, `${name}.sock`);
