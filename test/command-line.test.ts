@@ -68,7 +68,7 @@ describe('a command line that is not one', () => {
     }
     const { status, stderr } = await runCms(['exim-config', '--section', 'retry', '--json'], { env: home.env });
     assert.equal(status, 0);
-    assert.match(stderr, /^cms: there is no account that can send/);
+    assert.match(stderr, /^cms: .* no account that can send/);
   });
 
   it('ends with 64 and the way to the help, whatever is wrong', async () => {
