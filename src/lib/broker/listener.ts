@@ -54,10 +54,20 @@ export async function listenOn(policy: SocketPolicy, accept: (socket: Socket) =>
     mode: policy.mode,
     isInPlace,
     close: () => {
-      if (isInPlace()) unlinkSync(path);
-      return new Promise((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      if (isInPlace()) removeIfPossible(path);
+      return closed;
     },
   };
+}
+
+/** In a folder that is closed to us by now the file stays: stale, and replaced by whoever listens there next. */
+function removeIfPossible(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
 }
 
 /**

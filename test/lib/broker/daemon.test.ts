@@ -1,5 +1,6 @@
 /** The broker in this process: its sockets, and what it says of itself. */
 import assert from 'node:assert/strict';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Daemon } from '../../../src/lib/broker/daemon.ts';
 import { openContext } from '../../../src/lib/context.ts';
@@ -56,6 +57,20 @@ describe('the broker', function () {
     await home.writeConfig('config.toml', more.map((path) => `[[socket]]\npath = "${path}"\n`).join(''));
     await Promise.all([1, 2, 3, 4].map(async () => daemon?.reload()));
     assert.deepEqual(listening.sort(), [socket(), ...more].sort());
+  });
+
+  it('ends although the folder of a socket is closed to it by now', async function () {
+    if (process.getuid?.() === 0) this.skip();
+    await bob();
+    const folder = join(home.path, 'closed');
+    await mkdir(folder, { mode: 0o700 });
+    await home.writeConfig('config.toml', `[[socket]]\npath = "${join(folder, 'x.sock')}"\n`);
+    const broker = await serve();
+    assert.equal(broker.status().sockets.length, 2);
+    await chmod(folder, 0o500);
+    await broker.stop();
+    assert.equal(await talk(join(folder, 'x.sock'), `SMTP,password ${BOB}`), 'ECONNREFUSED');
+    await chmod(folder, 0o700);
   });
 
   describe('with a provider', () => {
