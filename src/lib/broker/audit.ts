@@ -4,12 +4,13 @@
  */
 import { execFile } from 'node:child_process';
 import { constants, readFileSync } from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
 import { redact } from '../redact.ts';
+import { readFileIfAny } from '../store/files.ts';
 
 const run = promisify(execFile);
 const MAX_BYTES = 1024 * 1024;
@@ -252,10 +253,11 @@ function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');
 }
 
-/** The newest `count` lines, oldest first. @throws the file system's errors other than that there is none */
+/** The newest `count` lines, oldest first; none where there is no file. @throws CmsError `io_error` */
 export async function readAudit(path: string, count: number): Promise<AuditLine[]> {
-  const texts = await Promise.all([`${path}.1`, path].map((file) => readFile(file, 'utf8').catch(() => '')));
-  const lines = texts
+  const files = await Promise.all([`${path}.1`, path].map(readFileIfAny));
+  const lines = files
+    .map((bytes) => bytes?.toString('utf8') ?? '')
     .join('')
     .split('\n')
     .filter((line) => line !== '');

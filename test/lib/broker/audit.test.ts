@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AuditTrail, type Asked, readAudit } from '../../../src/lib/broker/audit.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
@@ -45,6 +46,12 @@ describe('the audit trail', () => {
       ['smtp', undefined, '/a', 1],
     ]);
     assert.equal(logged.length, 5);
+  });
+
+  it('is empty where there is none yet, and an error where it cannot be read', async () => {
+    assert.deepEqual(await readAudit(path, 100), []);
+    await mkdir(path);
+    await assert.rejects(readAudit(path, 100), { code: 'io_error' });
   });
 
   it('begins a new line after each that was written', async () => {
