@@ -25,7 +25,7 @@ export interface Paths {
 }
 
 /** `sun_path` holds 108 bytes with its final NUL; Node 20 cuts a longer path off without an error. */
-export const MAX_SOCKET_PATH_BYTES = 107;
+const MAX_SOCKET_PATH_BYTES = 107;
 
 /**
  * Derives all paths from the environment (XDG base directories, `CMS_*` first).

@@ -31,7 +31,7 @@ export interface Settings {
   notify: NotifySettings;
 }
 
-export const DEFAULT_SOCKET_MODE = 0o600;
+const DEFAULT_SOCKET_MODE = 0o600;
 
 /**
  * The settings of the system (`/etc/cms/config.toml`) and of the user: the sockets of both; of hooks and notifications

@@ -9,9 +9,7 @@ import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
 import { domainOf, lowerAscii } from './address.ts';
 
-export type { VaultKeyRecord } from '../store/vault-key.ts';
-
-export const ACCOUNTS_VERSION = 1;
+const ACCOUNTS_VERSION = 1;
 const LOCK_TIMEOUT_MS = 10_000;
 
 export interface AccountsFile {

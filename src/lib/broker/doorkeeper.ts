@@ -112,7 +112,7 @@ function connectionLimit(): number {
 }
 
 /** How many connections may be open where a process may have `descriptors`. */
-export function limitFor(descriptors: number): number {
+function limitFor(descriptors: number): number {
   const reserved = Math.max(RESERVED_LEAST, Math.ceil(descriptors * RESERVED_SHARE));
   return Math.max(FEWEST_CONNECTIONS, descriptors - reserved);
 }

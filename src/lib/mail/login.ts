@@ -52,7 +52,7 @@ export class LoginRefusal extends Error {
 }
 
 /** A server's answer as a failure. What was sent is cut out of it, should the server have repeated it. */
-export function replyFailure(reply: ServerReply, options: LoginOptions): LoginFailure {
+function replyFailure(reply: ServerReply, options: LoginOptions): LoginFailure {
   const challenge = reply.challenge === undefined ? '' : ` ${reply.challenge}`;
   const text = presentable(`${reply.text}${challenge}`, options);
   const code = reply.code === undefined ? {} : { code: reply.code };

@@ -107,7 +107,7 @@ const LONGEST_CODE = 4096;
  * The authorization response in what was pasted. A bare code is completed with our own state: PKCE ties it to us.
  * @throws CmsError `protocol_error`
  */
-export function authorizationResponse(
+function authorizationResponse(
   pasted: string,
   challenge: Pick<Challenge, 'redirectUri' | 'state'>,
   client: OAuthClient,

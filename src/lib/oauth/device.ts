@@ -7,8 +7,6 @@ import { hasFixedIssuer, readSignIn, type SignedIn, signInFailure, type SignInOp
 
 export interface DeviceCode {
   verification_uri: string;
-  /** With the code in it; not every provider has one. */
-  verification_uri_complete?: string;
   user_code: string;
   /** Seconds. */
   expires_in: number;

@@ -21,7 +21,7 @@ export interface RegisteredClient {
 }
 
 /** The name that consent pages show. */
-export const CLIENT_NAME = 'cms';
+const CLIENT_NAME = 'cms';
 
 /**
  * Registers a public native client.
@@ -64,7 +64,7 @@ function metadataOf({ redirect, device }: RegistrationRequest): Record<string, u
 }
 
 /** Pure. @throws CmsError `protocol_error` @see RFC 7591 section 3.2.1 */
-export function readRegistration(json: Record<string, unknown> | undefined, host: string): RegisteredClient {
+function readRegistration(json: Record<string, unknown> | undefined, host: string): RegisteredClient {
   const { client_id, client_secret, token_endpoint_auth_method: method } = json ?? {};
   const { registration_access_token: token, registration_client_uri: uri } = json ?? {};
   if (!isToken(client_id)) throw new CmsError('protocol_error', `${host} registered cms, but sent no client id`);

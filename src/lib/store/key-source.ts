@@ -167,7 +167,7 @@ async function chooseStore(options: CreateOptions): Promise<KeyStore> {
  * `$CMS_STORE`, if it is set.
  * @throws CmsError `config_invalid` for anything but `keyring` and `file`
  */
-export function storeFromEnvironment(env: Environment): KeyStore | undefined {
+function storeFromEnvironment(env: Environment): KeyStore | undefined {
   const value = env.CMS_STORE;
   if (!value) return undefined;
   if (value === 'keyring' || value === 'file') return value;

@@ -10,11 +10,11 @@ import type { Environment } from '../paths.ts';
 import { KeyringError, keyringErrorKind, type KeyringErrorKind } from './keyring-errors.ts';
 
 /** Nobody waits 2 s for a keyring, killing the helper included. */
-export const KEYRING_DEADLINE_MS = 1_800;
+const KEYRING_DEADLINE_MS = 1_800;
 /** For the helper to be loaded, which a busy machine may make long and a bad keyring cannot. */
 const START_LIMIT_MS = 10_000;
 /** As long as a person may take to type the keyring's password. */
-export const INTERACTIVE_DEADLINE_MS = 120_000;
+const INTERACTIVE_DEADLINE_MS = 120_000;
 
 export interface AskOptions {
   /** Whether the desktop may ask its user to unlock the keyring. Without it no dialog ever appears. */
