@@ -24,7 +24,13 @@ export function askPasted(message: string, check: (text: string) => unknown, sig
 }
 
 async function ask(question: Parameters<typeof input>[0], signal?: AbortSignal): Promise<string> {
-  return (await input(question, signal ? { ...context, signal } : context)).trim();
+  try {
+    return (await input(question, signal ? { ...context, signal } : context)).trim();
+  } catch (error) {
+    // The prompt has an error of its own for a question that was taken back.
+    if (error instanceof Error && error.name === 'AbortPromptError') signal?.throwIfAborted();
+    throw error;
+  }
 }
 
 /** A secret, shown as stars; undefined when it was left empty. Asked again while `check` throws. */

@@ -40,11 +40,18 @@ function endOfPatience(): AbortSignal {
   }, SIGN_IN_TIMEOUT_MS).unref();
   // A terminal that was closed, and a kind kill, leave as little behind as Ctrl-C does.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(name, () => {
+    const listener = (): void => {
+      // For whoever is impatient, and for work that heeds no signal, such as a login test.
+      const endAtOnce = (): void => {
+        process.off(name, listener);
+        process.kill(process.pid, name);
+      };
+      if (controller.signal.aborted) return endAtOnce();
       end(new CmsError('usage', 'cancelled; nothing was changed'));
-      // Once more, without a listener: for work that heeds no signal, such as a login test.
-      setTimeout(() => process.kill(process.pid, name), GRACE_MS).unref();
-    });
+      setTimeout(endAtOnce, GRACE_MS).unref();
+    };
+    // Not "once": a prompt would find itself alone with the signal, and end the process before anything is tidied up.
+    process.on(name, listener);
   }
   return controller.signal;
 }

@@ -192,6 +192,15 @@ describe('the first run of account add', function () {
     });
   }
 
+  it('is ended by SIGTERM at the question for the final address, too', async () => {
+    const adding = add(['--flow', 'manual']);
+    await adding.waitFor(/Address or code:/);
+    adding.kill('SIGTERM');
+    assert.equal((await adding.wait()).status, 64, adding.screen);
+    assert.match(adding.screen, /cms: error: cancelled/);
+    assertNothingLeft();
+  });
+
   it('proves the store before a browser is opened', async () => {
     world.env.CMS_STORE = 'keyring';
     const added = await world.add(JANE);

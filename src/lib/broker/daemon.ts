@@ -7,7 +7,7 @@ import { CmsError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import { acquireLockNow, type Lock } from '../store/lock.ts';
-import { readSettings, type SocketSettings } from '../settings.ts';
+import { readSettings, type Settings, type SocketSettings } from '../settings.ts';
 import type { TokenService, TokenServiceOptions } from '../token/service.ts';
 import type { Vault } from '../store/vault.ts';
 import type { Condition } from '../notify/decide.ts';
@@ -65,7 +65,7 @@ export class Daemon {
   readonly #listeners = new Map<string, Listener>();
   readonly #missing = new Map<string, CmsError>();
   readonly #startedAt = Date.now();
-  #wanted: SocketPolicy[] = [];
+  #wanted: Wanted[] = [];
   #reconciling = Promise.resolve();
   #lock: Lock | undefined;
   readonly #watchers = new Map<string, FSWatcher>();
@@ -128,7 +128,9 @@ export class Daemon {
     if (this.#lock === undefined) throw alreadyRuns(paths.stateDir);
     await vault.sweep();
     await this.#readAccounts();
-    this.#wanted = await this.#wantedSockets();
+    const settings = await readSettings(paths);
+    this.#wanted = await this.#wantedSockets(settings);
+    await this.#notifier.use(settings);
     const own = new Set(['', paths.privateSocket, ...this.#options.sockets.map(({ path }) => path)]);
     await this.#reconcile((path) => own.has(path));
     this.#watch(paths.accountsFile, () => this.#accountsChangedSoon());
@@ -166,8 +168,10 @@ export class Daemon {
   }
 
   async #reload(): Promise<void> {
-    const wanted = await this.#wantedSockets();
+    const settings = await readSettings(this.#options.paths);
+    const wanted = await this.#wantedSockets(settings);
     await this.#readAccounts();
+    await this.#notifier.use(settings);
     this.#wanted = wanted;
     await this.#reconcile(() => false);
     this.#warnOfUnwanted();
@@ -204,13 +208,12 @@ export class Daemon {
     this.#options.vault.forgetFailure();
   }
 
-  async #wantedSockets(): Promise<SocketPolicy[]> {
+  async #wantedSockets(settings: Settings): Promise<Wanted[]> {
     const { paths, sockets } = this.#options;
-    const settings = await readSettings(paths);
-    const further = await Promise.all([...settings.sockets, ...sockets].map(resolvePolicy));
-    await this.#notifier.use(settings);
     const own: SocketPolicy = { path: paths.privateSocket, mode: 0o600, passwords: true, private: true };
-    return [own, ...further];
+    const given = await Promise.all(sockets.map(resolvePolicy));
+    const set = settings.sockets.map(async (each) => ({ settings: each, policy: await policyIfKnown(each) }));
+    return [...[own, ...given].map((policy) => ({ settings: policy, policy })), ...(await Promise.all(set))];
   }
 
   /**
@@ -224,23 +227,24 @@ export class Daemon {
   }
 
   async #reconcileNow(required: (path: string) => boolean): Promise<void> {
-    const wanted = new Map(this.#wanted.map((policy) => [policy.path, policy]));
+    const wanted = new Map(this.#wanted.map((each) => [each.settings.path, each]));
     for (const [path, listener] of this.#listeners) {
-      if (JSON.stringify(wanted.get(path)) === JSON.stringify(listener.policy)) continue;
+      if (JSON.stringify(wanted.get(path)?.policy) === JSON.stringify(listener.policy)) continue;
       this.#drop(path, listener);
     }
-    for (const [path, policy] of wanted) {
+    for (const [path, each] of wanted) {
       // A tick that SIGTERM interrupted would open anew what has just been closed, and the process would not end.
       if (this.#isStopping()) return;
       if (this.#listeners.has(path)) continue;
       try {
-        const listener = await this.#listen(policy);
+        each.policy ??= await resolvePolicy(each.settings);
+        const listener = await this.#listen(each.policy);
         if (this.#isStopping()) {
           await listener.close();
           return;
         }
         this.#listeners.set(path, listener);
-        this.#log.info('listening', { socket: path, mode: listener.mode.toString(8), group: policy.group });
+        this.#log.info('listening', { socket: path, mode: listener.mode.toString(8), group: each.settings.group });
         this.#watch(path, () => this.#tickSoon());
         this.#missing.delete(path);
       } catch (error) {
@@ -267,7 +271,7 @@ export class Daemon {
   }
 
   #warnOfUnwanted(): void {
-    const wanted = new Set(this.#wanted.map(({ path }) => path));
+    const wanted = new Set(this.#wanted.map(({ settings }) => settings.path));
     for (const { path, name } of this.#options.activated ?? []) {
       if (wanted.has(path)) continue;
       this.#log.warn('the service manager handed over a socket that no [[socket]] of config.toml names', {
@@ -389,6 +393,21 @@ export class Daemon {
       return 'none';
     }
   }
+}
+
+/** A socket that is to be served. */
+interface Wanted {
+  settings: SocketSettings;
+  /** Undefined as long as nobody knows a name in it. */
+  policy: SocketPolicy | undefined;
+}
+
+/** A name of `config.toml` that is gone, or cannot be looked up at boot, costs its socket and no other. */
+function policyIfKnown(settings: SocketSettings): Promise<SocketPolicy | undefined> {
+  return resolvePolicy(settings).catch((error: unknown) => {
+    if (error instanceof CmsError) return undefined;
+    throw error;
+  });
 }
 
 function ownUid(): number {

@@ -7,8 +7,13 @@ import type { SocketPolicy } from './policy.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 5000;
+/** Exit status. @see getent(1) */
+const NOT_FOUND = 2;
 
-/** The settings with their names resolved. @throws CmsError `config_invalid` for a name that nobody has */
+/**
+ * The settings with their names resolved.
+ * @throws CmsError `config_invalid` for a name that nobody has, `io_error` where it cannot be looked up
+ */
 export async function resolvePolicy(settings: SocketSettings): Promise<SocketPolicy> {
   const { path, group, users } = settings;
   const gid = group === undefined ? undefined : await lookUp('group', group, path);
@@ -18,14 +23,18 @@ export async function resolvePolicy(settings: SocketSettings): Promise<SocketPol
 
 async function lookUp(database: 'passwd' | 'group', name: string, socket: string): Promise<number> {
   if (/^\d{1,9}$/.test(name)) return Number(name);
+  const kind = database === 'passwd' ? 'user' : 'group';
   try {
     const { stdout } = await run('getent', ['--', database, name], { timeout: TIMEOUT_MS });
     const id = Number(stdout.split(':')[2]);
     if (Number.isInteger(id)) return id;
-  } catch {
-    // getent exits with 2 for a name that it does not find.
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== NOT_FOUND)
+      throw new CmsError('io_error', `cannot look up the ${kind} ${name} for the socket ${socket}`, {
+        suggestions: [`getent ${database} ${name}`],
+        cause: error,
+      });
   }
-  const kind = database === 'passwd' ? 'user' : 'group';
   throw new CmsError('config_invalid', `there is no ${kind} ${name} for the socket ${socket}`, {
     suggestions: [`getent ${database} | cut -d: -f1`],
   });

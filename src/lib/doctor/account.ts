@@ -13,7 +13,18 @@ import { codeOfClass } from '../proof/verdict.ts';
 import { neverSignedIn } from '../token/errors.ts';
 import { authorizationRequired } from '../token/refusals.ts';
 import { answers, DEFAULT_MIN_VALIDITY_SECONDS } from '../token/schedule.ts';
-import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
+import {
+  type Actor,
+  because,
+  failed,
+  failure,
+  isBroken,
+  type Judgement,
+  keyOf,
+  ok,
+  skipped,
+  warning,
+} from './finding.ts';
 import { judgeAudience, judgeScopes, type MissingScope, missingScopes } from './scopes.ts';
 import type { Step } from './walk.ts';
 
@@ -158,6 +169,9 @@ async function proven(look: AccountLook, known: Known): Promise<Judgement | unde
   return ok('the token at hand was refused by the mail server; refreshed');
 }
 
+/** What else fails a refresh passes by itself. */
+const WHO_MENDS: Readonly<Partial<Record<string, Actor>>> = { client_invalid: 'client owner', config_invalid: 'you' };
+
 /** What the vault says of a token that is there. */
 function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgement {
   const { state, failure: trouble, expires_at: expires = 0 } = header;
@@ -167,7 +181,7 @@ function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgem
   if (trouble === undefined) return ok(`fresh, ${left}`);
   return warning(`fresh, ${left}, but the last refresh failed: ${trouble.message}`, {
     fix: [`cms token ${account.address} --force-refresh   # tries again`],
-    who: trouble.code === 'client_invalid' ? 'client owner' : 'nobody: wait',
+    who: WHO_MENDS[trouble.code] ?? 'nobody: wait',
     ...meaning(trouble.message),
   });
 }

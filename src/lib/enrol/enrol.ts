@@ -41,7 +41,7 @@ import {
 import { type Outcome, signIn, type SignInDialogue, type SignInPlan } from './sign-in.ts';
 import { probeStores } from './prepare.ts';
 import { type Proposal, proposeServers } from './propose.ts';
-import { type ClientSecrets, storePassword, updateAccount } from './store-account.ts';
+import { type ClientSecrets, keepUsers, storePassword } from './store-account.ts';
 
 export interface EnrolRequest {
   address: string;
@@ -421,6 +421,6 @@ async function tryOut(
   dialogue.testing(account);
   const reports = await testLogins(account, credential, (report) => dialogue.tested(report, account));
   const proven = withWorkingUsers(account, reports);
-  if (JSON.stringify(proven) !== JSON.stringify(account)) await updateAccount(context, proven);
+  if (JSON.stringify(proven) !== JSON.stringify(account)) await keepUsers(context, proven);
   return { account: proven, reports, credential };
 }

@@ -46,7 +46,7 @@ export function otherWays(provider: OAuthProvider, hasDeviceEndpoint: boolean): 
 export function hasBrowser(env: Environment, platform: NodeJS.Platform): boolean {
   if (env.BROWSER) return true;
   if (env.SSH_CONNECTION || env.SSH_TTY) return false;
-  return platform === 'darwin' || platform === 'win32' || Boolean(env.DISPLAY ?? env.WAYLAND_DISPLAY);
+  return platform === 'darwin' || platform === 'win32' || [env.DISPLAY, env.WAYLAND_DISPLAY].some(Boolean);
 }
 
 function noBrowserFlow(provider: OAuthProvider): CmsError {

@@ -143,9 +143,13 @@ function livesSoFar(vault: Vault, account: Account, before: Account | undefined,
   }
 }
 
-/** Replaces what is kept about the account besides its grant. */
-export async function updateAccount({ accounts }: Context, account: Account): Promise<void> {
-  await accounts.update((file) => ({ ...file, accounts: { ...file.accounts, [account.address]: account } }));
+/** Keeps the names that the mail servers take; nothing comes back of an account that was removed meanwhile. */
+export async function keepUsers({ accounts }: Context, { address, smtp_user, imap_user }: Account): Promise<void> {
+  await accounts.update((file) => {
+    const stored = file.accounts[address];
+    if (stored === undefined) return file;
+    return { ...file, accounts: { ...file.accounts, [address]: { ...stored, smtp_user, imap_user } } };
+  });
 }
 
 /**

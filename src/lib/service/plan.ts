@@ -41,7 +41,8 @@ const CARRIED = [
 const PROXIES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()]);
 
 export function unitDir(env: Environment, home: string): string {
-  return join(env.XDG_CONFIG_HOME ?? join(home, '.config'), 'systemd', 'user');
+  const folder = [env.XDG_CONFIG_HOME, join(home, '.config')].find(Boolean) ?? '';
+  return join(folder, 'systemd', 'user');
 }
 
 /** @throws CmsError `config_invalid` for a program that will not stay, or a value that cannot stand in a unit */
@@ -95,8 +96,7 @@ function carried(env: Environment): { environment: Record<string, string>; remar
 
 /** `%t` is where the service manager itself has XDG_RUNTIME_DIR. */
 function privateSocket({ env, paths }: UserFacts): string {
-  const chosen = env.CMS_SOCKET ?? env.CMS_RUNTIME_DIR;
-  return chosen === undefined ? '%t/cms/cms.sock' : paths.privateSocket;
+  return env.CMS_SOCKET || env.CMS_RUNTIME_DIR ? paths.privateSocket : '%t/cms/cms.sock';
 }
 
 export function isHeadless({ DISPLAY, WAYLAND_DISPLAY }: Environment): boolean {

@@ -10,7 +10,7 @@ import type { Environment } from '../paths.ts';
 import { KeyringError, keyringErrorKind, type KeyringErrorKind } from './keyring-errors.ts';
 
 /** Nobody waits 2 s for a keyring, killing the helper included. */
-const KEYRING_DEADLINE_MS = 1_800;
+export const KEYRING_DEADLINE_MS = 1_800;
 /** For the helper to be loaded, which a busy machine may make long and a bad keyring cannot. */
 const START_LIMIT_MS = 10_000;
 /** As long as a person may take to type the keyring's password. */

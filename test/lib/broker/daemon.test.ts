@@ -73,6 +73,24 @@ describe('the broker', function () {
     await chmod(folder, 0o700);
   });
 
+  it('does without a socket that names nobody, and serves all others', async () => {
+    await bob();
+    const errors: unknown[] = [];
+    const table = (name: string, more: string): string =>
+      `[[socket]]\npath = "${socket(name)}"\npasswords = true\n${more}`;
+    await home.writeConfig('config.toml', table('good', '') + table('lost', 'group = "no-such-group"\n'));
+    const broker = await serve({ ...silentLogger, error: (_message, fields) => errors.push(fields?.reason) });
+    assert.deepEqual(errors, [`there is no group no-such-group for the socket ${socket('lost')}`]);
+    assert.match(await talk(socket('good'), `SMTP,password ${BOB}`), /secret of bob/);
+    assert.deepEqual(
+      broker.status().sockets.flatMap(({ path, error }) => (error === undefined ? [] : [path])),
+      [socket('lost')],
+    );
+    await home.writeConfig('config.toml', table('good', '') + table('lost', ''));
+    await broker.reload();
+    assert.match(await talk(socket('lost'), `SMTP,password ${BOB}`), /secret of bob/);
+  });
+
   describe('with a provider', () => {
     let provider: EmbeddedProvider;
     beforeEach(async () => {

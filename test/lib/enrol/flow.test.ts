@@ -14,6 +14,7 @@ describe('the way to sign in', () => {
   for (const [what, change, expected] of [
     ['a desktop', {}, 'browser'],
     ['Wayland', { env: { WAYLAND_DISPLAY: 'wayland-0' } }, 'browser'],
+    ['Wayland beside an empty display', { env: { DISPLAY: '', WAYLAND_DISPLAY: 'wayland-0' } }, 'browser'],
     ['a browser that was named, even over SSH', { env: { BROWSER: 'lynx', SSH_TTY: '/dev/pts/0' } }, 'browser'],
     ['SSH with a forwarded display', { env: { DISPLAY: ':10', SSH_CONNECTION: 'a b' } }, 'device'],
     ['no display', { env: {} }, 'device'],

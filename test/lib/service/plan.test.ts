@@ -78,6 +78,7 @@ describe('the plan of a service', () => {
   it('has its units where systemd looks for them', () => {
     assert.equal(unitDir({}, '/home/jane'), FOLDER);
     assert.equal(unitDir({ XDG_CONFIG_HOME: '/x' }, '/home/jane'), '/x/systemd/user');
+    assert.equal(unitDir({ XDG_CONFIG_HOME: '' }, '/home/jane'), FOLDER);
   });
 });
 
