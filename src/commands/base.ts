@@ -1,7 +1,7 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
-import type { CmsError } from '../lib/errors.ts';
+import { CmsError } from '../lib/errors.ts';
 import { forbidDumps } from '../lib/native.ts';
 import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
@@ -73,11 +73,17 @@ export abstract class BaseCommand extends Command {
     });
   }
 
-  /** As `asked`; a no is told, and so is the flag where nobody can be asked. @param otherwise another way to do it */
+  /**
+   * As `asked`; where nobody can be asked, the flag is told. @param otherwise another way to do it
+   * @throws CmsError `usage` for a no
+   */
   protected async agreed(question: string, preset: boolean, otherwise = ''): Promise<boolean> {
-    if (this.mayAsk && (await this.asked(question, preset))) return true;
-    this.say(`cms: nothing was changed; to do it: ${this.withYes}${otherwise}`);
-    return false;
+    if (!this.mayAsk) {
+      this.say(`cms: nothing was changed; to do it: ${this.withYes}${otherwise}`);
+      return false;
+    }
+    if (await this.asked(question, preset)) return true;
+    throw new CmsError('usage', 'nothing was changed', { suggestions: [this.withYes] });
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {

@@ -198,7 +198,11 @@ describe('cms exim-config', function () {
       await using terminal = runInTerminal(file, args, { env: process.env, cols: 200 });
       await terminal.waitFor(/Run this script as root\? \(y\/N\)/);
       terminal.press('enter');
-      assert.equal((await terminal.wait()).status, 0);
+      assert.equal((await terminal.wait()).status, 64);
+      assert.match(
+        terminal.screen,
+      );
+      assert.match(terminal.screen, /^cms: error: nothing was changed$/m);
       assert.match(terminal.screen, /^#!\/bin\/sh$/m);
       assert.doesNotMatch(terminal.screen, /^cms: exim is installed/m);
       assert.equal((await exim.asRoot(['ls', '-A', '/etc/exim4'])).stdout, '');
