@@ -10,10 +10,17 @@ import { AccountStore } from '../lib/accounts/store.ts';
 import type { Judgement } from '../lib/doctor/finding.ts';
 import { CmsError } from '../lib/errors.ts';
 import { asMta } from '../lib/exim/as-mta.ts';
-import { type CheckedSender, checkSender, isSocketTrouble, judgeConfig, sendersOf } from '../lib/exim/check.ts';
+import {
+  type CheckedSender,
+  checkSender,
+  isSocketTrouble,
+  judgeConfig,
+  notInstalled,
+  sendersOf,
+} from '../lib/exim/check.ts';
 import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
 import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
-import { renderInstallScript } from '../lib/exim/install-script.ts';
+import { renderInstallScript, whatItDoes } from '../lib/exim/install-script.ts';
 import { type Installed, readInstalled } from '../lib/exim/installed.ts';
 import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/options.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
@@ -123,12 +130,14 @@ Options that are not given are those of the last --install.`;
         installed,
       },
     );
-    for (const remark of plan.remarks) this.say(`cms: ${remark}`);
-    if (plan.lines.length === 0) this.#withoutSender(plan, flags.check || (flags.install && installed === undefined));
+    const others = flags.try !== undefined || !['config', 'smart-hosts'].includes(flags.section);
+    for (const remark of others ? [] : plan.remarks) this.say(`cms: ${remark}`);
+    if (!others && plan.lines.length === 0)
+      this.#withoutSender(plan, flags.check || (flags.install && installed === undefined));
     this.#tellFailing(authority);
     if (folder !== undefined) return this.#write(plan, folder);
     if (flags.install) return this.#install(plan, paths, flags.yes, authority);
-    if (flags.check) return this.#check(plan, authority);
+    if (flags.check) return this.#check(plan, authority, installed);
     if (flags.try !== undefined) return this.#try(plan, flags.try, accounts);
     this.#print(plan, flags.section, flags.split);
   }
@@ -185,25 +194,28 @@ Options that are not given are those of the last --install.`;
     const passwords = plan.lines.some(({ auth }) => auth !== undefined);
     const { addition, remark } = socketChange(toml, { path: plan.socket, passwords });
     if (remark !== undefined) this.say(`cms: ${remark}`);
-    const script = renderInstallScript({
+    const installation = {
       ...plan,
       smartHostsFile: plan.options.smartHostsFile,
       paths,
       caFileOfAccounts: authority.ofAccounts ? authority.caFile : undefined,
       socketAddition: addition,
       note: noteOf(plan),
-    });
+    };
+    const script = renderInstallScript(installation);
     if (!yes && this.wantsJson) {
       this.printJson({ script });
       return;
     }
     if (!yes) process.stdout.write(script);
+    if (!yes && this.mayAsk) for (const line of whatItDoes(installation)) this.say(line);
     if (!yes && !(await this.agreed('Run this script as root?', false, ', or run this script as root'))) return;
     await runScriptAsRoot(script);
+    if (addition === undefined) return;
     this.say('cms: the broker reads its sockets when it starts: restart it, then cms exim-config --check');
   }
 
-  async #check(plan: EximPlan, { failing }: EximAuthority): Promise<void> {
+  async #check(plan: EximPlan, authority: EximAuthority, noted: Installed | undefined): Promise<void> {
     const binary = findExim4(process.env);
     const installed = await readSmartHosts(plan.options.smartHostsFile);
     if (installed.closed)
@@ -217,16 +229,23 @@ Options that are not given are those of the last --install.`;
       if (verdict !== undefined) throw new CmsError('config_invalid', `exim refuses the configuration: ${verdict}`);
       const rows: CheckedSender[] = [];
       for (const sender of sendersOf(plan.lines)) rows.push(await checkSender(exim, parseEntries(smartHosts), sender));
-      return rows.map((row) => withTrust(row, failing));
+      return rows.map((row) => withTrust(row, authority.failing));
     });
     const trouble = checked.some(({ detail }) => isSocketTrouble(detail)) ? await this.#socketTrouble(plan) : undefined;
-    const senders = checked.map((row) => withTrouble(row, trouble));
+    const asNoted = noted?.block_sha256 === noteOf(plan).block_sha256 && !authority.ofAccounts;
+    const missing = notInstalled(plan, installed, asNoted);
+    const senders = checked.map((row) => withTrouble(afterInstall(row, missing), trouble));
     if (this.wantsJson) this.printJson(senders);
     else process.stdout.write(table(senders));
     const failed = senders.filter(({ ok }) => !ok).length;
     if (failed > 0) {
-      throw new CmsError('temporarily_unavailable', `${failed} of ${senders.length} senders cannot send now`, {
-        suggestions: [...(trouble?.fix ?? ['cms exim-config --try SENDER']), 'cms doctor   # every link on the way'],
+      const code = missing.size > 0 ? 'config_invalid' : 'temporarily_unavailable';
+      throw new CmsError(code, `${failed} of ${senders.length} senders cannot send now`, {
+        suggestions: [
+          ...(missing.size > 0 ? ['cms exim-config --install'] : []),
+          ...(trouble?.fix ?? ['cms exim-config --try SENDER']),
+          'cms doctor   # every link on the way',
+        ],
       });
     }
   }
@@ -267,6 +286,11 @@ function withTrust(row: CheckedSender, failing: readonly Distrusted[]): CheckedS
   const found = failing.find(({ address }) => address === row.account);
   if (!row.ok || found === undefined) return row;
   return { ...row, ok: false, detail: `the certificate of ${found.host} is not trusted: ${found.why}` };
+}
+
+function afterInstall(row: CheckedSender, missing: ReadonlySet<string>): CheckedSender {
+  if (!row.ok || row.line === undefined || !missing.has(row.line)) return row;
+  return { ...row, ok: false, detail: `${row.detail}, once it is installed` };
 }
 
 function withTrouble(row: CheckedSender, trouble: Judgement | undefined): CheckedSender {

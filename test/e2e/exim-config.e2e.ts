@@ -66,6 +66,16 @@ describe('cms exim-config', function () {
     );
   });
 
+  it('says nothing of lines where there are none', async () => {
+    for (const args of [
+      ['--section', 'routers'],
+      ['--section', 'transports', '--split'],
+      ['--section', 'retry'],
+    ])
+      assert.equal((await cms(...args)).stderr, '');
+    assert.match((await cms('--section', 'smart-hosts')).stderr, /no --default ADDRESS/);
+  });
+
   it('prints JSON on request', async () => {
     const { stdout } = await cms('--section', 'authenticators', '--json');
     const { section, text } = JSON.parse(stdout) as { section: string; text: string };
@@ -107,7 +117,7 @@ describe('cms exim-config', function () {
   it('lets exim judge, and says what keeps each sender from sending', async function () {
     requires(this, 'exim4');
     const { status, stdout, stderr } = await cms('--check', '--json', '--socket', join(home.path, 'none.sock'));
-    assert.equal(status, 75);
+    assert.equal(status, 78, 'and nothing is installed');
     const rows = JSON.parse(stdout) as { sender: string; ok: boolean; detail: string; account: string }[];
     assert.deepEqual(
       rows.map(({ sender, account, ok }) => [sender, account, ok]),
@@ -118,7 +128,7 @@ describe('cms exim-config', function () {
       ],
     );
     assert.match(rows[0]?.detail ?? '', /^not running: nobody answers at .*cms\.sock/);
-    assert.match(stderr, /"cms serve"/);
+    assert.match(stderr, /"cms exim-config --install","cms serve"/);
   });
 
   const refused: [string[], number, RegExp][] = [
@@ -126,7 +136,8 @@ describe('cms exim-config', function () {
     [['--default', 'reader@example.net'], 78, /cannot be the default/],
     [['--socket', 'inet:127.0.0.1:25'], 78, /a socket for exim/],
     [['--smart-hosts-file', '/etc/${run{/bin/id}}'], 78, /smart-hosts file/],
-    [['--helo', 'a b'], 65, /a b/],
+    [['--helo', 'a b'], 65, /--helo takes a domain name, not "a b"/],
+    [['--local-domain', 'a b'], 65, /--local-domain takes a domain name, not "a b"/],
     [['--listen', '25'], 64, /--listen takes ADDRESS:PORT/],
     [['--section', 'nonsense'], 64, /--section/],
     [['--check', '--install'], 64, /--install/],
@@ -201,6 +212,7 @@ describe('cms exim-config', function () {
       assert.equal((await terminal.wait()).status, 64);
       assert.match(
         terminal.screen,
+        /^The script above\n- writes \/etc\/exim4\/exim4\.conf and your lines in .*\n- keeps/m,
       );
       assert.match(terminal.screen, /^cms: error: nothing was changed$/m);
       assert.match(terminal.screen, /^#!\/bin\/sh$/m);

@@ -79,6 +79,24 @@ describe('installing the exim configuration', function () {
     assert.equal((await run(['sh', '-n'], text)).stderr, '');
   });
 
+  it('is not installed before it is', async () => {
+    const argv = exim.commandLine(
+      [...environment(), process.execPath, CMS_PROGRAM, 'serve', '--socket', join(home.path, 'exim.sock')],
+      PERSON,
+    );
+    await using broker: RunningProcess = start(argv[0] ?? '', argv.slice(1));
+    await broker.waitFor(/listening.*exim\.sock/);
+    const check = await cms('--check', '--socket', join(home.path, 'exim.sock'), '--ca-file', submission.caFile);
+    assert.equal(check.status, 78);
+    assert.match(check.stdout, /<jane@example\.org> .* cms_smtp, once it is installed$/m);
+    assert.match(check.stderr, /1 of 1 senders cannot send now\ncms: try: cms exim-config --install$/m);
+    const tried = await cms('--try', 'jane@example.org');
+    assert.equal(tried.status, 78);
+    assert.match(tried.stdout, /^line +failed +there is no \/etc\/exim4\/exim-smart-hosts: nothing is installed yet$/m);
+    assert.match(tried.stderr, /^cms: try: cms exim-config --install$/m);
+    assert.doesNotMatch(tried.stderr, /--default/);
+  });
+
   it('puts everything in its place, and keeps what was there', async () => {
     await exim.install('exim4.conf', 'keep_environment =\n', '0644');
     await writeFile(join(exim.folder, 'foreign'), FOREIGN);
@@ -232,7 +250,7 @@ describe('installing the exim configuration', function () {
       check,
     ]) {
       assert.equal(status, 75);
-      assert.match(stderr, /try: kill \d+; cms serve/);
+      assert.match(stderr, /try: kill \d+; .*cms serve/);
     }
     assert.match(
       check.stdout,
@@ -246,6 +264,7 @@ describe('installing the exim configuration', function () {
     const { status, stdout, stderr } = await exim.asRoot([...argv, '--yes', '--helo', 'new.example']);
     assert.deepEqual([status, stdout], [0, '']);
     assert.match(stderr, /^cms: exim is installed: /m);
+    assert.doesNotMatch(stderr, /restart it/, 'the broker knows the socket');
     assert.match((await bytes('/etc/exim4/exim4.conf')).toString(), /new\.example/);
     assert.doesNotMatch((await bytes('/etc/exim4/exim4.conf.before-cms')).toString(), /Made by "cms/);
   });

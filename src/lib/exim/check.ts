@@ -3,8 +3,8 @@ import { CmsError, messageOf } from '../errors.ts';
 import { bySudo } from '../sudo.ts';
 import type { Run } from './exim4.ts';
 import { isPlainPath, SYSTEM_TRUST } from './options.ts';
-import { type Entry, entryFor, fieldsOf } from './smart-hosts-file.ts';
-import type { SmartHost } from './smart-hosts.ts';
+import { type Entry, entryFor, fieldsOf, findBlock } from './smart-hosts-file.ts';
+import { renderSmartHost, type SmartHost } from './smart-hosts.ts';
 
 export interface CheckedSender {
   sender: string;
@@ -94,6 +94,21 @@ export function parseRoute(stdout: string, stderr = ''): { ok: boolean; detail: 
 
 // exim tells a caller without privileges that it waits, not why.
 const HIDDEN_REASON = 'not now; exim tells root the reason';
+
+/**
+ * The keys of lines that exim does not have as they would be written.
+ * @param file the installed one; where it is closed to us, `noted` says whether all of them are as they were installed
+ */
+export function notInstalled(
+  { user, lines }: { user: string; lines: readonly SmartHost[] },
+  { text, closed }: { text: string; closed: boolean },
+  noted: boolean,
+): Set<string> {
+  const block = closed ? '' : (findBlock(text, user) ?? '');
+  const there = new Set(block.split('\n'));
+  const has = (line: SmartHost): boolean => (closed ? noted : there.has(renderSmartHost(line)));
+  return new Set(lines.filter((line) => !has(line)).map(({ key }) => key));
+}
 
 /** Whether nobody answered at a socket: exim's words, or those of our router. */
 export function isSocketTrouble(detail: string): boolean {

@@ -42,6 +42,22 @@ export function renderInstallScript(installation: Installation): string {
   ].join('\n');
 }
 
+/** What the script does, for whoever is asked about it: a line for each thing. */
+export function whatItDoes({ user, smartHostsFile, socket, socketAddition, paths }: Installation): string[] {
+  const folder = `/run/cms/${user}`;
+  return [
+    '',
+    'The script above',
+    `- writes ${EXIM_CONFIG_FILE} and your lines in ${smartHostsFile}, if exim takes them`,
+    `- keeps a configuration of somebody else as ${EXIM_CONFIG_FILE}.before-cms`,
+    ...(socket.startsWith(`${folder}/`)
+      ? [`- makes ${folder}, which exim's group may enter, now and at each boot`]
+      : []),
+    ...(socketAddition === undefined ? [] : [`- adds exim's socket to ${paths.configFile}`]),
+    '- restarts exim if it runs, and puts the old files back if that fails',
+  ];
+}
+
 function preamble({ user, smartHostsFile }: Installation): string {
   return `#!/bin/sh
 # Installs the exim configuration of cms for ${userName(user)}. To be run as root.

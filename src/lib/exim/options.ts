@@ -113,12 +113,21 @@ export function formatListener({ address, port }: Listener): string {
 export function validateOptions(options: EximOptions): EximOptions {
   return {
     smartHostsFile: plainPath(options.smartHostsFile, 'the smart-hosts file'),
-    localDomains: options.localDomains.map((domain) => parseDomain(domain)),
+    localDomains: options.localDomains.map((domain) => domainFor('--local-domain', domain)),
     ownNameIsLocal: options.ownNameIsLocal,
-    ...(options.helo !== undefined && { helo: parseDomain(options.helo) }),
+    ...(options.helo !== undefined && { helo: domainFor('--helo', options.helo) }),
     ...(options.listen !== undefined && { listen: parseListener(formatListener(options.listen)) }),
     ...(options.caFile !== undefined && { caFile: plainPath(options.caFile, 'the file of certificates') }),
   };
+}
+
+function domainFor(flag: string, text: string): string {
+  try {
+    return parseDomain(text);
+  } catch (error) {
+    if (!(error instanceof CmsError)) throw error;
+    throw error.inOtherWords(`${flag} takes a domain name, not ${quoted(text)}`, []);
+  }
 }
 
 function quoted(text: string): string {

@@ -62,13 +62,10 @@ class FailedStep extends Error {
 
 async function findLine(sender: string, { asMta, smartHostsFile }: TryPorts, steps: Step[]): Promise<Line> {
   const { status, stdout, stderr } = await asMta(['cat', '--', smartHostsFile]);
-  if (status !== 0) throw new FailedStep('line', `${firstLine(stderr)}; cms exim-config --install`);
+  if (status !== 0) throw new FailedStep('line', await whyUnread(smartHostsFile, stderr, asMta));
   const entry = entryFor(parseEntries(stdout), sender);
   if (entry === undefined) {
-    throw new FailedStep(
-      'line',
-      `no line for <${sender}> and no * line in ${smartHostsFile}; cms exim-config --install`,
-    );
+    throw new FailedStep('line', `no line for <${sender}> and no * line in ${smartHostsFile}`);
   }
   const line = lineOf(fieldsOf(entry));
   steps.push({
@@ -77,6 +74,12 @@ async function findLine(sender: string, { asMta, smartHostsFile }: TryPorts, ste
     detail: `${entry.key}: ${line.server.host}:${line.server.port} as ${line.user}`,
   });
   return line;
+}
+
+async function whyUnread(file: string, stderr: string, asMta: Run): Promise<string> {
+  const { status } = await asMta(['test', '-e', file]);
+  if (status !== 0) return `there is no ${file}: nothing is installed yet`;
+  return `cannot read ${file}: ${firstLine(stderr).replace(/^.*: /, '')}`;
 }
 
 // What is put into an expansion for exim -be must mean itself there.
@@ -170,6 +173,7 @@ export function failureOf(sender: string, steps: readonly Step[], caFile = 'FILE
     `<${sender}> cannot send: ${failed.step}: ${failed.detail}`,
     {
       suggestions: [
+        ...(failed.step === 'line' ? ['cms exim-config --install'] : []),
         ...(failed.step === 'certificate'
           ? [
               `cms exim-config --install --ca-file ${caFile}   # its authority, for all accounts in place of the system's`,

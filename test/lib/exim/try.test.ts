@@ -13,6 +13,7 @@ interface World {
   token?: string;
   login?: LoginOutcome;
   status?: number;
+  there?: boolean;
 }
 
 function ports(world: World, seen: string[] = []): TryPorts {
@@ -22,6 +23,7 @@ function ports(world: World, seen: string[] = []): TryPorts {
     asMta: async (argv) => {
       seen.push(argv.join(' '));
       if (argv[0] === 'cat') return { status: world.status ?? 0, stdout: LINES, stderr: 'cat: Permission denied' };
+      if (argv[0] === 'test') return { status: world.there === false ? 1 : 0, stdout: '', stderr: '' };
       const stdout = argv.some((word) => word.includes(',ready ')) ? (world.ready ?? '') : (world.token ?? '');
       return { status: 0, stdout: `${stdout}\n`, stderr: '' };
     },
@@ -73,7 +75,13 @@ describe('trying a sender', () => {
   });
 
   const failures: [string, string, World, string][] = [
-    ['a file that the MTA may not read', 'jane@example.org', { status: 1 }, 'line: cat: Permission denied'],
+    [
+      'a file that the MTA may not read',
+      'jane@example.org',
+      { status: 1 },
+      'line: cannot read /etc/exim4/exim-smart-hosts: Permission denied',
+    ],
+    ['a file that is not there', 'jane@example.org', { status: 1, there: false }, 'line: there is no /etc/exim4/exim'],
     ['a sender in no line', 'who@nowhere.example', {}, 'line: no line for <who@nowhere.example>'],
     ['a line that exim would expand', 'evil@example.net', {}, 'line: account= or oauth='],
     [
