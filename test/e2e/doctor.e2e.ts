@@ -158,6 +158,26 @@ describe('cms doctor', function () {
       assert.deepEqual(fix, [`chmod 700 ${join(world.home.stateDir, 'vault')}`]);
     });
 
+    it('a folder that is closed to its owner, once, and each command names the cure', async function () {
+      // Root may enter whatever the mode says.
+      if (process.getuid?.() === 0) this.skip();
+      const { stateDir } = world.home;
+      const env = { ...world.env, CMS_RUNTIME_DIR: undefined };
+      mode(stateDir, 0, 0o700);
+      const examined = await doctor([], env);
+      const { fix } = assertBroken(examined, 'files.folder', 74, /state closed to yourself \(mode 0000\)/);
+      assert.deepEqual(fix, [`chmod 700 ${stateDir}`]);
+      for (const argv of [['token', JANE], ['status'], ['serve'], ['status', '--log']]) {
+        const { status, stderr } = await runCms(argv, { env });
+        assert.notEqual(status, 0);
+        assert.match(stderr, new RegExp(`^cms: try: chmod 700 ${stateDir}$`, 'm'), argv.join(' '));
+      }
+      chmodSync(stateDir, 0o700);
+      mode(world.home.configDir, 0, 0o700);
+      assertBroken(await doctor(), 'files.folder', 74, /config closed to yourself/);
+      assert.match((await world.cms('token', JANE)).stderr, new RegExp(`try: chmod 700 ${world.home.configDir}$`, 'm'));
+    });
+
     it('a folder in which nothing can be stored', async () => {
       // What a full disk would refuse is refused to root as well.
       const obstacle = join(world.home.stateDir, 'probe');

@@ -6,6 +6,7 @@ import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
 import { peerCredentials } from '../native.ts';
 import { checkSocketPath } from '../paths.ts';
 import { Secret } from '../secret.ts';
+import { cures } from '../store/barred.ts';
 import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, type TokenLine } from './wire.ts';
 
 /** The broker answers within `wait`; a little more for a busy machine. */
@@ -99,7 +100,7 @@ function isAbsent(path: string): boolean {
 function cannotConnect(path: string, reason: string, cause: Error): CmsError {
   return new CmsError('broker_unavailable', `cannot connect to the broker at ${path}: ${reason}`, {
     cause,
-    suggestions: [`ls -ld ${dirname(path)} ${path}   # yours, and open to you?`, 'cms doctor'],
+    suggestions: [...cures(path, reason), 'cms doctor'],
   });
 }
 

@@ -9,6 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { checkSocketPath } from '../paths.ts';
 import { duplicate } from '../native.ts';
+import { cures } from '../store/barred.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import type { SocketPolicy } from './policy.ts';
 
@@ -226,6 +227,6 @@ function cannotListen(path: string, error: Error): CmsError {
   const code = systemErrorCode(error) ?? error.message;
   return new CmsError('cannot_create', `cannot listen on ${path}: ${code}`, {
     cause: error,
-    suggestions: [`ls -ld ${dirname(path)} ${path}`],
+    suggestions: cures(path, code),
   });
 }

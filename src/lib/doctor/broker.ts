@@ -48,10 +48,11 @@ export interface BrokerLook {
   uid: number | undefined;
 }
 
-export function brokerSteps(look: BrokerLook, needs: readonly string[]): Step[] {
+/** @param above keys of the checks of folders in which the private socket lies */
+export function brokerSteps(look: BrokerLook, needs: readonly string[], above: readonly string[]): Step[] {
   const { privateSocket, sockets, answer } = look;
   const wanted: SocketSettings[] = [{ path: privateSocket, mode: 0o600, passwords: true }, ...sockets];
-  const steps: Step[] = [{ id: 'broker', subject: '', look: () => Promise.resolve(judgeBroker(look)) }];
+  const steps: Step[] = [{ id: 'broker', subject: '', needs: above, look: () => Promise.resolve(judgeBroker(look)) }];
   if (answer === undefined && look.reliedOnBy.length === 0) return steps;
   return [
     ...steps,

@@ -89,6 +89,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const files = fileSteps(context, opened, uid);
   const folders = files.filter(({ id }) => id === 'files.folder' || id === 'files.accounts').map(keyOf);
   const config = files.filter(({ id }) => id === 'files.config').map(keyOf);
+  const above = files.filter(({ subject }) => isIn(subject, context.paths.privateSocket)).map(keyOf);
   const service: ServiceLook = {
     ...options,
     env: context.env,
@@ -117,13 +118,17 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
             : undefined,
       }),
     ),
-    ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config),
+    ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config, above),
     ...(await mtaSteps(options.run, options.probe, sockets)),
     ...(await eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed, split }, [])),
     ...hookSteps(hooks, uid ?? -1),
     ...serviceSteps(service, facts),
     ...systemSteps(options.system),
   ];
+}
+
+function isIn(folder: string, path: string): boolean {
+  return path.startsWith(`${folder}/`);
 }
 
 function allAccounts({ file }: Opened): Account[] {

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import { ioError, proveWritable } from '../store/files.ts';
 import { readProviders, readSettings, type Settings } from '../settings.ts';
-import { counted, failed, failure, type Judgement, ok, skipped, warning } from './finding.ts';
+import { counted, failed, failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
 
 /** What could be read; all further checks are made from it. */
@@ -78,9 +78,10 @@ export function octal(mode: number): string {
 }
 
 export function fileSteps({ paths }: Context, opened: Opened, uid: number | undefined): Step[] {
-  const folder = (path: string): Step => ({
+  const folder = (path: string, ...needs: string[]): Step => ({
     id: 'files.folder',
     subject: path,
+    needs,
     look: async () => {
       const judged = judgeFolder(path, await pathFacts(path), uid);
       // The disk may be full, or read-only.
@@ -88,11 +89,16 @@ export function fileSteps({ paths }: Context, opened: Opened, uid: number | unde
       return judged;
     },
   });
+  const folders = [folder(paths.configDir), folder(paths.stateDir)] as const;
+  // In a folder that is closed nothing can be looked at.
+  const [config, state] = [keyOf(folders[0]), keyOf(folders[1])];
   return [
-    ...[paths.configDir, paths.stateDir, paths.vaultDir].map(folder),
+    ...folders,
+    folder(paths.vaultDir, state),
     {
       id: 'files.accounts',
       subject: paths.accountsFile,
+      needs: [config],
       look: async () => {
         const judged = judgeFile(paths.accountsFile, await pathFacts(paths.accountsFile), uid);
         if (opened.file instanceof CmsError) return failed(opened.file);
@@ -107,6 +113,7 @@ export function fileSteps({ paths }: Context, opened: Opened, uid: number | unde
     {
       id: 'files.config',
       subject: paths.configFile,
+      needs: [config],
       look: async () => {
         if (opened.settings instanceof CmsError) return failed(opened.settings);
         return judgeFile(paths.configFile, await pathFacts(paths.configFile), uid);

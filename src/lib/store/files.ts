@@ -7,6 +7,7 @@ import { type FileHandle, mkdir, open, readdir, lstat, rename, rmdir, unlink } f
 import { randomBytes } from 'node:crypto';
 import { dirname, join, basename } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
+import { cures } from './barred.ts';
 
 const TEMPORARY = /\.tmp-(\d+)-[0-9a-f]{12}$/;
 
@@ -191,6 +192,6 @@ export function ioError(verb: string, path: string, error: unknown): CmsError {
   const reason = systemErrorCode(error) ?? (error instanceof Error ? error.message : String(error));
   return new CmsError('io_error', `cannot ${verb} ${path}: ${reason}`, {
     cause: error,
-    suggestions: reason === 'ENOSPC' ? [`df -h ${dirname(path)}`] : [`ls -ld ${dirname(path)} ${path}`],
+    suggestions: cures(path, reason),
   });
 }

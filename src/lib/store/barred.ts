@@ -1,0 +1,30 @@
+/** What to do where the system lets nobody at a path. */
+import { lstatSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** @param reason the system's word: `ENOSPC`, `EACCES` */
+export function cures(path: string, reason: string): string[] {
+  const folder = dirname(path);
+  if (reason === 'ENOSPC') return [`df -h ${folder}`];
+  const opening = reason === 'EACCES' ? openingOf(path) : undefined;
+  return [opening ?? `ls -ld ${folder} ${path}`];
+}
+
+/** The command that opens what its owner has closed to himself; from above, as nothing below can be looked at. */
+function openingOf(path: string): string | undefined {
+  const above = dirname(path);
+  const opening = above === path ? undefined : openingOf(above);
+  if (opening !== undefined) return opening;
+  const stat = lookAt(path);
+  if (stat === undefined || stat.uid !== process.getuid?.()) return undefined;
+  const mode = stat.isDirectory() ? 0o700 : 0o600;
+  return (stat.mode & mode) === mode ? undefined : `chmod ${mode.toString(8)} ${path}`;
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
