@@ -93,6 +93,7 @@ const TITLES: Readonly<Record<string, string>> = {
   mta: 'MTA',
   exim: 'exim',
   hook: 'hooks',
+  notify: 'notifications',
   service: 'service',
   system: 'service of the host',
 };

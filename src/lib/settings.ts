@@ -23,6 +23,8 @@ export interface SocketSettings {
   passwords: boolean;
   /** Names or uids of the users that may ask, besides the owner and root. */
   users?: string[];
+  /** The file that says all this; none for a socket of the command line. */
+  file?: string;
 }
 
 export interface Settings {
@@ -49,7 +51,8 @@ export async function readSettings(paths: Pick<Paths, 'configFile' | 'systemConf
 
 async function readOne(path: string): Promise<Settings> {
   const bytes = await readFileIfAny(path);
-  return parseSettings(bytes?.toString('utf8') ?? '', path);
+  const { sockets, ...settings } = parseSettings(bytes?.toString('utf8') ?? '', path);
+  return { ...settings, sockets: sockets.map((socket) => ({ ...socket, file: path })) };
 }
 
 /**

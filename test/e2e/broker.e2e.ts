@@ -204,6 +204,15 @@ describe('cms serve', function () {
     }
   });
 
+  it('does without a socket whose group is none, and names the file', async () => {
+    const path = join(world.home.path, 'config.sock');
+    await world.home.writeConfig('config.toml', `[[socket]]\npath = "${path}"\ngroup = "no-such-group"\n`);
+    broker.kill('SIGHUP');
+    await broker.waitFor(/there is no group no-such-group for the socket \S+config\.sock of \S+config\.toml/);
+    assert.equal(await talk(world.socket, `SMTP,ready ${JANE}`), 'yes');
+    await world.home.writeConfig('config.toml', '');
+  });
+
   it('reads config.toml, and reads it anew on SIGHUP and RELOAD', async () => {
     const path = join(world.home.path, 'config.sock');
     await world.home.writeConfig('config.toml', `[[socket]]\npath = "${path}"\nprotocols = ["imap"]\n`);

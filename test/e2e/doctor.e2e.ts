@@ -425,6 +425,22 @@ describe('cms doctor', function () {
       assertBroken(await doctor(), 'broker.grants', 74, words);
     });
 
+    it('a group that is gone, which costs its socket', async () => {
+      await configure(`[[socket]]\npath = "${further()}"\ngroup = "no-such-group"\n`);
+      await serve();
+      assertBroken(await doctor(), 'socket', 78, /no group no-such-group for the socket \S+ of \S+config\.toml/);
+    });
+
+    it('a mail about an outage that no account can send', async () => {
+      await serve();
+      await configure('[notify]\nmail = "nobody@example.org"\n');
+      const { checks, status } = await doctor();
+      assert.deepEqual([status, named(checks, 'failure', 'warning')], [0, ['notify.mail']]);
+      const broken = checks.find(({ id }) => id === 'notify.mail');
+      assert.match(broken?.summary ?? '', /there is no account nobody@example\.org/);
+      assert.ok(broken?.fix?.includes('cms account list'));
+    });
+
     it('a hook that others can change', async () => {
       const program = join(world.home.home, 'hook');
       writeFileSync(program, '#!/bin/sh\n');

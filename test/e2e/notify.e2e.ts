@@ -165,6 +165,11 @@ describe('an account that needs somebody', function () {
     );
   });
 
+  it('is not told by an account that is none, which is said at start', async () => {
+    const running = await serve('[notify]\nmail = "nobody@example.org"\n');
+    await running.waitFor(/warn +\[notify\] of config\.toml: no mail will be sent reason="there is no account nobody@/);
+  });
+
   it('is not told by an account that needs somebody itself', async () => {
     const running = await serve(`[notify]\nmail = "${JANE}"\n`);
     const before = world.submission.messages.length;

@@ -134,7 +134,7 @@ export class Daemon {
     const own = new Set(['', paths.privateSocket, ...this.#options.sockets.map(({ path }) => path)]);
     await this.#reconcile((path) => own.has(path));
     this.#watch(paths.accountsFile, () => this.#accountsChangedSoon());
-    this.#warnOfUnwanted();
+    this.#warn();
     this.#tellManager('READY=1');
     this.#tickSoon();
   }
@@ -174,7 +174,7 @@ export class Daemon {
     await this.#notifier.use(settings);
     this.#wanted = wanted;
     await this.#reconcile(() => false);
-    this.#warnOfUnwanted();
+    this.#warn();
     this.#tickSoon();
     this.#log.info('reloaded', { accounts: this.#directory.all.length, sockets: this.#listeners.size });
   }
@@ -270,7 +270,9 @@ export class Daemon {
     return isInPlace ? listenOnActivated(policy, activated, accept) : listenOn(policy, accept);
   }
 
-  #warnOfUnwanted(): void {
+  /** Of settings that lead to nothing. */
+  #warn(): void {
+    this.#notifier.warnOfMail(this.#directory.all);
     const wanted = new Set(this.#wanted.map(({ settings }) => settings.path));
     for (const { path, name } of this.#options.activated ?? []) {
       if (wanted.has(path)) continue;

@@ -14,10 +14,11 @@ const NOT_FOUND = 2;
  * The settings with their names resolved.
  * @throws CmsError `config_invalid` for a name that nobody has, `io_error` where it cannot be looked up
  */
-export async function resolvePolicy(settings: SocketSettings): Promise<SocketPolicy> {
+export async function resolvePolicy({ file, ...settings }: SocketSettings): Promise<SocketPolicy> {
   const { path, group, users } = settings;
-  const gid = group === undefined ? undefined : await lookUp('group', group, path);
-  const uids = users && (await Promise.all(users.map((name) => lookUp('passwd', name, path))));
+  const wanted = `${path}${file === undefined ? '' : ` of ${file}`}`;
+  const gid = group === undefined ? undefined : await lookUp('group', group, wanted);
+  const uids = users && (await Promise.all(users.map((name) => lookUp('passwd', name, wanted))));
   return { ...settings, private: false, ...(gid !== undefined && { gid }), ...(uids && { uids }) };
 }
 

@@ -7,7 +7,7 @@ import type { SocketSettings } from '../settings.ts';
 import type { TokenLine } from './wire.ts';
 
 /** A socket as it is served: the settings, with names resolved. */
-export interface SocketPolicy extends SocketSettings {
+export interface SocketPolicy extends Omit<SocketSettings, 'file'> {
   /** Only the daemon's own user and root, everything allowed, administration included. */
   private: boolean;
   uids?: number[];

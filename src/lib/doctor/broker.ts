@@ -6,7 +6,7 @@ import { resolvePolicy } from '../broker/names.ts';
 import type { BrokerStatus } from '../broker/status.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import type { SocketSettings } from '../settings.ts';
-import { counted, failed, failure, type Judgement, ok, warning } from './finding.ts';
+import { because, counted, failed, failure, isBroken, type Judgement, ok, warning } from './finding.ts';
 import { octal } from './files.ts';
 import type { Step } from './walk.ts';
 
@@ -48,11 +48,26 @@ export interface BrokerLook {
   uid: number | undefined;
 }
 
-/** @param above keys of the checks of folders in which the private socket lies */
-export function brokerSteps(look: BrokerLook, needs: readonly string[], above: readonly string[]): Step[] {
+/**
+ * @param config key of the check of config.toml
+ * @param above keys of the checks of folders in which the private socket lies
+ */
+export function brokerSteps(look: BrokerLook, config: string, above: readonly string[]): Step[] {
   const { privateSocket, sockets, answer } = look;
   const wanted: SocketSettings[] = [{ path: privateSocket, mode: 0o600, passwords: true }, ...sockets];
-  const steps: Step[] = [{ id: 'broker', subject: '', needs: above, look: () => Promise.resolve(judgeBroker(look)) }];
+  const steps: Step[] = [
+    {
+      id: 'broker',
+      subject: '',
+      needs: above,
+      after: [config],
+      look: (result) => {
+        const settings = result(config);
+        // It would not start with them; one that runs goes on with those that it has read.
+        return Promise.resolve(answer === undefined && isBroken(settings) ? because(settings) : judgeBroker(look));
+      },
+    },
+  ];
   if (answer === undefined && look.reliedOnBy.length === 0) return steps;
   return [
     ...steps,
@@ -65,8 +80,12 @@ export function brokerSteps(look: BrokerLook, needs: readonly string[], above: r
     ...wanted.map((socket): Step => ({
       id: 'socket',
       subject: socket.path,
-      needs: ['broker', ...needs],
-      look: async () => judgeSocket(look, socket, await socketFacts(socket)),
+      needs: ['broker', config],
+      look: async () => {
+        // A user or group that is gone costs the socket.
+        await resolvePolicy(socket);
+        return judgeSocket(look, socket, await socketFacts(socket));
+      },
     })),
   ];
 }

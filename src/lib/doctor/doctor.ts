@@ -12,7 +12,7 @@ import { askBroker, type BrokerAnswer, type BrokerLook, brokerSteps } from './br
 import { eximSteps } from './exim.ts';
 import { fileSteps, type Opened, openFiles } from './files.ts';
 import { type Check, keyOf, ok, warning } from './finding.ts';
-import { hookSteps } from './hooks.ts';
+import { hookSteps, notifySteps } from './hooks.ts';
 import { keyStep } from './key.ts';
 import { mtaSteps, type Probe } from './mta.ts';
 import { endpointKey, endpointsOf, providerSteps } from './provider.ts';
@@ -79,7 +79,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const { context, uid, now } = options;
   const file = opened.file instanceof CmsError ? undefined : opened.file;
   const settings: Settings | undefined = opened.settings instanceof CmsError ? undefined : opened.settings;
-  const { sockets = [], hooks = {} } = settings ?? {};
+  const { sockets = [], hooks = {}, notify = {} } = settings ?? {};
   const [answer, installed, split] = await Promise.all([
     askBroker(context.paths.privateSocket),
     readInstalled(context.paths).catch(() => undefined),
@@ -88,7 +88,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const brokerRuns = answer !== undefined && 'status' in answer;
   const files = fileSteps(context, opened, uid);
   const folders = files.filter(({ id }) => id === 'files.folder' || id === 'files.accounts').map(keyOf);
-  const config = files.filter(({ id }) => id === 'files.config').map(keyOf);
+  const config = keyOf({ id: 'files.config', subject: context.paths.configFile });
   const above = files.filter(({ subject }) => isIn(subject, context.paths.privateSocket)).map(keyOf);
   const service: ServiceLook = {
     ...options,
@@ -122,6 +122,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
     ...(await mtaSteps(options.run, options.probe, sockets)),
     ...(await eximSteps({ ...options, env: context.env, accounts: allAccounts(opened), installed, split }, [])),
     ...hookSteps(hooks, uid ?? -1),
+    ...notifySteps(notify, allAccounts(opened)),
     ...serviceSteps(service, facts),
     ...systemSteps(options.system),
   ];

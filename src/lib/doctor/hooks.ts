@@ -1,7 +1,10 @@
-/** The programs of `[hooks]`: whether the broker would run them. */
+/** `[hooks]` and `[notify]`: whether the broker would run the programs, and whether somebody can send the mail. */
+import type { Account } from '../accounts/account.ts';
 import { requireTrustedProgram } from '../notify/hooks.ts';
+import { mailTrouble } from '../notify/mail.ts';
 import { EVENT_NAMES, type HookSettings } from '../settings/hooks.ts';
-import { ok, skipped } from './finding.ts';
+import type { NotifySettings } from '../settings/notify.ts';
+import { ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
 
 export function hookSteps(hooks: HookSettings, uid: number): Step[] {
@@ -21,4 +24,12 @@ export function hookSteps(hooks: HookSettings, uid: number): Step[] {
   });
   if (steps.length > 0) return steps;
   return [{ id: 'hook', subject: '', look: () => Promise.resolve(skipped('config.toml names none')) }];
+}
+
+export function notifySteps(settings: NotifySettings, accounts: readonly Account[]): Step[] {
+  if (settings.mail === undefined || settings.mail === false) return [];
+  const fix = ['set mail in [notify] of config.toml to an account that sends', 'cms account list'];
+  const trouble = mailTrouble(settings, accounts);
+  const judgement = trouble === undefined ? ok('somebody can send it') : warning(`not sent: ${trouble}`, { fix });
+  return [{ id: 'notify.mail', subject: '', look: () => Promise.resolve(judgement) }];
 }

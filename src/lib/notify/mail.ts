@@ -34,6 +34,15 @@ function senders({ mail = false }: NotifySettings, healthy: readonly Account[]):
   return able.filter(({ address }) => mail === true || address === mail).slice(0, MAX_SENDERS);
 }
 
+/** Why nobody would send the mail, however well the accounts are; undefined where somebody may. */
+export function mailTrouble(settings: NotifySettings, accounts: readonly Account[]): string | undefined {
+  const { mail = false } = settings;
+  if (mail === false || senders(settings, accounts).length > 0) return undefined;
+  if (mail === true) return 'no account has a server for sending';
+  const isKnown = accounts.some(({ address }) => address === mail);
+  return isKnown ? `${mail} has no server for sending` : `there is no account ${mail}`;
+}
+
 /**
  * Sends the mail, by the first account that manages to.
  * @returns who sent it to whom, or the reasons why nobody did

@@ -19,7 +19,7 @@ import { type Condition, decide, type Outages, refreshed } from './decide.ts';
 import { findNotifySend, hasSessionBus, notifySendArguments } from './desktop.ts';
 import { type Event, grouped, plain } from './event.ts';
 import { hookEnvironment, requireTrustedProgram } from './hooks.ts';
-import { sendMail } from './mail.ts';
+import { mailTrouble, sendMail } from './mail.ts';
 import { readOutages, writeOutages } from './memory.ts';
 import { flushQueue, flushRemedy } from './queue.ts';
 
@@ -68,6 +68,12 @@ export class Notifier {
       const program = settings.hooks[name]?.[0];
       if (program !== undefined && (await this.#isTrusted(program))) log.info('hook is on', { event: name, program });
     }
+  }
+
+  /** Says now what would keep a mail from being sent later. */
+  warnOfMail(accounts: readonly Account[]): void {
+    const reason = mailTrouble(this.#settings.notify, accounts);
+    if (reason !== undefined) this.#options.log.warn('[notify] of config.toml: no mail will be sent', { reason });
   }
 
   /**

@@ -35,6 +35,7 @@ const BROKEN: Readonly<Record<string, [file: string, title: string] | 'is only e
   'exim.accounts': [EXIM, 'names lines that are behind the accounts'],
   'exim.sender': [EXIM, 'lines that are gone'],
   hook: [CHAIN, 'a hook that others can change'],
+  'notify.mail': [CHAIN, 'a mail about an outage that no account can send'],
   service: [SYSTEMD, 'names a manager that does not answer'],
   'service.units': [SYSTEMD, 'a unit that somebody changed'],
   'service.enabled': [SYSTEMD, 'a service that no login starts'],
