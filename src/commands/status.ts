@@ -21,7 +21,7 @@ interface Wishes {
 export default class Status extends BaseCommand {
   static override readonly summary = 'show the accounts, the broker and its sockets';
   static override readonly description = [
-    'For each account: its state, what is left of its access token, the last refresh, and when somebody will have to sign in again, as far as that can be foreseen. Without a broker it shows what the vault says.',
+    'For each account: its state, what is left of its access token, the last refresh, and when somebody will have to sign in again, as far as that can be foreseen. Without a broker it shows what the vault says, and whether the vault can be opened.',
     'Where there are more than 50 accounts, a terminal shows those that need somebody; --all shows all of them. A file or a pipe gets all accounts and columns, without colours.',
     'The exit status says the worst of it: 77 an account needs you, 78 a client is wrong, 69 the keyring is locked or no broker runs, 74 a grant cannot be stored, 75 a provider does not answer. With --watch it is that of the last look; Ctrl-C ends it. --watch --json prints one line of JSON for each look.',
   ].join('\n\n');

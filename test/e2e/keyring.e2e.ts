@@ -56,6 +56,9 @@ describe('the vault key in a real keyring', function () {
     assert.equal(locked.stdout, '');
     assert.match(locked.stderr, /locked[^]*cms unlock/);
     assert.ok(Date.now() - began < 3000);
+    const shown = await cms('status');
+    assert.equal(shown.status, 69);
+    assert.match(shown.stdout, /jane@example\.org +custom +LOCKED[^]*LOCKED: the keyring is locked\n +cms unlock/);
     await keyring.unlock();
     assert.equal((await cms('unlock')).status, 0);
     assert.match((await cms('token', JANE)).stdout, TOKEN);

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { openContext } from '../../src/lib/context.ts';
 import { CMS_PROGRAM, spawnCms } from '../support/environment.ts';
 import type { RunningProcess } from '../support/processes.ts';
@@ -49,6 +51,28 @@ describe('cms status', function () {
     assert.equal(status, 69);
     assert.match(stdout, /^jane@example\.org +custom +OK +5\d min +\d+ s ago +not foreseeable/m);
     assert.match(stdout, /broker: none runs.*cms serve.*cms service install/);
+  });
+
+  it('without a broker says that the vault key is lost', async () => {
+    const key = join(world.home.configDir, 'vault.key');
+    renameSync(key, `${key}.away`);
+    const { status, stdout } = await world.cms('status');
+    renameSync(`${key}.away`, key);
+    assert.equal(status, 69);
+    assert.match(stdout, /UNREADABLE: there is no key file \S+vault\.key\n +put \S+vault\.key back/);
+  });
+
+  it('without a broker promises no further attempt after a failed refresh', async () => {
+    world.provider.setFault(faults.answer(503, 'busy'), ENDPOINT.token);
+    assert.equal((await world.cms('token', JANE, '--force-refresh')).status, 75);
+    const { status, stdout } = await world.cms('status');
+    assert.equal(status, 75);
+    assert.match(stdout, /FAILING[^]*\n +cms token jane@example\.org --force-refresh {3}# tries again\n/);
+    assert.doesNotMatch(stdout, /by itself/);
+    broker = await serve();
+    assert.match((await world.cms('status')).stdout, /tried again by itself at \d\d:\d\d:\d\d UTC; at once: cms token/);
+    world.provider.setFault(undefined, ENDPOINT.token);
+    assert.equal((await world.cms('token', JANE, '--force-refresh')).status, 0);
   });
 
   it('on a terminal has bars and colours, unless those are not wanted', async () => {

@@ -102,8 +102,11 @@ function readAs<T extends StateView>(
   }
 }
 
-/** @param about what advice may name besides the address */
-export function stateOfGrant(header: GrantHeader, about: Subject = {}): StateView {
+/**
+ * @param about what advice may name besides the address
+ * @param byItself whether a broker says this, which tries again
+ */
+export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself = false): StateView {
   const { address, state, reason, failure } = header;
   if (state === 'authorization_required') {
     const explained = explainReason(header, about);
@@ -120,6 +123,7 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}): StateVie
   }
   if (failure === undefined) return { state: 'ok' };
   const explained = explain({ ...about, source: 'oauth', ...fromWords(failure.message), address });
+  const again = `cms token ${address} --force-refresh`;
   return {
     state: 'failing',
     code: failure.code,
@@ -129,7 +133,9 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}): StateVie
     remedy:
       failure.code === 'client_invalid'
         ? (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`)
-        : `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: cms token ${address} --force-refresh`,
+        : byItself
+          ? `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: ${again}`
+          : `${again}   # tries again`,
   };
 }
 

@@ -144,7 +144,7 @@ export function stateOf(account: Account, parts: StateParts, unstored: Unstored)
   if (degradedSince !== undefined) return degraded(degradedSince);
   if (record === undefined) return { state: kind === 'password' ? 'ok' : 'unknown' };
   const refusedSince = broker.refusedSince(address);
-  const view = stateOfGrant(record, subjectOf(account));
+  const view = stateOfGrant(record, subjectOf(account), true);
   if (view.state === 'ok' && refusedSince !== undefined) return refused(address, refusedSince);
   if (view.state !== 'ok' || kind === 'password' || isUnexpired(record, now)) return view;
   return { state: 'ok', reason: 'refreshed when asked for' };

@@ -1,6 +1,7 @@
 /** One account in the words of the table. Pure. */
 import type { AccountState } from '../accounts/view.ts';
 import type { AccountStatus } from '../broker/status.ts';
+import { isUnexpired } from '../token/schedule.ts';
 import { duration, since } from './duration.ts';
 import { type Colour, paint, type Screen } from './screen.ts';
 
@@ -35,6 +36,8 @@ export function tokenCell(account: AccountStatus, now: number, screen: Screen, w
   if (expires === undefined) return '-';
   const end = Date.parse(expires);
   if (end <= now) return paint(screen, 'dim', 'expired');
+  // The clock was set back since: how long it still lives nobody knows, and it is not used.
+  if (issued !== undefined && !isUnexpired({ issued_at: Date.parse(issued), expires_at: end }, now)) return 'unknown';
   const left = duration(end - now);
   if (!withBar || issued === undefined) return left;
   return `${bar((end - now) / (end - Date.parse(issued)), screen)} ${left}`;
@@ -49,7 +52,8 @@ function bar(share: number, screen: Screen): string {
 }
 
 export function refreshedCell({ last_refresh_at: refreshed }: AccountStatus, now: number): string {
-  return refreshed === undefined ? '-' : `${since(refreshed, now)} ago`;
+  if (refreshed === undefined) return '-';
+  return Date.parse(refreshed) > now + 60_000 ? 'in the future' : `${since(refreshed, now)} ago`;
 }
 
 /** When somebody has to sign in again. */

@@ -5,7 +5,7 @@ import { grantView, stateOfTrouble } from '../accounts/view.ts';
 import { ask, parseAnswer } from '../broker/client.ts';
 import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
 import type { Context } from '../context.ts';
-import { CmsError, EXIT_STATUS } from '../errors.ts';
+import { CmsError, EXIT_STATUS, toCmsError } from '../errors.ts';
 
 /** Its JSON is what scripts read: members are added, never changed. */
 export type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'] | null };
@@ -19,7 +19,26 @@ export async function readStatus(context: Context, now: number): Promise<StatusV
 
 async function fromVault(context: Context, now: number): Promise<StatusView> {
   const accounts = (await context.accounts.list()).map((account) => accountFromVault(context, account, now));
-  return { version: 1, broker: null, sockets: [], accounts };
+  const trouble = accounts.length === 0 ? undefined : await troubleOfKey(context);
+  return {
+    ...{ version: 1, broker: null, sockets: [] },
+    accounts: trouble === undefined ? accounts : accounts.map((account) => withoutKey(account, trouble)),
+  };
+}
+
+/** Without a broker, which would have the key, nothing comes out of the vault unless it can be had now. */
+async function troubleOfKey({ vault }: Context): Promise<CmsError | undefined> {
+  try {
+    await vault.key();
+    return undefined;
+  } catch (error) {
+    return toCmsError(error);
+  }
+}
+
+/** What is wrong besides goes first. */
+function withoutKey(account: AccountStatus, trouble: CmsError): AccountStatus {
+  return account.state === 'ok' ? { ...account, ...stateOfTrouble(account.address, trouble) } : account;
 }
 
 function accountFromVault({ vault }: Context, account: Account, now: number): AccountStatus {

@@ -121,6 +121,12 @@ describe('the status on a screen', () => {
     assert.equal(bar(30, { unicode: false }), '#####..... 30 min');
   });
 
+  it('does not say how long a token lives that was issued in the future', () => {
+    const account = { ...JANE, last_refresh_at: at(DAY), access_token_expires_at: at(DAY + 60 * MINUTE) };
+    const text = rendered(120, { ...VIEW, accounts: [account] });
+    assert.match(line(text, 'jane'), /OK +unknown +in the future/);
+  });
+
   it('stays in its columns with colours and wide characters', () => {
     const path = '/run/郵便/exim.sock';
     const sockets = [
