@@ -33,6 +33,7 @@ import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/
 import { type Paths, resolvePaths } from '../lib/paths.ts';
 import { authorityBefore, type Distrusted, type EximAuthority, eximAuthority } from '../lib/proof/exim-authority.ts';
 import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
+import { readAuthorities } from '../lib/trust.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
 
@@ -149,6 +150,11 @@ Options that are not given are those of the last --install.`;
     installed: Installed | undefined,
   ): Promise<EximAuthority> {
     const { section, write, install, check, try: tried, 'ca-file': asked } = flags;
+    // As whom exim will run with what is only written, nobody knows.
+    if (write !== undefined && asked !== undefined && asked !== SYSTEM_TRUST) {
+      await readAuthorities(asked);
+      return { caFile: asked, ofAccounts: false, failing: [] };
+    }
     const whole = write !== undefined || install || check || ['config', 'transports'].includes(section);
     const tells = whole || tried !== undefined;
     const before = tells ? await authorityBefore(process.env, run, installed) : installed?.options.caFile;

@@ -299,7 +299,7 @@ if (canBoot()) {
         );
         const again = await cmsAt(home, ...add.slice(0, 3), 'info@icloud.com', '--yes');
         assert.equal(again.status, 78);
-        assert.match(again.stderr, /^cms: try: cms account add --system info@icloud\.com --password-file FILE/m);
+        assert.match(again.stderr, /^cms: try: cms account add --system info@icloud\.com --yes --password-file FILE/m);
         await must(['rm', '/etc/sudoers.d/cms-jane']);
       });
 
