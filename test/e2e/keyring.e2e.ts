@@ -218,6 +218,31 @@ describe('the vault key without a keyring', function () {
     assert.match((await world.cms('token', JANE)).stdout, TOKEN);
   });
 
+  it('stays in its file where no keyring can be reached, and nothing else is proposed', async () => {
+    assert.equal((await world.add(JANE, '--no-test', '--store', 'file')).status, 0);
+    const { status, stderr } = await world.cms('store', 'move', 'keyring');
+    assert.equal(status, 69);
+    assert.match(stderr, /nothing was moved\ncms: try: run it in your desktop session, [^\n]*\n$/);
+    assert.match((await world.cms('token', JANE)).stdout, TOKEN);
+  });
+
+  it('in a keyring that cannot be reached from here is not given up for one in a file', async () => {
+    assert.equal((await world.add(JANE, '--no-test', '--store', 'file')).status, 0);
+    const file = join(world.home.configDir, 'accounts.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"source": "file"', '"source": "keyring"'));
+    const { status, stderr } = await world.cms('token', JANE);
+    assert.equal(status, 69);
+    assert.match(stderr, /try: run it in your desktop session[^]*try: cms store move file/);
+    assert.doesNotMatch(stderr, /account add/);
+  });
+
+  it('that is another one names the sign-in that gives the lost one up', async () => {
+    assert.equal((await world.add(JANE, '--no-test', '--store', 'file')).status, 0);
+    writeFileSync(join(world.home.configDir, 'vault.key'), `${Buffer.alloc(32, 7).toString('base64')}\n`);
+    const { stderr } = await world.cms('token', JANE);
+    assert.match(stderr, /not the one that sealed[^]*try: put back[^]*try: cms account add ADDRESS --store file/);
+  });
+
   it('comes from CMS_VAULT_KEY_FILE, which is made private', async () => {
     const file = join(world.home.path, 'key');
     world.env.CMS_VAULT_KEY_FILE = file;

@@ -40,7 +40,7 @@ function anotherKey(found: VaultKey, record: VaultKeyRecord): CmsError {
   return new CmsError(
     'store_unavailable',
     `the vault key from ${SOURCE_NAMES[found.source]} is not the one that sealed the accounts (id ${found.id}, expected ${record.id})`,
-    { suggestions: [`put back the key with the id ${record.id}`, 'cms account add ADDRESS   # or sign in again'] },
+    { suggestions: [`put back the key with the id ${record.id}`, GIVE_UP_KEY] },
   );
 }
 
@@ -58,7 +58,8 @@ async function keyFromEnvironment(env: Environment): Promise<VaultKey | undefine
   const path = env.CMS_VAULT_KEY_FILE;
   if (!path) return undefined;
   const key = await readKeyFile(path, 'named');
-  if (key === undefined) throw noKey(`there is no file ${path}, which CMS_VAULT_KEY_FILE names`, `ls -l ${path}`);
+  if (key === undefined)
+    throw noKey(`there is no file ${path}, which CMS_VAULT_KEY_FILE names`, `ls -l ${path}`, GIVE_UP_KEY);
   return vaultKey(key, 'key-file');
 }
 
@@ -127,12 +128,14 @@ export async function probeKeyStore(options: CreateOptions): Promise<KeyStore | 
   if ((await keyFromCredential(options.env)) !== undefined || options.env.CMS_VAULT_KEY_FILE) return undefined;
   const store = await chooseStore(options);
   if (store === 'file') await readKeyFile(options.paths.keyFile, 'own');
-  else await keyringOf(options).probe(options).catch(rethrowKeyring);
+  else {
+    await keyringOf(options)
+      .probe(options)
+      .catch((error: unknown) => {
+        throw error instanceof KeyringError ? nowhere(error) : error;
+      });
+  }
   return store;
-}
-
-function rethrowKeyring(error: unknown): never {
-  throw keyringFailure(error);
 }
 
 async function createIn(store: KeyStore, options: KeySourceOptions): Promise<VaultKey> {

@@ -71,16 +71,16 @@ export function keyringFailure(error: unknown): unknown {
   }
 }
 
+/** Where the keyring is not to be had. */
+export const IN_THE_SESSION = 'run it in your desktop session, where DBUS_SESSION_BUS_ADDRESS is set';
+
 /** Where a key is lost for good. */
 export const GIVE_UP_KEY =
   'cms account add ADDRESS --store file   # gives the lost key up: every account has to sign in again';
 
 function unreachable(message: string, cause: KeyringError): CmsError {
   return new CmsError('store_unavailable', message, {
-    suggestions: [
-      'run it in your desktop session, where DBUS_SESSION_BUS_ADDRESS is set',
-      'cms account add ADDRESS --store file   # the first account of a host without a keyring',
-    ],
+    suggestions: [IN_THE_SESSION, 'cms store move file   # there, for hosts where nobody logs in to a desktop'],
     cause,
   });
 }

@@ -6,6 +6,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { CmsError } from '../errors.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { removeFile } from './files.ts';
+import { IN_THE_SESSION } from './keyring-errors.ts';
 import {
   type KeySourceOptions,
   type KeyStore,
@@ -69,7 +70,7 @@ const PLACES: Readonly<Record<KeyStore, Place>> = {
   keyring: {
     read: readKeyring,
     put: async (vaultKey, options) => {
-      const existing = await readKeyring(options);
+      const existing = await readKeyring(options).catch(stayed);
       if (existing === undefined) await writeKeyring(vaultKey.key.reveal(), options);
       refuseAnother(vaultKey, await readKeyring(options), 'keyring');
     },
@@ -83,6 +84,15 @@ const PLACES: Readonly<Record<KeyStore, Place>> = {
     clear: ({ paths }) => removeFile(paths.keyFile),
   },
 };
+
+/** The key is where it was, and a way to get it elsewhere is not what was asked for. */
+function stayed(error: unknown): never {
+  if (!(error instanceof CmsError) || error.code !== 'store_unavailable') throw error;
+  throw new CmsError(error.code, `${error.message}; nothing was moved`, {
+    suggestions: [IN_THE_SESSION],
+    cause: error,
+  });
+}
 
 function refuseAnother(wanted: VaultKey, found: Buffer | undefined, place: KeyStore): void {
   if (found !== undefined && timingSafeEqual(found, wanted.key.reveal())) return;
