@@ -4,6 +4,7 @@ import type { Who } from '../explain/entry.ts';
 import { type Explanation, explain, fromWords } from '../explain/explain.ts';
 import type { Subject } from '../explain/fill.ts';
 import { explainReason } from '../explain/grant.ts';
+import { localTime } from '../local-time.ts';
 import type { GrantHeader } from '../store/grant.ts';
 import type { Vault } from '../store/vault.ts';
 import { type Account, caFileOf } from './account.ts';
@@ -134,7 +135,7 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself 
       failure.code === 'client_invalid'
         ? (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`)
         : byItself
-          ? `tried again by itself at ${iso(failure.retry_at).slice(11, 19)} UTC; at once: ${again}`
+          ? `tried again by itself at ${localTime(iso(failure.retry_at)).slice(11)}; at once: ${again}`
           : `${again}   # tries again`,
   };
 }

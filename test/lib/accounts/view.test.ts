@@ -48,7 +48,7 @@ describe('what is shown of an account', () => {
     } as const;
     const failing = stateOfGrant({ ...header, failure });
     assert.deepEqual([failing.state, failing.reason, failing.since], ['failing', 'down', '1970-01-01T00:00:01.000Z']);
-    assert.match(failing.remedy ?? '', /by itself at 00:00:09 UTC; at once: cms token a@b\.c --force-refresh/);
+    assert.match(failing.remedy ?? '', /^cms token a@b\.c --force-refresh {3}# tries again$/);
     const reason = { error: 'invalid_grant', description: 'expired', at: 0 };
     assert.deepEqual(stateOfGrant({ ...header, state: 'authorization_required', reason, failure }), {
       ...required,
@@ -57,6 +57,16 @@ describe('what is shown of an account', () => {
       reason: 'invalid_grant: expired',
       since: '1970-01-01T00:00:00.000Z',
     });
+  });
+
+  it('is tried again by a broker, at a time that is told in the time zone of its host', () => {
+    const zone = process.env.TZ;
+    process.env.TZ = 'Asia/Kolkata';
+    const failure = { code: 'temporarily_unavailable', message: 'down', at: 0, since: 0, retry_at: 9000 } as const;
+    const { remedy } = stateOfGrant({ ...header, failure: { ...failure, count: 1 } }, {}, true);
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
+    assert.equal(remedy, 'tried again by itself at 05:30:09; at once: cms token a@b.c --force-refresh');
   });
 
   it("is explained: what a client's fault means and who mends it, and nothing where nobody knows", () => {
