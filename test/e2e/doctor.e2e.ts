@@ -5,14 +5,14 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { leaks } from '../support/canary.ts';
 import { untrustedCertificate } from '../support/certificates.ts';
 import { CMS_PROGRAM, runCms, spawnCms, temporaryHome } from '../support/environment.ts';
 import { type Environment, run, type RunningProcess, start } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
-import { asRoot, requires } from '../support/requirements.ts';
+import { asRoot, requires, requiresRoot } from '../support/requirements.ts';
 import { ImapServer } from '../support/imap.ts';
 import { startPop } from '../support/pop.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -587,17 +587,29 @@ describe('cms doctor', function () {
         TENANT,
       ];
       const low = stdout.toLowerCase();
-      for (const each of [...personal, home.home.path, hostname(), 'user-0815'])
+      for (const each of [...personal, home.home.path, 'user-0815'])
         assert.ok(!low.includes(each.toLowerCase()), `${each} in\n${stdout}`);
-      const { stdout: again } = await runCms(['doctor', '--report'], { env: { ...env, CMS_RUNTIME_DIR: undefined } });
-      assert.ok(!again.includes(hostname()), again);
-      assert.match(again, /run-this-host/);
       assert.match(stdout, /login\.smtp user1@domain1 \| failure \| login: /);
       assert.match(stdout, /\| user1@domain1 \| oauth \| custom \| smtp, imap \| client1 \(none\)/);
       assert.match(stdout, /^\| node \| v\d+\./m);
       assert.match(stdout, /^Set: .*HTTPS_PROXY/m);
       assert.match(stdout, /^\[hooks\]\nrefreshed = \(set\)$/m);
       assert.match(stdout, /^path = "\/run\/user\d+\/x\.sock"$/m);
+    });
+
+    it('the name of the machine does not stand, not even as that of a folder', async function () {
+      requiresRoot(this);
+      const ids = [`--reuid=${process.getuid?.()}`, `--regid=${process.getgid?.()}`, '--clear-groups'];
+      const env = Object.entries<string | undefined>({ ...home.env, CMS_RUNTIME_DIR: '' }).map(
+        ([name, value]) => `${name}=${value ?? ''}`,
+      );
+      const [file = '', ...args] = asRoot([
+        ...['unshare', '--uts', 'sh', '-ec', 'hostname "$1"; shift; exec "$@"', 'sh', 'sekret-rechner'],
+        ...['setpriv', ...ids, '--', 'env', '-i', ...env, process.execPath, CMS_PROGRAM, 'doctor', '--report'],
+      ]);
+      const { stdout, stderr } = await run(file, args);
+      assert.match(stdout, /\$STATE\/run-this-host\/cms\.sock/, stderr);
+      assert.doesNotMatch(stdout, /rechner/i);
     });
   });
 });

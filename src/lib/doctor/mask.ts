@@ -31,8 +31,11 @@ export type Mask = (text: string) => string;
 const PAGES = ['aka.ms', 'support.google.com', 'console.cloud.google.com', 'myaccount.google.com', 'github.com'];
 const FILE_ENDS =
   /\.(?:json|jsonl|toml|sock|conf|key|service|socket|sealed|ts|js|mjs|md|pem|log|sh|lock|new|broken|target|cred)$/i;
-/** Accounts of the system, whose names tell nobody anything. */
-const PUBLIC_USERS = new Set(['root', 'nobody', 'cms', 'Debian-exim', 'daemon', 'games', 'mail', 'home']);
+/** Users and hosts whose names tell nobody anything, and stand in sentences and versions too. */
+const PUBLIC_NAMES = new Set([
+  ...['root', 'nobody', 'cms', 'Debian-exim', 'daemon', 'games', 'mail', 'home'],
+  ...['admin', 'debian', 'exim', 'host', 'imap', 'node', 'server', 'smtp', 'test', 'ubuntu', 'user', 'vagrant'],
+]);
 const SHORTEST_NAME = 2;
 /** A client of such a name tells nobody anything, and sentences have the word too: "mail". */
 const PLAIN_WORD = /^[a-z]{1,7}$/i;
@@ -72,8 +75,9 @@ export function createMask(facts: MaskFacts): Mask {
     if (kept.has(low) || words.has(name) || (FILE_ENDS.test(name) && !theirs.has(low))) return name;
     return names.get(`domain ${name.toLowerCase()}`) ?? called('host', name);
   };
-  const isPrivate = (name: string): boolean => name.length >= SHORTEST_NAME && !PUBLIC_USERS.has(name);
+  const isPrivate = (name: string): boolean => name.length >= SHORTEST_NAME && !PUBLIC_NAMES.has(name);
   const [people, locals] = [facts.users.filter(isPrivate), facts.locals.filter(isPrivate)];
+  const hostNames = facts.hostNames.filter(isPrivate);
   const clients = facts.clients.filter((client) => !PLAIN_WORD.test(client));
   const folders = [...facts.folders].sort(([a], [b]) => b.length - a.length);
   return (text) => {
@@ -86,7 +90,7 @@ export function createMask(facts: MaskFacts): Mask {
     for (const name of facts.hosts) said = replaceWord(said, name, () => (isIP(name) ? name : host(name)));
     said = said.replace(HOST, host);
     said = said.replace(IP, (ip) => (isIP(ip) === 0 || isLoopback(ip) ? ip : called('ip', ip)));
-    for (const name of facts.hostNames) said = replaceWord(said, name, () => 'this-host');
+    for (const name of hostNames) said = replaceWord(said, name, () => 'this-host');
     for (const name of [...people, ...locals]) said = replaceWord(said, name, () => called('user', name));
     for (const name of people) if (name.length >= LONG_NAME) said = said.replaceAll(name, () => called('user', name));
     return said.replace(OPAQUE, '[opaque]');

@@ -96,9 +96,9 @@ describe('what the checks make of facts', () => {
 
 describe('the mask of a report', () => {
   const facts = {
-    users: ['jdoe', 'root'],
+    users: ['jdoe', 'root', 'node'],
     locals: ['jane'],
-    hostNames: ['workstation7'],
+    hostNames: ['workstation7', 'debian'],
     hosts: ['example.org', 'mail.example.md'],
     clients: ['client-abc', 'mail', 'x'],
     folders: [['/home/jdoe', '~']] as const,
@@ -116,6 +116,10 @@ describe('the mask of a report', () => {
     ['client-abc 6f1c2b3a-0d4e-4f5a-8b6c-7d8e9fa0b1c2', 'client1 id1'],
     ['[198.51.100.7] 127.0.0.1 2001:db8::7 at 12:34:56', '[ip1] 127.0.0.1 ip2 at 12:34:56'],
     ['a mail server for my-client-abc and client-abc', 'a mail server for my-client-abc and client1'],
+    [
+      'nodes of Debian GNU/Linux, node v24, node@debian.example.org',
+      'nodes of Debian GNU/Linux, node v24, user1@domain1',
+    ],
     [`x ${'A1b2'.repeat(12)} y`, 'x [opaque] y'],
   ] as const) {
     it(`turns ${text} into ${masked}`, () => assert.equal(createMask(facts)(text), masked));
