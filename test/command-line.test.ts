@@ -66,7 +66,7 @@ describe('a command line that is not one', () => {
       const { status, stdout, stderr } = await runCms(argv, { env: home.env });
       assert.deepEqual([status, stdout, (JSON.parse(stderr) as { error: string }).error], [expected, '', error]);
     }
-    const { status, stderr } = await runCms(['exim-config', '--section', 'retry', '--json'], { env: home.env });
+    const { status, stderr } = await runCms(['exim-config', '--section', 'smart-hosts', '--json'], { env: home.env });
     assert.equal(status, 0);
     assert.match(stderr, /^cms: .* no account that can send/);
   });
