@@ -60,7 +60,8 @@ const UNKNOWN = 'cms does not know this answer';
 
 /** `error (description)`, as cms writes it everywhere, taken apart again. */
 export function fromWords(words: string): { code?: string; text: string } {
-  const [, code, text] = /^([A-Za-z0-9_.:/-]+)(?:(?: \(|: )(.*?)\)?)?$/s.exec(words) ?? [];
+  const said = words.replace(/^the token endpoint answered \d+: error /, '');
+  const [, code, text] = /^([A-Za-z0-9_.:/-]+)(?:(?: \(|: )(.*?)\)?)?$/s.exec(said) ?? [];
   return code === undefined ? { text: words } : { code, text: text ?? '' };
 }
 

@@ -175,10 +175,31 @@ const GOOGLE: readonly Entry[] = [
 /** What `classifyTokenAnswer` says of an answer that is no error of OAuth. */
 const HTTP: readonly Entry[] = [
   {
+    id: 'http-too-often',
+    sources: ['oauth'],
+    // 999 is Yahoo's.
+    match: { words: /answered (?:429|999)\b/ },
+    class: 'back off',
+    who: 'nobody: wait',
+    sentence: 'the provider was asked too often',
+    fix: ['run the command again in a quarter of an hour'],
+    example: 'the token endpoint answered 429: an empty page',
+  },
+  {
+    id: 'http-trouble',
+    sources: ['oauth'],
+    // 511 is a captive portal's. @see RFC 6585 section 6
+    match: { words: /answered (?:408|425|5(?!11)\d\d)\b/ },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence: 'the provider, or a proxy on the way to it, has trouble of its own',
+    fix: ['run the command again in a while'],
+    example: 'the token endpoint answered 503: something that is not JSON',
+  },
+  {
     id: 'http-portal',
     sources: ['oauth'],
-    // RFC 6585 section 6 has a status for it.
-    match: { words: /answered (?:[23]\d\d|511): a web page/ },
+    match: { words: /answered (?:(?:3\d\d|511)\b|\d+: a web page)/ },
     class: 'transient',
     who: 'you',
     sentence: 'a login page of this network, or a proxy, answered in place of the provider',
@@ -189,24 +210,17 @@ const HTTP: readonly Entry[] = [
     example: 'the token endpoint answered 200: a web page instead of JSON (captive portal or proxy?)',
   },
   {
-    id: 'http-too-often',
+    id: 'http-unusable',
     sources: ['oauth'],
-    match: { words: /answered 429\b/ },
-    class: 'back off',
-    who: 'nobody: wait',
-    sentence: 'the provider was asked too often',
-    fix: ['run the command again in a quarter of an hour'],
-    example: 'the token endpoint answered 429: an empty page',
-  },
-  {
-    id: 'http-trouble',
-    sources: ['oauth'],
-    match: { words: /answered (?:408|425|5\d\d)\b/ },
+    match: { words: /^the token endpoint answered \d+: (?!error )/ },
     class: 'transient',
     who: 'nobody: wait',
-    sentence: 'the provider, or a proxy on the way to it, has trouble of its own',
-    fix: ['run the command again in a while'],
-    example: 'the token endpoint answered 503: something that is not JSON',
+    sentence: 'what answered speaks no OAuth now: it is being changed, or token_endpoint is another one',
+    fix: [
+      'run the command again in a while',
+      'cms account show {address}   # is token_endpoint what the provider names?',
+    ],
+    example: 'the token endpoint answered 404: an empty page',
   },
 ];
 

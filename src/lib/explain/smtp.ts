@@ -198,7 +198,7 @@ const GMAIL: readonly Entry[] = [
   {
     id: 'google-web-login',
     sources: ['smtp', 'imap', 'pop'],
-    match: { words: /5\.7\.14\b|5\.7\.9\b|log in (?:via|with) your web browser|WEBALERT/i },
+    match: { words: /5\.7\.14\b|log in (?:via|with) your web browser|WEBALERT/i },
     class: 'extra check',
     who: 'you',
     sentence: 'Google wants you to sign in with a browser once, because this login looks unusual to it',
@@ -285,7 +285,7 @@ const GENERAL: readonly Entry[] = [
   {
     id: 'smtp-mechanism',
     sources: ['smtp'],
-    match: { words: /^50[0-4]\b/ },
+    match: { words: /^(?:50[0-4]|534)\b/ },
     class: 'client configuration',
     who: 'you',
     sentence: 'the server does not know this way of logging in; perhaps it is not the one for submission',

@@ -2,7 +2,7 @@
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, type ErrorCode, messageOf } from '../errors.ts';
 import { adminMail } from '../explain/admin-mail.ts';
-import { effectOnSignIn, explain } from '../explain/explain.ts';
+import { effectOnSignIn, explain, fromWords } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
 import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
@@ -184,7 +184,8 @@ function answerFailure(
 ): CmsError {
   const outcome = classifyTokenAnswer(answer, secrets);
   if (outcome.kind === 'temporary') {
-    const { class: kind, sentence, fix } = explain({ source: 'oauth', text: outcome.message });
+    const address = options.address ?? options.login;
+    const { class: kind, sentence, fix } = explain({ source: 'oauth', ...fromWords(outcome.message), address });
     const known = kind !== 'unknown';
     return new CmsError('temporarily_unavailable', known ? `${outcome.message}: ${sentence}` : outcome.message, {
       suggestions: known ? fix : ['run the command again in a while'],

@@ -40,9 +40,14 @@ function trouble(group: readonly AccountStatus[], now: number): string {
   const earliest = group.flatMap((each) => each.since ?? []).sort()[0];
   const when = earliest === undefined ? '' : ` for ${since(earliest, now)}`;
   const lines = [`${names(group)}: ${stateWord(state)}${when}: ${words(explanation ?? reason ?? 'no reason known')}`];
-  if (explanation !== undefined && reason !== undefined) lines.push(`  the provider said: ${words(reason)}`);
+  if (explanation !== undefined && reason !== undefined) lines.push(`  ${verbatim(words(reason))}`);
   if (remedy !== undefined) lines.push(`  ${words(remedy)}`);
   return lines.join('\n');
+}
+
+/** What is no error of OAuth need not come from the provider. */
+function verbatim(reason: string): string {
+  return reason.startsWith('the token endpoint answered') ? reason : `the provider said: ${reason}`;
 }
 
 function names(group: readonly AccountStatus[]): string {

@@ -33,8 +33,8 @@ describe('the catalogue of refusals', () => {
   const CLASSES: Record<string, string[]> = {
     'sign in again': [
       'invalid_grant',
-      'login_required',
-      ...aadsts(50173, 700082, 70008, 70000, 70043, 50132, 50133, 50089, 700084),
+      ...['login_required', 'account_selection_required', 'expired_token', 'code_expired', 'bad_verification_code'],
+      ...aadsts(50173, 700082, 70008, 70000, 70043, 50132, 50133, 50089, 700084, 50085, 54005, 70018, 70019),
     ],
     'extra check': ['interaction_required', ...aadsts(50076, 50078, 50079, 50072, 50074)],
     consent: ['consent_required', 'access_denied', 'authorization_declined', ...aadsts(65001, 65004)],
@@ -45,9 +45,10 @@ describe('the catalogue of refusals', () => {
     account: aadsts(50057, 50034, 50020, 500208, 50053, 50055, 50144, 50126),
     'client configuration': [
       ...['invalid_client', 'unauthorized_client', 'invalid_scope', 'unsupported_grant_type', 'invalid_request'],
-      ...['invalid_resource', 'unsupported_response_type', 'deleted_client', 'disabled_client', 'org_internal'],
+      ...['invalid_resource', 'invalid_target', 'unsupported_response_type', 'deleted_client', 'disabled_client'],
+      ...['org_internal', 'disallowed_useragent', 'redirect_uri_mismatch'],
       ...aadsts(7000215, 7000222, 7000218, 700025, 70002, 700016, 70001, 7000112, 50011, 50194, 9001023, 9002332),
-      ...aadsts(90002, 90038, 70011, 28000, 28002, 700022, 65002),
+      ...aadsts(90002, 90038, 70011, 28000, 28002, 700022, 65002, 650057),
     ],
     transient: [
       ...['temporarily_unavailable', 'server_error', 'authorization_pending'],
@@ -93,6 +94,7 @@ describe('the catalogue of refusals', () => {
       ['smtp', '530 5.7.0 Must issue a STARTTLS command first.', '538 5.7.11 Encryption required'],
       ['smtp', '555 5.5.2 Syntax error, command line too long.', '500 5.5.2 Line too long'],
       ['smtp', '504 5.5.4 Unrecognized authentication type', '502 5.5.1 Command not implemented'],
+      ['smtp', '534 5.7.9 Authentication mechanism is too weak', '500 5.5.6 Authentication exchange line is too long'],
     ],
     transient: [
       ['smtp', '454 4.7.0 Temporary authentication failure', '451 4.7.0 Temporary server error. PRX4'],
@@ -121,15 +123,31 @@ describe('the catalogue of refusals', () => {
     const classOf = (status: number, body: string): string[] => {
       const outcome = classifyTokenAnswer({ status, body }, []);
       assert.equal(outcome.kind, 'temporary');
-      const { class: kind, who } = explain({ source: 'oauth', text: 'message' in outcome ? outcome.message : '' });
+      const message = 'message' in outcome ? outcome.message : '';
+      const { class: kind, who } = explain({ source: 'oauth', ...fromWords(message) });
       return [kind, who];
     };
     for (const status of [408, 425, 500, 502, 503, 504])
       for (const body of ['', '<html>Bad Gateway</html>', '{"error":"invalid_grant"}'])
         assert.deepEqual(classOf(status, body), ['transient', 'nobody: wait'], `${status} ${body}`);
-    assert.deepEqual(classOf(429, '{"error":"slow_down"}'), ['back off', 'nobody: wait']);
-    for (const status of [200, 302, 511])
+    for (const [status, body] of [
+      [429, '{"error":"slow_down"}'],
+      [429, '<html>Later</html>'],
+      [400, '{"error":"slow_down"}'],
+      [999, '<html>Later</html>'],
+    ] as const)
+      assert.deepEqual(classOf(status, body), ['back off', 'nobody: wait'], `${status} ${body}`);
+    for (const status of [200, 302, 403, 404, 511])
       assert.deepEqual(classOf(status, '<html>Welcome to our hotel</html>'), ['transient', 'you'], String(status));
+    for (const status of [302, 511]) assert.deepEqual(classOf(status, ''), ['transient', 'you'], String(status));
+    for (const [status, body] of [
+      [200, '{}'],
+      [404, ''],
+      [400, '{"error":"temporarily_unavailable"}'],
+      [400, '{"error":"server_error","error_description":"AADSTS90033: Later."}'],
+    ] as const)
+      assert.deepEqual(classOf(status, body), ['transient', 'nobody: wait'], `${status} ${body}`);
+    assert.deepEqual(classOf(400, '{"error":"never_heard_of"}'), ['unknown', 'you']);
   });
 
   it('knows every code by one entry, and every entry by one id', () => {

@@ -88,6 +88,13 @@ describe('the status on a screen', () => {
     });
   }
 
+  it('does not say that a page on the way came from the provider', () => {
+    const reason = 'the token endpoint answered 302: a web page instead of JSON (captive portal or proxy?)';
+    const failing = { ...JANE, state: 'failing', explanation: 'something else answered', reason } as const;
+    const text = rendered(200, { ...VIEW, accounts: [failing] });
+    assert.match(text, /FAILING: something else answered\n {2}the token endpoint answered 302/);
+  });
+
   it('drops the columns that matter least, and at last the table', () => {
     const head = (columns: number): string => line(rendered(columns), 'ACCOUNT').replace(/ {2,}/g, '|');
     assert.equal(head(200), 'ACCOUNT|PROVIDER|STATE|TOKEN|REFRESHED|SIGN IN AGAIN|WHY');
