@@ -41,5 +41,7 @@ export async function printToken({ screen, cms, runner }: Stage): Promise<string
 export async function showStatus({ screen, cms, runner }: Stage): Promise<void> {
   screen.step('Look at it');
   screen.command(cms.shown(['status']));
-  screen.output((await runner.run(cms.argv(['status']))).stdout);
+  // Its table fits into any terminal, if it is asked there.
+  if (screen.narrow) await runner.runInForeground(cms.argv(['status']));
+  else screen.output((await runner.run(cms.argv(['status']))).stdout);
 }

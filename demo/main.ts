@@ -69,7 +69,7 @@ async function perform(options: Options, screen: Screen, cleanup: Cleanup): Prom
   const workspace = await makeWorkspace(cleanup);
   screen.say('cms at work: on this machine alone, without any account of yours.');
   screen.say(`Everything lies in ${workspace.folder}, which is removed at the end.`);
-  const servers = await startServers(cleanup);
+  const servers = await startServers(cleanup, workspace.folder);
   const env = options.browser
     ? personsEnvironment(workspace, servers.caFile)
     : await scriptedEnvironment(workspace, servers.caFile, ADDRESS);

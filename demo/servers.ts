@@ -1,4 +1,6 @@
 /** The provider and the mail servers of the demo, all in this process and on loopback. */
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { trustedCertificate } from '../test/support/certificates.ts';
 import { type ImapServer, startImap } from '../test/support/imap.ts';
 import { type EmbeddedProvider, startProvider } from '../test/support/provider.ts';
@@ -15,7 +17,8 @@ export interface Servers {
   caFile: string;
 }
 
-export async function startServers(cleanup: Cleanup): Promise<Servers> {
+/** @param folder of the demo */
+export async function startServers(cleanup: Cleanup, folder: string): Promise<Servers> {
   const provider = await startProvider({ clientId: 'cms-demo' });
   await cleanup.add(() => provider.stop());
   // Bearer tokens and nothing else, as with the providers that the demo stands for.
@@ -23,7 +26,8 @@ export async function startServers(cleanup: Cleanup): Promise<Servers> {
   await cleanup.add(() => submission.stop());
   const imap = await startImap({ provider, mechanisms: ['XOAUTH2'] });
   await cleanup.add(() => imap.stop());
-  const { caFile } = await trustedCertificate();
+  const caFile = join(folder, 'ca.pem');
+  await copyFile((await trustedCertificate()).caFile, caFile);
   return { provider, submission, imap, caFile };
 }
 

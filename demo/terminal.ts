@@ -9,6 +9,8 @@ const NARROWEST = 40;
 const MARGIN = '   ';
 
 export interface Screen {
+  /** A terminal that breaks lines of the full width. */
+  narrow: boolean;
   step: (title: string) => void;
   /** Plain words. */
   say: (...lines: string[]) => void;
@@ -27,6 +29,7 @@ export function openScreen(write: (text: string) => void, colours: boolean, colu
   const style = styleText(colours);
   let steps = 0;
   return {
+    narrow: width < WIDTH,
     step: (title) => write(`\n${style.title(`${++steps}. ${title}`)}\n`),
     say: (...lines) =>
       write(

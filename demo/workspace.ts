@@ -29,7 +29,8 @@ function isPassable(folder: string): boolean {
 }
 
 export async function makeWorkspace(cleanup: Cleanup): Promise<Workspace> {
-  const folder = await mkdtemp(join(tmpdir(), 'cms-demo-'));
+  // Short: paths in it stand in command lines, which are not broken within a word.
+  const folder = await mkdtemp(join(tmpdir(), 'cms-'));
   await cleanup.add(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   // Passed through by the MTA, which is another user; what is secret lies in folders of its own with 0700.
   await chmod(folder, 0o711);
