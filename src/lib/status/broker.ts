@@ -22,6 +22,8 @@ function counted(count: number, noun: string): string {
 
 const TITLES = ['SOCKET', 'MODE', 'GROUP', 'HANDS OUT', 'TO'];
 
+const BY_MODE = 'by mode';
+
 /** As a table where that fits, else each socket with what it is for on lines of its own. */
 export function socketsText(sockets: readonly SocketStatus[], screen: Screen): string {
   const rows = sockets.map((socket) => socketRow(socket, screen));
@@ -38,6 +40,7 @@ export function socketsText(sockets: readonly SocketStatus[], screen: Screen): s
 
 function inWords([mode = '', group = '', what = '', to = '']: readonly string[]): string {
   const owner = mode === '-' ? '' : `mode ${mode}${group === '-' ? '' : `, group ${group}`}: `;
+  if (to === BY_MODE) return `${owner}${what}, to whom its mode lets in`;
   return `${owner}${what}, to ${to}`.replace(/(NOT THERE[^,]*), to /, '$1: ');
 }
 
@@ -45,6 +48,6 @@ function socketRow(socket: SocketStatus, screen: Screen): string[] {
   const { path, mode, group, protocols, accounts, users, passwords, error } = socket;
   if (error !== undefined) return [printable(path), '-', '-', paint(screen, 'red', 'NOT THERE'), printable(error)];
   const what = [protocols?.join(',') ?? 'all protocols', accounts?.join(','), passwords ? 'passwords' : undefined];
-  const to = socket.private ? 'you' : (users?.join(',') ?? 'by mode');
+  const to = socket.private ? 'you' : (users?.join(',') ?? BY_MODE);
   return [path, mode, group ?? '-', what.filter(Boolean).join(', '), to].map(printable);
 }

@@ -88,6 +88,12 @@ describe('the status on a screen', () => {
     });
   }
 
+  it('says in words whom a socket without a list of users serves, where the table does not fit', () => {
+    const { users: _users, ...open } = SOCKET;
+    const text = rendered(50, { ...VIEW, sockets: [open] }).replace(/\s+/g, ' ');
+    assert.match(text, /mode 0660, group Debian-exim: smtp, to whom its mode lets in/);
+  });
+
   it('does not say that a page on the way came from the provider', () => {
     const reason = 'the token endpoint answered 302: a web page instead of JSON (captive portal or proxy?)';
     const failing = { ...JANE, state: 'failing', explanation: 'something else answered', reason } as const;
