@@ -333,7 +333,12 @@ describe('cms doctor', function () {
     it('a socket that the broker has not read of', async () => {
       await serve();
       await configure(`[[socket]]\npath = "${further()}"\n`);
-      assertBroken(await doctor(), 'socket', 78, /further\.sock the broker does not know it/);
+      const { fix = [] } = assertBroken(await doctor(), 'socket', 78, /further\.sock the broker does not know it/);
+      const [command = ''] = fix;
+      assert.equal(command, `kill -HUP ${broker?.pid}`);
+      assert.equal((await run('sh', ['-c', command])).status, 0);
+      await broker?.waitFor(/listening.*further\.sock/);
+      assert.deepEqual(named((await doctor()).checks, 'failure'), []);
     });
 
     it('a socket whose file is gone', async () => {

@@ -40,9 +40,10 @@ export interface BrokerLook {
   version: string;
   privateSocket: string;
   sockets: readonly SocketSettings[];
-  /** How it is started and restarted on this machine. */
+  /** How it is started and restarted on this machine, and told to read its settings anew. */
   start: string;
   restart: string;
+  reload: string;
   /** Who cannot do without it: exim, a socket, a service; empty where `cms token` does the work. */
   reliedOnBy: readonly string[];
   uid: number | undefined;
@@ -150,7 +151,7 @@ function groupOf({ group }: SocketSettings): { group?: string } {
 
 /** Pure. */
 export function judgeSocket(
-  { answer, restart, uid }: BrokerLook,
+  { answer, restart, reload, uid }: BrokerLook,
   { path, mode, group }: SocketSettings,
   facts: SocketFacts | undefined,
 ): Judgement {
@@ -160,8 +161,8 @@ export function judgeSocket(
     return failure('cannot_create', `the broker could not open it: ${served.error}`, { fix: [restart] });
   if (served === undefined)
     return failure('config_invalid', 'the broker does not know it', {
-      cause: 'it reads its sockets when it starts',
-      fix: [restart],
+      cause: 'config.toml has changed since it was read',
+      fix: [reload],
     });
   if (facts === undefined) return failure('broker_unavailable', 'it is not there', { fix: [restart] });
   const fix = [restart, `ls -l ${path}`];

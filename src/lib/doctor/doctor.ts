@@ -136,7 +136,7 @@ function allAccounts({ file }: Opened): Account[] {
   return file instanceof CmsError ? [] : Object.values(file.accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
-/** What is known of the broker, and how it is started and restarted here. */
+/** What is known of the broker, and how it is started, restarted and reloaded here. */
 export function brokerLook(
   {
     context,
@@ -157,12 +157,17 @@ export function brokerLook(
     ...{ answer, version, sockets, uid },
     privateSocket: context.paths.privateSocket,
     ...(isOfHost(system, context.paths)
-      ? { start: `${RESTART_OF_HOST}   # then: sudo journalctl -u cms -e`, restart: RESTART_OF_HOST }
+      ? {
+          start: `${RESTART_OF_HOST}   # then: sudo journalctl -u cms -e`,
+          restart: RESTART_OF_HOST,
+          reload: 'sudo systemctl reload cms.service',
+        }
       : {
           start: managed ? 'systemctl --user restart cms   # then: journalctl --user -u cms -e' : 'cms serve',
           restart: managed
             ? 'systemctl --user restart cms.socket cms.service'
             : `kill ${pid ?? 'PID'}; sleep 2; cms serve`,
+          reload: managed ? 'systemctl --user reload cms' : `kill -HUP ${pid ?? 'PID'}`,
         }),
     reliedOnBy: [
       ...(installed === undefined ? [] : ['exim']),

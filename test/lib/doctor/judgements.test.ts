@@ -74,6 +74,7 @@ describe('what the checks make of facts', () => {
       sockets: [],
       start: 'a',
       restart: 'b',
+      reload: 'c',
       uid: 1,
     };
     assert.equal(judgeBroker({ ...look, reliedOnBy: [] }).status, 'warning');
