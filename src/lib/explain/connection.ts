@@ -52,7 +52,11 @@ export const CONNECTION: readonly Entry[] = [
     who: 'you',
     sentence:
       'TLS does not begin the way it was asked for: ports 465, 993 and 995 want it at once, 587, 143 and 110 after STARTTLS',
-    fix: [SHOW, 'cms account add {address} --smtp-tls starttls|implicit --imap-tls starttls|implicit'],
+    fix: [
+      SHOW,
+      'cms account add {address} --smtp-port 465 --smtp-tls implicit   # or 587 and starttls',
+      'cms account add {address} --imap-port 993 --imap-tls implicit   # or 143 and starttls',
+    ],
     example: 'the server offers no STARTTLS',
   },
   {

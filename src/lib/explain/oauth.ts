@@ -312,7 +312,7 @@ const GENERAL: readonly Entry[] = [
     sentence: 'the client is not registered for this way of signing in',
     fix: [
       'allow the authorization code and refresh token grants for the client {client_id} at the provider (Microsoft: public client flows)',
-      `${SIGN_IN} --flow browser|device|manual   # another way`,
+      `${SIGN_IN} --flow manual   # another way, or: browser, device`,
     ],
     example: 'unauthorized_client',
   },

@@ -169,6 +169,15 @@ describe('the catalogue of refusals', () => {
     }
   });
 
+  it('has commands that a shell takes as they stand', () => {
+    for (const { id, fix } of CATALOGUE) {
+      for (const line of fix.filter((each) => each.startsWith('cms '))) {
+        const command = line.replace(/ {2,}# .*$/, '').replace(/"[^"$`]*"/g, '');
+        assert.doesNotMatch(command, /[|&;<>()$`\\*?#~!]/, `${id}: ${line}`);
+      }
+    }
+  });
+
   it('ends a grant only for what a person can mend, and blames the client only for its own faults', () => {
     const allowed = {
       authorization_required: ['sign in again', 'extra check', 'consent'],
