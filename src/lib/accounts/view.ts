@@ -125,6 +125,8 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself 
   if (failure === undefined) return { state: 'ok' };
   const explained = explain({ ...about, source: 'oauth', ...fromWords(failure.message), address });
   const again = `cms token ${address} --force-refresh`;
+  // Whoever was asked too often is not asked once more.
+  const tooOften = explained.class === 'back off';
   return {
     state: 'failing',
     code: failure.code,
@@ -135,8 +137,8 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself 
       failure.code === 'client_invalid'
         ? (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`)
         : byItself
-          ? `tried again by itself at ${localTime(iso(failure.retry_at)).slice(11)}; at once: ${again}`
-          : `${again}   # tries again`,
+          ? `tried again by itself at ${localTime(iso(failure.retry_at)).slice(11)}${tooOften ? '' : `; at once: ${again}`}`
+          : `${again}   # ${tooOften ? 'in a while' : 'tries again'}`,
   };
 }
 

@@ -203,10 +203,7 @@ const HTTP: readonly Entry[] = [
     class: 'transient',
     who: 'you',
     sentence: 'a login page of this network, or a proxy, answered in place of the provider',
-    fix: [
-      'open any web page in a browser: this network may want a login first',
-      'cms doctor   # shows the way to the provider',
-    ],
+    fix: ['open any web page in a browser: this network may want a login first'],
     example: 'the token endpoint answered 200: a web page instead of JSON (captive portal or proxy?)',
   },
   {

@@ -36,9 +36,9 @@ function withSignIn(address: string, fix: readonly string[]): string[] {
 
 export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailure, now: number): CmsError {
   const wait = Math.ceil((failure.retry_at - now) / 1000);
+  const said = { source: 'oauth', ...fromWords(failure.message), address, ...boundTo(secrets) } as const;
+  const { sentence, fix, id, class: kind, who }: Explanation = explain(said);
   if (failure.code === 'client_invalid') {
-    const said = { source: 'oauth', ...fromWords(failure.message), address, ...boundTo(secrets) } as const;
-    const { sentence, fix, id }: Explanation = explain(said);
     const message = `no new token for ${address}: ${id === 'unknown' ? '' : `${sentence}; the provider said: `}${failure.message}`;
     return new CmsError('client_invalid', message, {
       suggestions: [...fix, `cms token ${address} --force-refresh   # once it is mended at the provider`],
@@ -47,7 +47,9 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
   const message = `no new token for ${address}: ${failure.message}`;
   return new CmsError(failure.code, wait > 0 ? `${message}; next attempt in ${wait} s` : message, {
     suggestions: [
-      `cms token ${address} --force-refresh   # tries at once`,
+      ...(id !== 'unknown' && who === 'you' ? fix : []),
+      // Whoever was asked too often is not asked once more.
+      ...(kind === 'back off' ? fix : [`cms token ${address} --force-refresh   # tries at once`]),
       `cms doctor ${address}   # finds the link that is broken`,
     ],
   });
