@@ -293,8 +293,14 @@ describe('cms doctor', function () {
       world.submission.refuse('*', words);
       undo.push(() => world.submission.refuse('*', undefined));
       const before = world.provider.count('refresh_token');
-      const { who } = assertBroken(await doctor(), 'login.smtp', 77, /login: .*5\.7\.139/);
+      const { who, fix } = assertBroken(await doctor(), 'login.smtp', 77, /login: .*5\.7\.139/);
       assert.equal(who, 'administrator');
+      const mail =
+        fix
+          ?.at(-1)
+          ?.replace(/ {3}#.*/, '')
+          .split(' ') ?? [];
+      assert.match((await world.cms(...mail.slice(1))).stdout, /^Subject: Please allow jane@example\.org to send mail/);
       assert.equal(world.provider.count('refresh_token'), before, 'a new token would not help');
     });
 

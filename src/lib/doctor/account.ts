@@ -4,7 +4,7 @@ import { subjectOf } from '../accounts/subject.ts';
 import type { Context } from '../context.ts';
 import type { Credential } from '../enrol/login-test.ts';
 import { type CmsError, toCmsError } from '../errors.ts';
-import { explain, fromWords } from '../explain/explain.ts';
+import { explain, type Explanation, fromWords } from '../explain/explain.ts';
 import { explainReason } from '../explain/grant.ts';
 import type { Secret } from '../secret.ts';
 import type { GrantHeader } from '../store/grant.ts';
@@ -175,8 +175,7 @@ const WHO_MENDS: Readonly<Partial<Record<string, Actor>>> = { client_invalid: 'c
 /** What the vault says of a token that is there. */
 function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgement {
   const { state, failure: trouble, expires_at: expires = 0 } = header;
-  if (state === 'authorization_required')
-    return failed(authorizationRequired(header), explainReason(header, subjectOf(account))?.who);
+  if (state === 'authorization_required') return judgeEnded(account, header, authorizationRequired(header));
   const left = `${Math.max(0, Math.round((expires - now()) / 60_000))} min left`;
   if (trouble === undefined) return ok(`fresh, ${left}`);
   return warning(`fresh, ${left}, but the last refresh failed: ${trouble.message}`, {
@@ -193,12 +192,31 @@ function meaning(words: string): Pick<Judgement, 'cause' | 'who'> {
 }
 
 function withActor({ account }: AccountLook, error: CmsError, header: GrantHeader | undefined): Judgement {
-  if (error.code === 'client_invalid') return failed(error, 'client owner');
   const trouble = header?.failure;
+  if (error.code === 'client_invalid' && trouble !== undefined) {
+    const explained = explain({ ...subjectOf(account), source: 'oauth', ...fromWords(trouble.message) });
+    return withMail(failed(error, explained.class === 'unknown' ? 'client owner' : explained.who), explained, account);
+  }
   if (error.code === 'temporarily_unavailable' && trouble !== undefined)
     return { ...failed(error), ...meaning(trouble.message) };
   if (error.code !== 'authorization_required' || header === undefined) return failed(error);
-  return failed(error, explainReason(header, subjectOf(account))?.who);
+  return judgeEnded(account, header, error);
+}
+
+function judgeEnded(account: Account, header: GrantHeader, error: CmsError): Judgement {
+  const explained = explainReason(header, subjectOf(account));
+  return withMail(failed(error, explained?.who), explained, account);
+}
+
+/** Few people know whom to write, and what. */
+function withMail(
+  judged: Judgement,
+  explained: Explanation | undefined,
+  { address }: Pick<Account, 'address'>,
+): Judgement {
+  if (explained?.admin === undefined) return judged;
+  const write = `cms account test ${address} --admin-mail   # writes the mail to the administrator`;
+  return { ...judged, fix: [...(judged.fix ?? []), write] };
 }
 
 function loginStep(
@@ -218,7 +236,7 @@ function loginStep(
       const lacks = known.missing.some(({ protocols }) => protocols.includes(protocol));
       if (lacks && isBroken(scopes)) return because(scopes);
       const test = known.tests.get(protocol) ?? (await login(look, known, protocol));
-      return test === undefined ? skipped('the account has no server for it') : judgeLogin(test);
+      return test === undefined ? skipped('the account has no server for it') : judgeLogin(test, look.account);
     },
   };
 }
@@ -236,22 +254,13 @@ async function login(
 }
 
 /** What a trial login came to. Pure. */
-export function judgeLogin({
-  host,
-  port,
-  user,
-  ok: accepted,
-  steps,
-  error = '',
-  explanation,
-}: ProtocolTest): Judgement {
+export function judgeLogin(test: ProtocolTest, account: Pick<Account, 'address'>): Judgement {
+  const { host, port, user, ok: accepted, steps, error = '', explanation } = test;
   if (accepted) return ok(`${host}:${port} as ${user ?? '?'}`);
   const step = steps.at(-1)?.step ?? 'login';
   const code = codeOfClass(explanation?.class ?? 'unknown');
-  const known = explanation !== undefined && explanation.class !== 'unknown';
-  return failure(code, `${step}: ${error}`, {
-    cause: known ? explanation.sentence : 'cms does not know this answer',
-    fix: known ? explanation.fix : [],
-    ...(known && { who: explanation.who }),
-  });
+  if (explanation === undefined || explanation.class === 'unknown')
+    return failure(code, `${step}: ${error}`, { cause: 'cms does not know this answer' });
+  const { sentence: cause, fix, who } = explanation;
+  return withMail(failure(code, `${step}: ${error}`, { cause, fix, who }), explanation, account);
 }

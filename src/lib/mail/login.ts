@@ -65,8 +65,13 @@ export function errorFailure(error: unknown, options: LoginOptions): LoginFailur
   // A user name or token that cannot be sent is the caller's mistake, not the server's.
   if (error instanceof CmsError) throw error;
   // An address of each family was tried: then there is no message, but a code.
-  const text = messageOf(error) || (systemErrorCode(error) ?? 'no connection');
+  const text = withoutPlaces(messageOf(error)) || (systemErrorCode(error) ?? 'no connection');
   return { ok: false, kind: kindOf(error), detail: `${place(options)}: ${presentable(text, options)}` };
+}
+
+/** OpenSSL puts the thread and the code in front of its words, and the line of its sources behind them. */
+function withoutPlaces(text: string): string {
+  return text.replace(/^[\dA-F]+:error:[\dA-F]+:[^:]*:[^:]*:([^:]+):[^]*$/, '$1');
 }
 
 /** The certificate errors of node:tls, by code where there is one, else by OpenSSL's words. */

@@ -52,6 +52,17 @@ describe('the way to a mail server', () => {
     assert.deepEqual([failed?.step, failed?.failure.kind], ['tls', 'certificate']);
   });
 
+  it('says why TLS does not begin, without lines of OpenSSL', async () => {
+    await using scripted = await ScriptedServer.start('220 ready', () => '', 'starttls');
+    const server = scripted.server('implicit');
+    const { failed } = await go('smtp', server);
+    assert.equal(failed?.step, 'tls');
+    assert.match(
+      failed.failure.detail,
+      new RegExp(`^${server.host}:${server.port}: (?:wrong version number|packet length too long)$`),
+    );
+  });
+
   it('ends in time where nobody speaks', async () => {
     await using scripted = await ScriptedServer.start(undefined, () => undefined, 'starttls');
     const { failed } = await go('smtp', scripted.server('starttls'));
