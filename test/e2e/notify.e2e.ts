@@ -196,7 +196,7 @@ describe('an account that needs somebody', function () {
     const running = await serve(
       `[hooks]\nauthorization_required = ["${failing.program}"]\nrecovered = ["/no/such/program"]\n`,
     );
-    assert.match(running.stderr, /error the hook \/no\/such\/program is not run: ENOENT/);
+    assert.match(running.stderr, /error the hook \/no\/such\/program is not run: it is not there/);
     await revoke(JANE);
     await running.waitFor(/a hook failed event=authorization_required \S+ \S+ reason="exit status 3"/);
     await running.waitFor(/debug a hook said .*output="what it said"/);

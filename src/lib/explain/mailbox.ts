@@ -15,7 +15,8 @@ export const MAILBOX: readonly Entry[] = [
       'the token is good, but not for this mailbox: the user name is another one, or the mailbox is not open to it',
     fix: [
       `${SIGN_IN} --imap-user NAME   # the mailbox that {login} may use`,
-      'Add-MailboxPermission -Identity {user} -User {login} -AccessRights FullAccess   # by the administrator',
+      'Set-CASMailbox -Identity {user} -ImapEnabled $true -PopEnabled $true   # by the administrator',
+      'Add-MailboxPermission -Identity {user} -User {login} -AccessRights FullAccess   # the same, for a shared mailbox',
     ],
     admin: {
       subject: 'Please check the access of {login} to the mailbox {user}',

@@ -40,7 +40,8 @@ export async function requireTrustedProgram(program: string, uid: number): Promi
     return { real, file: await stat(real), folder: await stat(dirname(real)) };
   };
   const { real, file, folder } = await look().catch((error: unknown) => {
-    throw refuse(systemErrorCode(error) ?? messageOf(error), `ls -l ${program}`);
+    const code = systemErrorCode(error) ?? messageOf(error);
+    throw refuse(code === 'ENOENT' ? 'it is not there' : code, `ls -l ${program}`);
   });
   if (!file.isFile() || (file.mode & 0o111) === 0) throw refuse('it is no program', `chmod u+x ${real}`);
   for (const [path, { uid: owner, mode }] of [[real, file] as const, [dirname(real), folder] as const]) {

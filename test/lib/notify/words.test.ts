@@ -139,7 +139,7 @@ describe('a hook is run only if', () => {
   it('it is a program of the user or of root', async () => {
     await allowed();
     await requireTrustedProgram('/bin/true', uid);
-    await assert.rejects(requireTrustedProgram(join(folder, 'none'), uid), /is not run: ENOENT/);
+    await assert.rejects(requireTrustedProgram(join(folder, 'none'), uid), /is not run: it is not there/);
     await assert.rejects(requireTrustedProgram(folder, uid), /is no program/);
     await chmod(program, 0o644);
     await assert.rejects(allowed(), { code: 'config_invalid', message: /is no program/ });
