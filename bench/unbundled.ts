@@ -14,7 +14,7 @@ await execute({ dir: import.meta.url });
 `;
 
 interface Manifest {
-  oclif: { commands: unknown };
+  oclif: { commands: unknown; helpClass: string };
 }
 
 /** @returns the program's file */
@@ -27,6 +27,7 @@ export function makeUnbundled(folder: string): string {
     target: './dist/commands',
     globPatterns: ['**/*.js', '!base.*'],
   };
+  manifest.oclif.helpClass = './dist/oclif-help.js';
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   mkdirSync(join(folder, 'bin'));
