@@ -16,9 +16,12 @@ interface Need {
   otherwise?: string;
 }
 
-/** Debian keeps it in the folder of the architecture. */
+/**
+ * Debian keeps it in the folder of the architecture. The one for threads: in the other, a thread that read the file
+ * before it changed puts the old offset back, and the next look of any thread is at that time.
+ */
 export const FAKETIME_LIBRARY = ['x86_64', 'aarch64']
-  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
+  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)
   .find((path) => existsSync(path));
 
 const REQUIREMENTS = {

@@ -1,7 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FAKETIME_LIBRARY } from '../../support/requirements.ts';
+import { fakeClock } from '../../support/clock.ts';
 import { JANE, type Row, Checks, Site, until } from '../harness.ts';
 import { nothingLost } from '../lost.ts';
 
@@ -15,15 +13,7 @@ export const clock: Row = {
   async run(scale) {
     const checks = new Checks();
     await using site = await Site.open();
-    const file = join(site.home.path, 'clock');
-    const set = (offset: string): void => writeFileSync(file, `${offset}\n`);
-    set('+0');
-    const env = {
-      LD_PRELOAD: FAKETIME_LIBRARY,
-      FAKETIME_TIMESTAMP_FILE: file,
-      FAKETIME_NO_CACHE: '1',
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    };
+    const { env, set } = fakeClock(site.home.path);
     const broker = await site.serve({ env });
     let token = await site.ask(`SMTP,token ${JANE}`);
     const counts: number[] = [];
