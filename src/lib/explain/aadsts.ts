@@ -1,6 +1,6 @@
 /**
- * Microsoft's AADSTS codes, which stand at the beginning of `error_description`. They explain and never decide: Microsoft
- * may change them, so the state of a grant follows from `error` alone.
+ * Microsoft's AADSTS codes, which stand at the beginning of `error_description`. They explain. Microsoft may change them,
+ * so the state of a grant follows from `error`; only that something passes by itself follows from them as well.
  * @see https://learn.microsoft.com/entra/identity-platform/reference-error-codes
  */
 import type { Entry } from './entry.ts';

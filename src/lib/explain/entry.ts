@@ -32,7 +32,7 @@ export interface Entry {
   admin?: { subject: string; request: readonly string[] };
   /**
    * What such an error of the token endpoint makes of a grant; without it, nothing: the failure is temporary. Only for
-   * errors that are matched by their code alone. @see RFC 6749 section 5.2
+   * errors that are matched by their code alone, and not for what passes by itself. @see RFC 6749 section 5.2
    */
   grant?: 'authorization_required' | 'client_invalid';
   /** The words as they come, one line; tests hold that they lead here. */
@@ -51,6 +51,11 @@ export interface Match {
   credential?: 'token' | 'password';
   /** Days between sign-in and refusal, both included. */
   age?: readonly [number, number];
+}
+
+/** Whether waiting is all that it takes. */
+export function passesByItself({ class: kind, who }: Pick<Entry, 'class' | 'who'>): boolean {
+  return kind === 'transient' || kind === 'back off' || who === 'nobody: wait';
 }
 
 /** An entry that holds for one OAuth error code whatever else is said. */

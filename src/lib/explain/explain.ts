@@ -2,7 +2,7 @@
 import { AADSTS } from './aadsts.ts';
 import { CONNECTION } from './connection.ts';
 import type { Entry, ExplanationClass, Source, Who } from './entry.ts';
-import { isPlain } from './entry.ts';
+import { isPlain, passesByItself } from './entry.ts';
 import { fill, type Subject } from './fill.ts';
 import { MAILBOX } from './mailbox.ts';
 import { OAUTH } from './oauth.ts';
@@ -40,7 +40,7 @@ export interface Explanation {
 /** What was said, explained; what nobody knows is handed on verbatim, with the class `unknown`. */
 export function explain(seen: Observation): Explanation {
   const words = wordsOf(seen);
-  const entry = CATALOGUE.find((each) => fits(each, seen, words));
+  const entry = entryFor(seen, words);
   if (entry === undefined) return { id: 'unknown', class: 'unknown', who: 'you', sentence: UNKNOWN, fix: [], words };
   const { id, class: kind, who, sentence, fix, link, admin } = entry;
   const filled = (text: string): string => fill(text, seen);
@@ -56,6 +56,10 @@ export function explain(seen: Observation): Explanation {
   };
 }
 
+function entryFor(seen: Observation, words: string): Entry | undefined {
+  return CATALOGUE.find((each) => fits(each, seen, words));
+}
+
 const UNKNOWN = 'cms does not know this answer';
 
 /** `error (description)`, as cms writes it everywhere, taken apart again. */
@@ -65,14 +69,29 @@ export function fromWords(words: string): { code?: string; text: string } {
   return code === undefined ? { text: words } : { code, text: text ?? '' };
 }
 
-/** What a well-formed error of the token endpoint makes of a grant; undefined: nothing, it is a temporary failure. */
-export function effectOnGrant(error: string): Entry['grant'] {
-  return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error))?.grant;
+/**
+ * What a well-formed error of the token endpoint makes of a grant, by its code and its words; undefined: nothing, it is
+ * a temporary failure. What passes by itself is one whatever its code: who is told to wait must not have to sign in.
+ */
+export function effectOnGrant(error: string, text?: string): Entry['grant'] {
+  const meant = meaningOf(error, text);
+  return meant !== undefined && passesByItself(meant) ? undefined : plainEntry(error)?.grant;
 }
 
-/** The class of an error code, whatever is said besides it. */
-export function effectOnSignIn(error: string): ExplanationClass {
-  return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error))?.class ?? 'unknown';
+/** The class of an error code, whatever is said in addition to it, unless that is something that passes by itself. */
+export function effectOnSignIn(error: string, text?: string): ExplanationClass {
+  const meant = meaningOf(error, text);
+  const decisive = meant !== undefined && passesByItself(meant) ? meant : plainEntry(error);
+  return decisive?.class ?? 'unknown';
+}
+
+function meaningOf(code: string, text: string | undefined): Entry | undefined {
+  const seen: Observation = { source: 'oauth', code, text };
+  return entryFor(seen, wordsOf(seen));
+}
+
+function plainEntry(error: string): Entry | undefined {
+  return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error));
 }
 
 /** Code and text as one line, nothing twice; IMAP's tag says nothing. */

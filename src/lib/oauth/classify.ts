@@ -27,7 +27,7 @@ export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readon
   if (!wellFormed) return temporary(answer, json === undefined ? whatCame(body) : undefined);
   const error_description = describe(descriptionIn(json), secrets);
   const refusal = { error, ...(error_description !== undefined && { error_description }) };
-  const kind = effectOnGrant(error);
+  const kind = effectOnGrant(error, error_description);
   if (kind !== undefined) return { kind, ...refusal };
   return temporary(
     answer,

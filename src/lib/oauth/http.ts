@@ -157,8 +157,11 @@ export function clockAheadSeconds(headers: HttpHeaders, now: number): number | u
 export function retryAfterSeconds(headers: HttpHeaders, now: number): number | undefined {
   const value = headers.get('retry-after');
   if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value)) return Number(value);
+  if (/^\d+$/.test(value)) return Number(value);
   // Date.parse would take "-1" for a year.
   const date = /^[A-Z][a-z]{2,8},? /.test(value) ? Date.parse(value) : NaN;
-  return Number.isNaN(date) ? undefined : Math.max(0, (date - now) / 1000);
+  if (Number.isNaN(date)) return undefined;
+  // By the clock that the date was read from, if it says what time it has.
+  const theirs = Date.parse(headers.get('date') ?? '');
+  return Math.max(0, (date - (Number.isNaN(theirs) ? now : theirs)) / 1000);
 }

@@ -210,7 +210,7 @@ function refusal(
       ? 'that was no code of this sign-in, or it was used before, or took too long'
       : explained.sentence;
   const meaning = explained.class === 'unknown' ? '' : `: ${sentence}`;
-  return new CmsError(codeOf(code), `the provider refused the sign-in: ${explained.words}${meaning}`, {
+  return new CmsError(codeOf(code, text), `the provider refused the sign-in: ${explained.words}${meaning}`, {
     suggestions: explained.fix.length === 0 ? CHECK_CLIENT : explained.fix,
     adminMail: adminMail(explained),
   });
@@ -221,10 +221,11 @@ const CHECK_CLIENT = [
   'ask the administrator of the organisation to allow this client',
 ];
 
-function codeOf(error: string): ErrorCode {
-  switch (effectOnSignIn(error)) {
+function codeOf(error: string, text: string | undefined): ErrorCode {
+  switch (effectOnSignIn(error, text)) {
     case 'transient':
     case 'back off':
+    case 'account':
       return 'temporarily_unavailable';
     case 'sign in again':
     case 'extra check':

@@ -1,6 +1,7 @@
 /** What an exchange leaves behind: pure steps from one grant record to the next. */
 import type { OAuthClient } from '../accounts/account.ts';
 import type { ErrorCode } from '../errors.ts';
+import { effectOnGrant } from '../explain/explain.ts';
 import type { GrantRecord, GrantSecrets } from '../store/grant.ts';
 import type { Granted } from '../oauth/exchange.ts';
 import type { Secret } from '../secret.ts';
@@ -63,13 +64,20 @@ export function withRefusal(
   now: number,
 ): GrantRecord {
   const { failure: _failure, ...kept } = record;
-  const since = record.reason?.since ?? record.reason?.at ?? now;
+  const since = Math.min(record.reason?.since ?? record.reason?.at ?? now, now);
   return {
     ...kept,
     state: 'authorization_required',
     reason: { error, ...(description !== undefined && { description }), at: now, since },
     secrets: withoutAttempt(record.secrets),
   };
+}
+
+/** A refusal that was kept as final although it passes by itself: the grant is tried again. */
+export function withoutPassingRefusal(record: GrantRecord): GrantRecord {
+  const { reason, ...kept } = record;
+  if (reason === undefined || effectOnGrant(reason.error, reason.description) !== undefined) return record;
+  return { ...kept, state: 'active' };
 }
 
 export interface Failure {
@@ -91,7 +99,7 @@ export function withFailure(record: GrantRecord, failure: Failure, now: number, 
       code: failure.code,
       message: failure.message,
       at: now,
-      since: record.failure?.since ?? now,
+      since: Math.min(record.failure?.since ?? now, now),
       retry_at,
       count,
     },

@@ -21,6 +21,12 @@ const FIRST_BACKOFF = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const CLIENT_ERROR_BACKOFF = 60 * MINUTE;
 const MAX_RETRY_AFTER = 60 * MINUTE;
+/** Of the lifetime of a refresh token: its refresh then still has a second chance while the provider is down. */
+const REFRESH_TOKEN_SHARE = 0.5;
+/** The shortest interval at which a refresh token that ends soon is renewed. */
+const SHORTEST_RENEWAL = SECOND;
+/** The same for one that ends all the same: renewing it did not move its end. */
+const SHORTEST_VAIN_RENEWAL = 60 * MINUTE;
 
 export interface Demand {
   /** When the request was made. */
@@ -28,8 +34,8 @@ export interface Demand {
   minValiditySeconds: number;
   /** A token issued before the request does not do. */
   force: boolean;
-  /** Refreshing ahead: any token issued after this one does, and no older one. */
-  newerThan?: number;
+  /** Refreshing ahead: any token does that was not issued at this time. */
+  otherThan?: number;
 }
 
 type Token = Pick<GrantHeader, 'issued_at' | 'expires_at'>;
@@ -45,7 +51,8 @@ export function isUnexpired(token: Token, now: number): boolean {
 export function answers(token: Token, demand: Demand, now: number): boolean {
   const { issued_at: issued, expires_at: expires } = token;
   if (issued === undefined || expires === undefined) return false;
-  if (demand.newerThan !== undefined) return issued > demand.newerThan;
+  // Not "later than": the clock that this time was read from may have been ahead.
+  if (demand.otherThan !== undefined) return issued !== demand.otherThan;
   // Issued since the request began: whatever its lifetime, there is no newer one to be had.
   if (issued >= demand.began && issued <= now + CLOCK_TOLERANCE) return true;
   if (demand.force || !isUnexpired(token, now)) return false;
@@ -66,27 +73,47 @@ function effectiveMinimum(
  */
 export function refreshAt(record: GrantHeader, lastAskedAt: number, now: number, random: number): number {
   const { issued_at: issued = record.signed_in_at, expires_at: expires = 0 } = record;
+  // The clock was ahead when this was noted: when the token ends is not known.
+  if (issued > now + CLOCK_TOLERANCE) return now;
+  const renewal = renewalAt(record, issued, random);
   const livesTooShort = expires - issued < SHORTEST_REFRESHED_AHEAD;
-  if (livesTooShort || now - lastAskedAt > DAY) return issued + KEEP_ALIVE_INTERVAL * (1 - random / 10);
+  if (livesTooShort || now - lastAskedAt > DAY)
+    return Math.min(issued + KEEP_ALIVE_INTERVAL * (1 - random / 10), renewal);
   const minimum = effectiveMinimum(record, DEFAULT_MIN_VALIDITY_SECONDS);
-  return expires - minimum * (1.1 + random / 2);
+  return Math.min(expires - minimum * (1.1 + random / 2), renewal);
+}
+
+/** When the refresh token has to be used so that it does not end unused; Infinity where its end is not known. */
+function renewalAt(record: GrantHeader, issued: number, random: number): number {
+  const { refresh_token_expires_at: end, refresh_token_extended: extended = false, signed_in_at } = record;
+  if (end === undefined || end <= issued) return Infinity;
+  // Only the first refresh shows whether a refresh moves the end.
+  const inVain = !extended && issued > signed_in_at;
+  const interval = (end - issued) * REFRESH_TOKEN_SHARE * (1 - random / 10);
+  return issued + Math.max(interval, inVain ? SHORTEST_VAIN_RENEWAL : SHORTEST_RENEWAL);
 }
 
 /**
- * When to try again after the `count`th temporary failure in a row: what the provider said, within an hour; else full
- * jitter under a doubling bound of 1 s to 5 min.
+ * When to try again after the `count`th temporary failure in a row: full jitter under a doubling bound of 1 s to 5 min,
+ * but not before the provider says, within an hour.
  */
-export function retryAt(now: number, count: number, random: number, retryAfterSeconds?: number): number {
-  if (retryAfterSeconds !== undefined) return now + Math.min(Math.max(retryAfterSeconds * SECOND, 0), MAX_RETRY_AFTER);
-  return now + random * Math.min(FIRST_BACKOFF * 2 ** count, MAX_BACKOFF);
+export function retryAt(now: number, count: number, random: number, retryAfterSeconds = 0): number {
+  const own = random * Math.min(FIRST_BACKOFF * 2 ** count, MAX_BACKOFF);
+  const said = Number.isNaN(retryAfterSeconds) ? 0 : retryAfterSeconds * SECOND;
+  return now + Math.max(own, Math.min(said, MAX_RETRY_AFTER));
 }
 
-/** Whether the next attempt has to wait; not for a failure noted by a clock that has been set back since. */
+/** Whether something was noted before now; a note from the future was made by a clock that has been set back since. */
+export function isPast(at: number | undefined, now: number): at is number {
+  return at !== undefined && at <= now;
+}
+
+/** Whether the next attempt has to wait. */
 export function mustWait({ at, retry_at }: Pick<GrantFailure, 'at' | 'retry_at'>, now: number): boolean {
-  return at <= now + CLOCK_TOLERANCE && now < retry_at;
+  return isPast(at, now) && now < retry_at;
 }
 
-/** A wrong client stays wrong until somebody mends it. */
+/** A wrong client stays wrong until someone fixes it. */
 export function retryAfterClientError(now: number): number {
   return now + CLIENT_ERROR_BACKOFF;
 }

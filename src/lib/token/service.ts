@@ -23,8 +23,16 @@ import { authorizationRequired, exchangeFailed } from './refusals.ts';
 import { Changes } from './changes.ts';
 import { isShortened, type KnownGrant, knownOf } from './known.ts';
 import type { Exchange, ExchangeOutcome } from '../oauth/exchange.ts';
-import { isBoundTo, refreshTokensToTry, withAttempt, withFailure, withGranted, withRefusal } from './rotation.ts';
-import { answers, type Demand, isUnexpired, mustWait } from './schedule.ts';
+import {
+  isBoundTo,
+  refreshTokensToTry,
+  withAttempt,
+  withFailure,
+  withGranted,
+  withoutPassingRefusal,
+  withRefusal,
+} from './rotation.ts';
+import { answers, type Demand, isPast, isUnexpired, mustWait } from './schedule.ts';
 
 /** Longer than an exchange with its retry of the previous token can take. */
 const LOCK_TIMEOUT_MS = 30_000;
@@ -94,8 +102,8 @@ export class TokenService {
    * @throws CmsError as `accessToken`
    */
   async refreshAhead(account: OAuthAccount): Promise<AccessToken> {
-    const { issued_at: newerThan = 0 } = await this.#load(account.address);
-    return tokenOf(await this.#fly(account, { ...this.#demand({}), newerThan }));
+    const { issued_at: otherThan = 0 } = await this.#load(account.address);
+    return tokenOf(await this.#fly(account, { ...this.#demand({}), otherThan }));
   }
 
   /**
@@ -165,8 +173,9 @@ export class TokenService {
       this.changes.note(address);
       throw neverSignedIn(address);
     }
-    this.#know(record);
-    return record;
+    const current = withoutPassingRefusal(record);
+    this.#know(current);
+    return current;
   }
 
   #know(record: GrantRecord): void {
@@ -267,10 +276,10 @@ export class TokenService {
   #reasonNotToExchange(account: OAuthAccount, record: GrantRecord, demand: Demand): CmsError | undefined {
     if (!isBoundTo(record.secrets, account.client)) return bindingChanged(account.address);
     if (record.secrets.refresh_token === undefined) return neverSignedIn(account.address);
-    const { failure } = record;
+    const { failure, reason } = record;
     // One attempt serves all who were waiting for it.
-    const lastRefusal = Math.max(failure?.at ?? 0, record.reason?.at ?? 0);
-    if (lastRefusal >= demand.began) return this.#failureOf(record);
+    const answersAll = [failure?.at, reason?.at].some((at) => isPast(at, this.#options.now()) && at >= demand.began);
+    if (answersAll) return this.#failureOf(record);
     if (demand.force) return undefined;
     if (record.state === 'authorization_required') return authorizationRequired(record);
     if (failure !== undefined && mustWait(failure, this.#options.now())) return this.#failureOf(record);
@@ -292,7 +301,7 @@ export class TokenService {
 
   async #exchange(account: OAuthAccount, record: GrantRecord): Promise<GrantRecord> {
     const { exchange, now, random, log } = this.#options;
-    let next = record;
+    let refused: GrantRecord | undefined;
     for (const refreshToken of refreshTokensToTry(record.secrets)) {
       const outcome = await exchange(account.client, refreshToken, record.secrets.client_secret);
       logOutcome(log, account, outcome);
@@ -312,9 +321,10 @@ export class TokenService {
       if (outcome.kind === 'client_invalid') {
         return withFailure(record, { code: 'client_invalid', message: describe(outcome) }, now(), random());
       }
-      next = withRefusal(record, outcome.error, outcome.error_description, now());
+      // What is said of the newest refresh token is the reason.
+      refused ??= withRefusal(record, outcome.error, outcome.error_description, now());
     }
-    return next;
+    return refused ?? record;
   }
 
   async #store(record: GrantRecord, lock: Lock): Promise<void> {

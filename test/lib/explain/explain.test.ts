@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { adminMail } from '../../../src/lib/explain/admin-mail.ts';
 import { type Entry, isPlain } from '../../../src/lib/explain/entry.ts';
-import { CATALOGUE, effectOnGrant, explain, fromWords, type Observation } from '../../../src/lib/explain/explain.ts';
+import {
+  CATALOGUE,
+  effectOnGrant,
+  effectOnSignIn,
+  explain,
+  fromWords,
+  type Observation,
+} from '../../../src/lib/explain/explain.ts';
 import { classifyTokenAnswer } from '../../../src/lib/oauth/classify.ts';
 import { renderAdminMail } from '../../../src/lib/report.ts';
 
@@ -189,15 +196,32 @@ describe('the catalogue of refusals', () => {
       assert.ok(allowed[entry.grant].includes(entry.class), entry.id);
     }
     const codes = ['invalid_grant', 'invalid_client', 'slow_down', 'server_error', 'expired_token', 'never_heard_of'];
-    assert.deepEqual(codes.map(effectOnGrant), [
-      'authorization_required',
-      'client_invalid',
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-    ]);
+    assert.deepEqual(
+      codes.map((error) => effectOnGrant(error)),
+      ['authorization_required', 'client_invalid', undefined, undefined, undefined, undefined],
+    );
   });
+
+  /** Whatever code the words come with: providers wrap the same trouble in several. */
+  const ERRORS = [...new Set(CATALOGUE.flatMap(({ match }) => match.errors ?? []))];
+  for (const entry of CATALOGUE.filter(({ sources }) => sources.includes('oauth'))) {
+    it(`never asks for a sign-in where it says to wait, and never waits where it asks for one: ${entry.id}`, () => {
+      const { code: own = '', text } = fromWords(entry.example);
+      const numbers = entry.match.aadsts?.map((number) => `AADSTS${number}: Words.`) ?? [text];
+      for (const error of [own, ...ERRORS]) {
+        for (const error_description of numbers) {
+          const outcome = classifyTokenAnswer({ status: 400, body: JSON.stringify({ error, error_description }) }, []);
+          const seen = { source: 'oauth', code: error, text: error_description } as const;
+          const { class: kind, who } = explain(seen);
+          const name = `${error} (${error_description}): ${kind}, ${who}, ${outcome.kind}`;
+          const waits = kind === 'transient' || kind === 'back off' || who === 'nobody: wait';
+          if (waits) assert.equal(outcome.kind, 'temporary', name);
+          else if (effectOnGrant(error) !== undefined) assert.notEqual(outcome.kind, 'temporary', name);
+          if (waits) assert.ok(['transient', 'back off', 'account'].includes(effectOnSignIn(error, error_description)));
+        }
+      }
+    });
+  }
 });
 
 describe('explain', () => {

@@ -81,6 +81,10 @@ describe('Retry-After', () => {
     ['soon', undefined],
     ['Thu, 01 Jan 2026 00:01:00 GMT', 60],
     ['Wed, 31 Dec 2025 23:00:00 GMT', 0],
+    ['99999999999', 99_999_999_999],
+    ['', undefined],
+    ['12.5', undefined],
+    ['Thu, soon', undefined],
   ] as const) {
     it(`of ${String(value)} is ${String(seconds)}`, () => {
       assert.equal(retryAfterSeconds(new Map(value === undefined ? [] : [['retry-after', value]]), now), seconds);
@@ -97,5 +101,13 @@ describe('the clock of this machine', () => {
     assert.equal(dated('Thu, 01 Jan 2026 01:10:00 GMT'), -3600);
     assert.equal(dated('soon'), undefined);
     assert.equal(dated(), undefined);
+  });
+
+  it('reads a date by the clock of whoever wrote it', () => {
+    const headers = new Map([
+      ['retry-after', 'Thu, 01 Jan 2026 03:01:00 GMT'],
+      ['date', 'Thu, 01 Jan 2026 03:00:00 GMT'],
+    ]);
+    assert.equal(retryAfterSeconds(headers, Date.parse('2026-01-01T00:00:00Z')), 60);
   });
 });

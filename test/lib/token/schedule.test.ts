@@ -65,6 +65,38 @@ describe('a refresh ahead of time', () => {
     assert.equal(at, NOW + 3 * DAY);
   });
 
+  it('comes at once for a token of the future, whose end is not known', () => {
+    for (const ahead of [2 * MINUTE, 2 * HOUR, 30 * DAY])
+      for (const asked of [NOW, 0]) assert.equal(refreshAt({ ...record, ...issued(-ahead) }, asked, NOW, 0.5), NOW);
+  });
+
+  for (const lifetime of [20_000, 30 * MINUTE, 12 * HOUR, 5 * DAY]) {
+    it(`comes before a refresh token ends that lives for ${lifetime / 1000} s unused`, () => {
+      const first = { ...record, refresh_token_expires_at: NOW + lifetime };
+      const later = { ...first, signed_in_at: NOW - DAY, refresh_token_extended: true };
+      for (const [each, asked, random] of [
+        [first, NOW - 2 * DAY, 0],
+        [first, NOW, 1],
+        [later, NOW - 2 * DAY, 1],
+        [later, NOW, 0],
+      ] as const) {
+        const at = refreshAt(each, asked, NOW, random);
+        assert.ok(at > NOW && at <= NOW + lifetime / 2, String(at - NOW));
+      }
+    });
+  }
+
+  it('is no race to the end of a refresh token that ends all the same', () => {
+    const end = NOW + 12 * HOUR;
+    let [at, count] = [NOW, 0];
+    while (at < end && count < 100) {
+      const issuedNow = { ...record, issued_at: at, expires_at: at + HOUR, refresh_token_expires_at: end };
+      at = refreshAt({ ...issuedNow, signed_in_at: NOW }, NOW - 2 * DAY, at, 0);
+      count++;
+    }
+    assert.ok(count < 10, String(count));
+  });
+
   it('is left to demand where the provider says that tokens live for no time at all', () => {
     for (const life of [0, 1000]) {
       const short = { ...record, issued_at: NOW, expires_at: NOW + life };
@@ -77,7 +109,13 @@ describe('the next attempt', () => {
   it('comes when the provider says, within an hour', () => {
     assert.equal(retryAt(NOW, 1, 1, 120), NOW + 120_000);
     assert.equal(retryAt(NOW, 1, 1, 1e9), NOW + HOUR);
-    assert.equal(retryAt(NOW, 1, 1, -5), NOW);
+  });
+
+  it('comes no earlier than by our own schedule, whatever the provider says', () => {
+    for (const said of [0, -5, -1e9, Number.NaN, 0.001])
+      assert.equal(retryAt(NOW, 3, 1, said), NOW + 8000, String(said));
+    for (let count = 1; count < 20; count++) assert.ok(retryAt(NOW, count, 0.5, 0) >= NOW + 1000, String(count));
+    assert.equal(retryAt(NOW, 1, 1, Infinity), NOW + HOUR);
   });
 
   it('else comes at any time under a bound that doubles up to five minutes', () => {
@@ -93,5 +131,6 @@ describe('the next attempt', () => {
     assert.equal(mustWait({ at: NOW - 1, retry_at: NOW + 1 }, NOW), true);
     assert.equal(mustWait({ at: NOW - 1, retry_at: NOW }, NOW), false);
     assert.equal(mustWait({ at: NOW + DAY, retry_at: NOW + DAY + 1 }, NOW), false);
+    assert.equal(mustWait({ at: NOW + 1, retry_at: NOW + HOUR }, NOW), false);
   });
 });

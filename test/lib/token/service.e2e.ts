@@ -239,6 +239,44 @@ describe('the token service with a real provider', function () {
       assert.equal(provider.count(), 2);
     });
 
+    it('keeps what was said of the newest refresh token, where two are refused', async () => {
+      await signIn({ age: HOUR, refreshTokens: 'keep' });
+      provider.setFault(faults.rewrite((answer) => ({ ...answer, refresh_token: 'the-newest' })));
+      await service().accessToken(account);
+      provider.clearRequests();
+      const reasons = ['of the newest', 'of the one before'];
+      provider.setFault((request, response) =>
+        faults.tokenError('invalid_grant', reasons.shift() ?? 'one too many')(request, response),
+      );
+      await fails(
+        service().accessToken(account, { forceRefresh: true }),
+        'authorization_required',
+        /invalid_grant: of the newest/,
+      );
+      assert.equal(provider.count(), 2);
+      assert.equal((await onDisk()).reason?.description, 'of the newest');
+    });
+
+    it('asks again by itself after a refusal that passes by itself', async () => {
+      await signIn({ age: HOUR, refreshTokens: 'rotate-keeping-old' });
+      provider.setFault(faults.first(1, faults.tokenError('invalid_grant', 'AADSTS50196: client request loop')));
+      await fails(service().accessToken(account), 'temporarily_unavailable', /AADSTS50196/);
+      assert.equal((await onDisk()).state, 'active');
+      const later = Date.now() + 5000;
+      const { access_token } = await service({ now: () => later }).accessToken(account);
+      assert.ok(await isActive(access_token.reveal()));
+    });
+
+    it('asks again although such a refusal was once kept as final', async () => {
+      await signIn({ age: HOUR, refreshTokens: 'rotate-keeping-old' });
+      const record = await context.vault.read(JANE);
+      assert.ok(record);
+      const reason = { error: 'invalid_grant', description: 'AADSTS50196: client request loop', at: Date.now() - HOUR };
+      await context.vault.write({ ...record, state: 'authorization_required', reason });
+      assert.ok(await isActive((await service().accessToken(account)).access_token.reveal()));
+      assert.equal((await onDisk()).reason, undefined);
+    });
+
     it('still serves an unexpired token of an account that has to sign in again', async () => {
       await signIn({ age: HOUR - 60_000 });
       provider.setFault(faults.tokenError('interaction_required', 'AADSTS50076'));
@@ -335,6 +373,49 @@ describe('the token service with a real provider', function () {
       const later = Date.now() + 121_000;
       await service({ now: () => later }).accessToken(account);
       assert.equal(provider.count(), 2);
+    });
+
+    for (const header of ['0', '-1', 'Thu, 01 Jan 2015 00:00:00 GMT', 'soon', '']) {
+      it(`asks no oftener than by its own schedule for a Retry-After of "${header}"`, async () => {
+        await signIn({ age: HOUR });
+        provider.setFault(faults.answer(503, '', { 'retry-after': header }));
+        const begun = Date.now();
+        // By a clock of its own: 60 s, in steps of 100 ms.
+        for (let clock = begun; clock < begun + 60_000; clock += 100) {
+          await service({ now: () => clock })
+            .accessToken(account)
+            .catch(() => undefined);
+        }
+        assert.ok(provider.count() <= 6, `${provider.count()} exchanges in 60 s`);
+      });
+    }
+
+    it('counts no failure that was noted by a clock which was ahead', async () => {
+      for (const [fault, code] of [
+        [faults.answer(503, ''), 'temporarily_unavailable'],
+        [faults.tokenError('invalid_client', 'x', 401), 'client_invalid'],
+      ] as const) {
+        await signIn({ age: HOUR, refreshTokens: 'rotate-keeping-old' });
+        provider.setFault(fault);
+        const ahead = Date.now() + 2 * HOUR;
+        await fails(service({ now: () => ahead }).accessToken(account), code, /no new token/);
+        assert.equal((await onDisk()).failure?.at, ahead);
+        provider.setFault(undefined);
+        assert.ok(await isActive((await service().accessToken(account)).access_token.reveal()));
+        if (code === 'client_invalid') break;
+        await provider.stop();
+        await home.remove();
+      }
+    });
+
+    it('insists and is heard although a refusal was noted by a clock which was ahead', async () => {
+      await signIn({ age: HOUR, refreshTokens: 'rotate-keeping-old' });
+      provider.setFault(faults.tokenError('interaction_required'));
+      const ahead = Date.now() + 2 * HOUR;
+      await fails(service({ now: () => ahead }).accessToken(account), 'authorization_required', /no longer accepted/);
+      provider.setFault(undefined);
+      const { access_token } = await service().accessToken(account, { forceRefresh: true });
+      assert.ok(await isActive(access_token.reveal()));
     });
 
     it('puts none of the provider’s echoes of a secret into messages, logs or the readable part of the file', async () => {
