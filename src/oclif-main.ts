@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { flush, type Interfaces, Plugin, run, settings } from '@oclif/core';
 import { requireCommand, withoutSynonyms } from './command-line.ts';
+import { patientStderr } from './lib/stderr.ts';
 import { endUnprinted, reportStartFailure } from './oclif-errors.ts';
 
 export interface Program {
@@ -58,5 +59,6 @@ async function finish(
 ): Promise<void> {
   // Before the framework's own, which throws.
   process.stdout.prependListener('error', endUnprinted);
+  patientStderr();
   await running.catch((error: unknown) => reportStartFailure(error, argv, commandIds)).finally(() => flush());
 }

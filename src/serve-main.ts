@@ -8,12 +8,17 @@ import { takeServiceManager } from './lib/broker/service-manager.ts';
 import { openContext } from './lib/context.ts';
 import { openTokens } from './lib/token/open.ts';
 import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
+import { exposedBy } from './lib/exposure.ts';
 import type { Logger } from './lib/log.ts';
 import { forbidDumps } from './lib/native.ts';
 import type { Environment } from './lib/paths.ts';
 import { createLogger } from './lib/pretty-log.ts';
 import { reportFailure } from './lib/report.ts';
+import { logOnStderr } from './lib/stderr.ts';
 import { parseServeArguments, type ServeArguments } from './serve-arguments.ts';
+
+/** How long the reader of the log may take once the broker has ended. */
+const LAST_WORDS_MS = 1000;
 
 /** Runs the broker until it is asked to end. @returns its exit status */
 export async function serveMain(argv: readonly string[], env: Environment, version: string): Promise<number> {
@@ -25,12 +30,15 @@ export async function serveMain(argv: readonly string[], env: Environment, versi
     const failure = toCmsError(error);
     reportFailure(failure, false);
     return failure.exitStatus;
+  } finally {
+    // What still waits for the reader of the log would keep the process.
+    setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
   }
 }
 
 async function serve({ logFormat, logLevel, socket }: ServeArguments, env: Environment, version: string) {
-  refuseInspector();
-  const log = createLogger({ format: logFormat, level: logLevel, write: (text) => process.stderr.write(text) });
+  refuseExposure(env);
+  const log = createLogger({ format: logFormat, level: logLevel, write: logOnStderr() });
   const activated = takeActivatedSockets(env, process.pid);
   const manager = takeServiceManager(env, process.pid);
   const context = openContext(env, { log });
@@ -61,11 +69,19 @@ function reloadAtHangup(starting: Promise<Daemon>, log: Logger): void {
   });
 }
 
-/** Whoever reaches an open debugger reads every token. */
-function refuseInspector(): void {
-  if (inspectorUrl() === undefined) return;
-  throw new CmsError('config_invalid', 'the broker does not run with a debugger open', {
-    suggestions: ['take --inspect out of NODE_OPTIONS and of the command line'],
+/** Whoever reaches an open debugger, or a copy of the memory, reads every token. */
+function refuseExposure(env: Environment): void {
+  if (inspectorUrl() !== undefined) {
+    throw new CmsError('config_invalid', 'the broker does not run with a debugger open', {
+      suggestions: ['take --inspect out of NODE_OPTIONS and of the command line'],
+    });
+  }
+  const exposure = exposedBy(process.execArgv, env);
+  if (exposure === undefined) return;
+  throw new CmsError('config_invalid', `the broker does not run with ${exposure}, which can disclose tokens`, {
+    suggestions: [
+      exposure.startsWith('-') ? `take ${exposure} out of NODE_OPTIONS and of the command line` : `unset ${exposure}`,
+    ],
   });
 }
 

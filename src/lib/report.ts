@@ -1,6 +1,7 @@
 /** How a failure is told: one JSON line, or a sentence and the commands that mend it. On stderr, for people and scripts. */
 import { type AdminMail, CmsError, messageOf, systemErrorCode } from './errors.ts';
 import { redact } from './redact.ts';
+import { patientStderr } from './stderr.ts';
 
 export function reportFailure(failure: CmsError, json: boolean): void {
   if (json) {
@@ -25,5 +26,5 @@ export function cannotPrint(error: unknown): CmsError {
 }
 
 function say(line: string): void {
-  process.stderr.write(`${redact(line)}\n`);
+  patientStderr().write(`${redact(line)}\n`);
 }

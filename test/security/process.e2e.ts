@@ -1,6 +1,6 @@
 /** The broker as a process: what a program of the same user, or whoever finds its remains, gets out of it. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { CMS_PROGRAM, runCms, spawnCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
@@ -49,6 +49,28 @@ describe('the process of the broker', function () {
       assert.equal(status, 78);
       assert.match(stderr, /cms: error: the broker does not run with a debugger open/);
     }
+  });
+
+  it('does not run with an option that writes its memory to a file', async () => {
+    const fresh = await temporaryHome();
+    for (const [name, env] of [
+      ['--heapsnapshot-signal', { NODE_OPTIONS: '--heapsnapshot-signal=SIGUSR2' }],
+      ['--heapsnapshot-near-heap-limit', { NODE_OPTIONS: '--no-warnings "--heapsnapshot-near-heap-limit=1"' }],
+      ['--report-on-signal', { NODE_OPTIONS: '--report-on-signal' }],
+      ['--tls-keylog', { NODE_OPTIONS: `--tls-keylog=${fresh.path}/keys` }],
+      ['NODE_DEBUG', { NODE_DEBUG: 'http' }],
+    ] as const) {
+      const { status, stderr } = await runCms(['serve'], { env: { ...fresh.env, ...env }, cwd: fresh.path });
+      assert.equal(status, 78, stderr);
+      assert.match(
+        stderr,
+        new RegExp(`^cms: error: the broker does not run with ${name}, .*\ncms: try: .*${name}`, 'm'),
+      );
+      assert.equal(existsSync(fresh.stateDir), false);
+    }
+    const argv = ['--heapsnapshot-signal=SIGUSR2', CMS_PROGRAM, 'serve'];
+    assert.equal((await run(process.execPath, argv, { env: fresh.env })).status, 78);
+    await fresh.remove();
   });
 
   // Row 18.
