@@ -1,22 +1,28 @@
 /**
  * The audit trail: who got which account's token, for what, through which socket, when, with what result. JSON lines
- * in a file of the owner's, rotated by size. No secret is in it, and refusals are counted where they are too many.
+ * in a file of the owner's, rotated by size. No secret is in it. What one user does again and again is counted, and of
+ * two files full, what was served is kept before what was refused: nobody can wash out what somebody got.
  */
 import { execFile } from 'node:child_process';
 import { constants, readFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { elapsedMs } from '../elapsed.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
 import { redact } from '../redact.ts';
-import { readFileIfAny } from '../store/files.ts';
+import { readFileIfAny, writeFileDurable } from '../store/files.ts';
+import { type Counted, Throttle } from './throttle.ts';
 
 const run = promisify(execFile);
 const MAX_BYTES = 1024 * 1024;
+/** Room in the older file for what was refused. */
+const MAX_REFUSED_BYTES = MAX_BYTES / 4;
 /** Refusals of one user for one reason that are written out within an interval; the others are counted. */
-const MAX_REFUSALS = 10;
-const REFUSAL_INTERVAL_MS = 10_000;
+const REFUSALS = { most: 10, intervalMs: 10_000 };
+/** The same of one account's tokens served to one user: enough for each process of an MTA at work. */
+const SERVED = { most: 100, intervalMs: 60_000 };
 /** How long a process keeps its name, so that a busy client is looked up once. */
 const COMMAND_TTL_MS = 1000;
 
@@ -26,7 +32,10 @@ const WRITE_INTERVAL_MS = 100;
 export interface AuditEvent {
   peer: PeerCredentials | undefined;
   socket: string;
+  /** Its address; where there is none, what was asked for. */
   account?: string;
+  /** The alias that the request named. */
+  asked?: string;
   protocol?: string;
   form?: string;
   /** `served`, or the code of the error. */
@@ -36,6 +45,7 @@ export interface AuditEvent {
 
 interface Noted {
   event: AuditEvent;
+  /** Milliseconds since the epoch. */
   time: number;
   command: string | undefined;
   count: number;
@@ -46,6 +56,8 @@ export interface AuditLine {
   time: string;
   result: string;
   account?: string;
+  /** The alias that was asked for; followed by ` and others` where a count is of several. */
+  asked?: string;
   protocol?: string;
   form?: string;
   socket: string;
@@ -54,7 +66,7 @@ export interface AuditLine {
   pid?: number;
   command?: string;
   reason?: string;
-  /** So many of the same within a tenth of a second of `time`. */
+  /** So many of the same: within a tenth of a second of `time`, or in the minute before where they are too many. */
   count?: number;
 }
 
@@ -70,7 +82,8 @@ export class AuditTrail {
   readonly #log: Logger;
   readonly #users = new Map<number, string | undefined>();
   readonly #commands = new Map<number, { command: string | undefined; until: number }>();
-  readonly #refusals = new Map<string, { since: number; count: number; last: AuditEvent }>();
+  readonly #refusals = new Throttle<AuditEvent>(REFUSALS);
+  readonly #servings = new Throttle<AuditEvent>(SERVED);
   readonly #waiting = new Map<string, Noted>();
   /** Of those that wait, who was last served with what. */
   readonly #served = new Map<Asked, Noted>();
@@ -82,41 +95,32 @@ export class AuditTrail {
     this.#log = log;
   }
 
-  /** Called for every token: a client in a loop costs a comparison. */
-  served(asked: Asked, socket: string, peer: PeerCredentials | undefined): void {
+  /** Called for every token: a client in a loop costs a comparison. @param account the address of the account */
+  served(asked: Asked, socket: string, peer: PeerCredentials | undefined, account = asked.address): void {
     const last = this.#served.get(asked);
-    if (last !== undefined && isBy(last.event, socket, peer)) {
+    if (last?.event.account === account && isBy(last.event, socket, peer)) {
       last.count++;
       return;
     }
-    const { address: account, protocol, form } = asked;
-    this.#served.set(asked, this.#note({ account, protocol, form, socket, peer, result: 'served' }));
+    const { address, protocol, form } = asked;
+    const alias = address === account ? {} : { asked: address };
+    const event = { account, ...alias, protocol, form, socket, peer, result: 'served' };
+    const noted = this.#noteServed(event);
+    if (noted !== undefined) this.#served.set(asked, noted);
   }
 
   /** Notes a refusal, in the log too. One that comes too often is counted, and the count written at its end. */
   refused(event: AuditEvent): void {
-    const key = `${event.peer?.uid ?? '-'} ${event.result} ${event.socket}`;
-    const now = Date.now();
-    const before = this.#refusals.get(key);
-    if (before !== undefined && now - before.since < REFUSAL_INTERVAL_MS) {
-      before.count++;
-      before.last = event;
-      if (before.count > MAX_REFUSALS) return;
-    } else {
-      this.#refusals.set(key, { since: now, count: 1, last: event });
-      if (before !== undefined) this.#noteSuppressed(before);
-    }
+    const kind = `${event.peer?.uid ?? '-'} ${event.result} ${event.socket}`;
+    if (!this.#refusals.admits(kind, event, elapsedMs())) return;
     this.#warn(event);
     this.#note(event);
   }
 
-  /** Writes the counts of refusals that have ended; called by the ticker. */
-  tick(now = Date.now()): void {
-    for (const [key, refusal] of this.#refusals) {
-      if (now - refusal.since < REFUSAL_INTERVAL_MS) continue;
-      this.#refusals.delete(key);
-      this.#noteSuppressed(refusal);
-    }
+  /** Writes the counts of what came too often; called by the ticker. */
+  tick(now = elapsedMs()): void {
+    for (const counted of this.#refusals.ended(now)) this.#noteSuppressed(counted);
+    for (const { count, last } of this.#servings.ended(now)) this.#note(last, count);
     for (const [pid, { until }] of this.#commands) if (until < now) this.#commands.delete(pid);
   }
 
@@ -126,10 +130,21 @@ export class AuditTrail {
     return this.#write();
   }
 
-  #noteSuppressed({ count, last }: { count: number; last: AuditEvent }): void {
-    if (count <= MAX_REFUSALS) return;
-    this.#warn(last, count - MAX_REFUSALS);
-    this.#note({ ...last, reason: `${count - MAX_REFUSALS} more like this` });
+  /** What the process is served once more within a tenth of a second is no further line, and so does not count. */
+  #noteServed(event: AuditEvent): Noted | undefined {
+    const same = this.#waiting.get(keyOf(event));
+    if (same !== undefined) {
+      count(same, event);
+      return same;
+    }
+    const { peer, account, protocol, form, socket } = event;
+    const kind = `${peer?.uid ?? '-'} ${account} ${protocol} ${form} ${socket}`;
+    return this.#servings.admits(kind, event, elapsedMs()) ? this.#note(event) : undefined;
+  }
+
+  #noteSuppressed({ count, last }: Counted<AuditEvent>): void {
+    this.#warn(last, count);
+    this.#note({ ...last, reason: `${count} more like this` });
   }
 
   #logServed({ event, count }: Noted): void {
@@ -152,16 +167,15 @@ export class AuditTrail {
   }
 
   /** The same again from the same process is one line, so that a client in a loop does not push the others out. */
-  #note(event: AuditEvent): Noted {
-    const { peer, account, protocol, form, result, reason, socket } = event;
-    const key = `${peer?.pid ?? '-'} ${peer?.uid ?? '-'} ${account} ${protocol} ${form} ${result} ${socket} ${reason}`;
+  #note(event: AuditEvent, times = 1): Noted {
+    const key = keyOf(event);
     const same = this.#waiting.get(key);
     if (same !== undefined) {
-      same.count++;
+      count(same, event, times);
       return same;
     }
-    const time = Date.now();
-    const noted = { event, time, command: peer && this.#commandOf(peer.pid, time), count: 1 };
+    const command = event.peer && this.#commandOf(event.peer.pid, elapsedMs());
+    const noted = { event, time: Date.now(), command, count: times };
     this.#waiting.set(key, noted);
     this.#timer ??= setTimeout(() => void this.#write(), WRITE_INTERVAL_MS);
     return noted;
@@ -190,7 +204,14 @@ export class AuditTrail {
 
   async #append(text: string): Promise<void> {
     const size = await appendPrivately(this.#path, text);
-    if (size >= MAX_BYTES) await rename(this.#path, `${this.#path}.1`);
+    if (size >= MAX_BYTES) await this.#rotate();
+  }
+
+  async #rotate(): Promise<void> {
+    const older = `${this.#path}.1`;
+    const lines = (await Promise.all([older, this.#path].map(linesOf))).flat();
+    await writeFileDurable(older, keptOf(lines).join(''));
+    await unlink(this.#path);
   }
 
   #line({ event: { peer, result, reason, ...rest }, time, command, count }: Noted): AuditLine {
@@ -226,6 +247,45 @@ export class AuditTrail {
   }
 }
 
+/** Refusals for one reason are told apart by what was asked for. */
+function keyOf({ peer, account, asked, protocol, form, result, reason, socket }: AuditEvent): string {
+  const words = result === 'served' ? '' : `${asked} ${reason}`;
+  return `${peer?.pid ?? '-'} ${peer?.uid ?? '-'} ${account} ${protocol} ${form} ${result} ${socket} ${words}`;
+}
+
+const AND_OTHERS = ' and others';
+
+function count(noted: Noted, { asked }: AuditEvent, times = 1): void {
+  noted.count += times;
+  const { event } = noted;
+  if (event.asked === asked || event.asked?.endsWith(AND_OTHERS) === true) return;
+  noted.event = { ...event, asked: `${event.asked ?? asked}${AND_OTHERS}` };
+}
+
+/** The newest lines that one file has room for, those of what was served first. In their order. Pure. */
+export function keptOf(lines: readonly string[], room = MAX_BYTES, roomForRefused = MAX_REFUSED_BYTES): string[] {
+  const isServed = (line: string): boolean => line.includes('"result":"served"');
+  const left = { served: room, refused: roomForRefused };
+  const kept = new Set<number>();
+  for (const kind of ['served', 'refused'] as const) {
+    for (let place = lines.length - 1; place >= 0; place--) {
+      const line = lines[place] ?? '';
+      if (isServed(line) !== (kind === 'served')) continue;
+      left[kind] -= Buffer.byteLength(line);
+      if (left[kind] < 0) break;
+      kept.add(place);
+    }
+    left.refused = Math.min(left.refused, left.served);
+  }
+  return lines.filter((_line, place) => kept.has(place));
+}
+
+/** With their ends; none where there is no file. */
+async function linesOf(path: string): Promise<string[]> {
+  const text = (await readFileIfAny(path))?.toString('utf8') ?? '';
+  return text.split('\n').flatMap((line) => (line === '' ? [] : [`${line}\n`]));
+}
+
 function isBy(event: AuditEvent, socket: string, peer: PeerCredentials | undefined): boolean {
   return event.socket === socket && event.peer?.pid === peer?.pid && event.peer?.uid === peer?.uid;
 }
@@ -255,12 +315,7 @@ function printable(text: string): string {
 
 /** The newest `count` lines, oldest first; none where there is no file. @throws CmsError `io_error` */
 export async function readAudit(path: string, count: number): Promise<AuditLine[]> {
-  const files = await Promise.all([`${path}.1`, path].map(readFileIfAny));
-  const lines = files
-    .map((bytes) => bytes?.toString('utf8') ?? '')
-    .join('')
-    .split('\n')
-    .filter((line) => line !== '');
+  const lines = (await Promise.all([`${path}.1`, path].map(linesOf))).flat();
   return lines.slice(-count).flatMap((line) => {
     try {
       return [JSON.parse(line) as AuditLine];

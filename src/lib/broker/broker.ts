@@ -9,6 +9,7 @@ import type { Secret } from '../secret.ts';
 import type { AccessToken, TokenRequest } from '../token/access-token.ts';
 import type { TokenService } from '../token/service.ts';
 import type { AuditTrail } from './audit.ts';
+import { type Destination, destinationOf } from './destination.ts';
 import type { AccountDirectory } from './directory.ts';
 import { mayAdminister, requirePermission, type SocketPolicy } from './policy.ts';
 import {
@@ -36,6 +37,33 @@ export interface Peer {
   credentials: PeerCredentials | undefined;
 }
 
+/** A connection, as far as an answer goes. */
+export interface Asker {
+  readonly peer: Peer;
+  /** Whether what is answered now is still sent. */
+  readonly waits: boolean;
+}
+
+/** What somebody is served, noted when it has been sent. */
+export interface Served {
+  readonly text: string;
+  readonly line: TokenLine;
+  readonly account: Account;
+}
+
+/** Text alone is an answer that needs no note, or has one. */
+export type Answer = string | Served;
+
+interface Rendered extends Served {
+  token: Secret;
+  user: string;
+}
+
+interface Parsed {
+  request: ReturnType<typeof parseRequest>;
+  destination: Destination | undefined;
+}
+
 export interface BrokerOptions {
   directory: AccountDirectory;
   tokens: TokenService;
@@ -53,9 +81,9 @@ export class Broker {
   readonly #asked = new Map<string, number>();
   readonly #refusals = new Map<string, { at: number; again: boolean; grant: string | undefined }>();
   /** MTAs ask in the same words again and again. */
-  readonly #parsed = new BoundedMap<string, { request: ReturnType<typeof parseRequest> }>(MAX_REMEMBERED);
+  readonly #parsed = new BoundedMap<string, Parsed>(MAX_REMEMBERED);
   /** What was made of a token for a line; a line that is asked again is the same object. */
-  readonly #rendered = new BoundedMap<TokenLine, { token: Secret; user: string; answer: string }>(MAX_REMEMBERED);
+  readonly #rendered = new BoundedMap<TokenLine, Rendered>(MAX_REMEMBERED);
   requests = 0;
   failures = 0;
 
@@ -88,27 +116,35 @@ export class Broker {
 
   /** Seconds that the answer to this line may take, where they are not the usual ones. */
   waitSeconds(line: string): number | undefined {
-    const request = this.#parse(line);
+    const { request } = this.#parse(line);
     // Whoever has a token exchanged, or the settings read, waits for what came of it.
     return request?.kind === 'token' ? request.waitSeconds : MAX_WAIT_SECONDS;
   }
 
   /** The answer to one line, at once if everything for it is at hand. Never throws. */
-  answer(line: string, peer: Peer): string | Promise<string> {
-    const request = this.#parse(line);
+  answer(line: string, asker: Asker): Answer | Promise<Answer> {
+    const { request, destination } = this.#parse(line);
     this.requests++;
     if (request === undefined) {
-      if (line !== '') this.refuseRequest(peer, 'not in the grammar');
+      if (line !== '') this.refuseRequest(asker.peer, 'not in the grammar');
       return '';
     }
-    return request.kind === 'token' ? this.#answerToken(request, peer) : this.#administer(request, peer);
+    return request.kind === 'token'
+      ? this.#answerToken(request, destination, asker)
+      : this.#administer(request, asker.peer);
   }
 
   /** What is answered when the time is up and there is no answer. */
-  late(line: string, peer: Peer): string {
-    const request = this.#parse(line);
+  late(line: string, asker: Asker): string {
+    const { request } = this.#parse(line);
     const failure = notYet(request);
-    return request?.kind === 'token' ? this.#fail(request, peer, failure) : JSON.stringify(failure);
+    return request?.kind === 'token' ? this.#fail(request, asker, failure) : JSON.stringify(failure);
+  }
+
+  /** The client closed its connection before there was an answer. */
+  abandoned(line: string, { peer }: Asker): void {
+    const { request } = this.#parse(line);
+    if (request?.kind === 'token') this.#noteFailure(request, peer, clientGone());
   }
 
   /** A connection that was ended before it could ask. */
@@ -121,13 +157,13 @@ export class Broker {
     this.#refuse(peer, 'usage', reason);
   }
 
-  #parse(line: string): ReturnType<typeof parseRequest> {
+  #parse(line: string): Parsed {
     let parsed = this.#parsed.get(line);
     if (parsed === undefined) {
-      parsed = { request: parseRequest(line) };
+      parsed = { request: parseRequest(line), destination: destinationOf(line) };
       this.#parsed.set(line, parsed);
     }
-    return parsed.request;
+    return parsed;
   }
 
   #refuse({ policy, credentials }: Peer, result: ErrorCode, reason: string): void {
@@ -135,70 +171,83 @@ export class Broker {
     this.#options.audit.refused({ peer: credentials, socket: policy.path, result, reason });
   }
 
-  #noteServed(line: TokenLine, { policy, credentials }: Peer): void {
-    this.#options.audit.served(line, policy.path, credentials);
+  /** The answer has been sent. */
+  sent({ line, account }: Served, { policy, credentials }: Peer): void {
+    this.#options.audit.served(line, policy.path, credentials, account.address);
   }
 
-  #answerToken(line: TokenLine, peer: Peer): string | Promise<string> {
+  /** The answer could not be sent. */
+  unsent({ line }: Served, peer: Peer): void {
+    this.#noteFailure(line, peer, clientGone());
+  }
+
+  #answerToken(line: TokenLine, destination: Destination | undefined, asker: Asker): Answer | Promise<Answer> {
     try {
       const account = this.#options.directory.resolve(line.address);
-      requirePermission(peer.policy, line, account);
+      requirePermission(asker.peer.policy, line, account, destination);
       this.#asked.set(account.address, this.#options.now());
       if (line.form === 'refused') return this.#noteRefusal(account);
       if (line.form === 'password' || account.kind === 'password') {
-        return this.#answerPassword(line, peer, account).catch((error: unknown) => this.#fail(line, peer, error));
+        return this.#answerPassword(line, account).catch((error: unknown) => this.#fail(line, asker, error));
       }
       const cached = this.#options.tokens.cached(account, requestOf(line));
-      if (cached !== undefined) return this.#serve(line, peer, account, cached);
+      if (cached !== undefined) return this.#serve(line, asker, account, cached);
       return this.#options.tokens
         .accessToken(account, requestOf(line))
-        .then((token) => this.#serve(line, peer, account, token))
-        .catch((error: unknown) => this.#fail(line, peer, error));
+        .then((token) => this.#serve(line, asker, account, token))
+        .catch((error: unknown) => this.#fail(line, asker, error));
     } catch (error) {
-      return this.#fail(line, peer, error);
+      return this.#fail(line, asker, error);
     }
   }
 
-  #serve(line: TokenLine, peer: Peer, account: Account, token: AccessToken): string {
+  #serve(line: TokenLine, asker: Asker, account: Account, token: AccessToken): Answer {
     if (line.form === 'ready' && this.isRefused(account.address))
-      return this.#fail(line, peer, serverRefuses(account.address));
-    const answer = this.#render(line, saslUser(account, line.protocol), token);
-    this.#noteServed(line, peer);
-    return answer;
+      return this.#fail(line, asker, serverRefuses(account.address));
+    return this.#render(line, account, token);
   }
 
-  #render(line: TokenLine, user: string, token: AccessToken): string {
+  #render(line: TokenLine, account: Account, token: AccessToken): Served {
+    const user = saslUser(account, line.protocol);
     const before = this.#rendered.get(line);
-    if (before?.token === token.access_token && before.user === user) return before.answer;
-    const answer = renderToken(line, { user, ...token });
-    this.#rendered.set(line, { token: token.access_token, user, answer });
-    return answer;
+    if (before?.token === token.access_token && before.user === user && before.account === account) return before;
+    const text = renderToken(line, { user, ...token });
+    const rendered = { token: token.access_token, user, text, line, account };
+    this.#rendered.set(line, rendered);
+    return rendered;
   }
 
   /** `ready` asks whether a login can be tried at all, so it holds for app passwords too. */
-  async #answerPassword(line: TokenLine, peer: Peer, account: Account): Promise<string> {
+  async #answerPassword(line: TokenLine, account: Account): Promise<Answer> {
     if (line.form !== 'password' && line.form !== 'ready') {
       await this.#options.tokens.accessToken(account);
     }
     const password = renderPassword(await this.#options.tokens.password(account));
     if (password === '') throw new CmsError('data_invalid', `the app password of ${account.address} cannot be sent`);
-    this.#noteServed(line, peer);
-    return line.form === 'ready' ? '' : password;
+    return { text: line.form === 'ready' ? '' : password, line, account };
   }
 
-  #fail(line: TokenLine, peer: Peer, error: unknown): string {
+  /** Each request is noted once: not again when the client has been told, or is gone. */
+  #fail(line: TokenLine, asker: Asker, error: unknown): string {
+    if (!asker.waits) return '';
     const failure = toCmsError(error);
+    this.#noteFailure(line, asker.peer, failure);
+    return redact(renderFailure(line.form, failure));
+  }
+
+  #noteFailure({ address, protocol, form }: TokenLine, peer: Peer, failure: CmsError): void {
     this.failures++;
-    const { address: account, protocol } = line;
+    const account = this.#options.directory.find(address)?.address ?? address;
     this.#options.audit.refused({
       account,
+      ...(account !== address && { asked: address }),
       protocol,
+      form,
       socket: peer.policy.path,
       peer: peer.credentials,
       result: failure.code,
       reason: failure.message,
     });
-    return redact(renderFailure(line.form, failure));
   }
 
   /**
@@ -272,6 +321,10 @@ function notYet(request: RequestLine | undefined): CmsError {
       ? `the provider has not answered for ${request.address}`
       : 'the broker is not ready';
   return new CmsError('temporarily_unavailable', `${what} yet`, { suggestions: ['cms status'] });
+}
+
+function clientGone(): CmsError {
+  return new CmsError('temporarily_unavailable', 'the client closed the connection before there was an answer');
 }
 
 function serverRefuses(address: string): CmsError {

@@ -1,6 +1,6 @@
 /** One connection: read a line within its bounds, answer it, close. A bad client costs its own connection, nothing else. */
 import type { Socket } from 'node:net';
-import type { Broker, Peer } from './broker.ts';
+import type { Answer, Asker, Broker, Peer } from './broker.ts';
 import type { Linked } from './linked-list.ts';
 import { MAX_REQUEST_BYTES } from './wire.ts';
 
@@ -21,7 +21,7 @@ export interface ConnectionEvents {
   closed: (connection: Connection) => void;
 }
 
-export class Connection implements Linked<Connection> {
+export class Connection implements Linked<Connection>, Asker {
   previous: Connection | undefined = undefined;
   next: Connection | undefined = undefined;
   readonly peer: Peer;
@@ -49,6 +49,10 @@ export class Connection implements Linked<Connection> {
     socket.on('close', () => this.#closed());
   }
 
+  get waits(): boolean {
+    return !this.#done;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
@@ -57,7 +61,7 @@ export class Connection implements Linked<Connection> {
   tick(): void {
     if (--this.#ticksLeft > 0) return;
     if (this.#done) this.#socket.destroy();
-    else this.#finishLate(this.#awaited === undefined ? '' : this.#broker.late(this.#awaited, this.peer));
+    else this.#finishLate(this.#awaited === undefined ? '' : this.#broker.late(this.#awaited, this));
   }
 
   /** What follows the first line is read and dropped: closing on unread bytes would reset the client's connection. */
@@ -83,27 +87,33 @@ export class Connection implements Linked<Connection> {
     this.#events.complete(this);
     // Domains may come in any script; bytes that are no UTF-8 become a character that no address has.
     const line = received.toString('utf8', 0, end);
-    const given = this.#broker.answer(line, this.peer);
-    if (typeof given === 'string') this.#finish(given);
-    else this.#await(line, given);
+    const given = this.#broker.answer(line, this);
+    if (given instanceof Promise) this.#await(line, given);
+    else this.#finish(given);
   }
 
-  #await(line: string, given: Promise<string>): void {
+  #await(line: string, given: Promise<Answer>): void {
     const wait = this.#broker.waitSeconds(line);
     this.#awaited = line;
     this.#ticksLeft = (wait === undefined ? ANSWER_TIMEOUT_MS : wait * 1000) / TICK_MS;
     void given.then((answer) => this.#finishLate(answer));
   }
 
-  #finishLate(text: string): void {
+  #finishLate(answer: Answer): void {
     this.#ticksLeft = LINGER_MS / TICK_MS;
-    this.#finish(text);
+    this.#finish(answer);
   }
 
-  #finish(text: string): void {
+  #finish(answer: Answer): void {
     if (this.#done) return;
     this.#done = true;
-    if (!this.#socket.destroyed) this.#socket.end(text);
+    const text = typeof answer === 'string' ? answer : answer.text;
+    const socket = this.#socket;
+    if (!socket.destroyed) socket.end(text);
+    if (typeof answer === 'string') return;
+    // Known at once: a socket of this host takes all of it, or refuses because the client is gone.
+    if (!socket.destroyed && socket.errored === null) this.#broker.sent(answer, this.peer);
+    else this.#broker.unsent(answer, this.peer);
   }
 
   #refuse(): void {
@@ -113,6 +123,7 @@ export class Connection implements Linked<Connection> {
   }
 
   #closed(): void {
+    if (!this.#done && this.#awaited !== undefined) this.#broker.abandoned(this.#awaited, this);
     this.#done = true;
     this.#events.closed(this);
   }

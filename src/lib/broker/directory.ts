@@ -27,9 +27,14 @@ export class AccountDirectory {
     this.#byName = names;
   }
 
-  /** The account that an address or alias names. @throws CmsError `account_unknown` */
+  /** The account that an address or alias names. */
+  find(address: string): Account | undefined {
+    return this.#byName.get(address) ?? this.#byName.get(`@${domainOf(address)}`);
+  }
+
+  /** The same. @throws CmsError `account_unknown` */
   resolve(address: string): Account {
-    const account = this.#byName.get(address) ?? this.#byName.get(`@${domainOf(address)}`);
+    const account = this.find(address);
     if (account !== undefined) return account;
     throw accountUnknown(
       address,

@@ -4,6 +4,7 @@ import { CmsError } from '../errors.ts';
 import type { PeerCredentials } from '../native.ts';
 import { requireProtocol } from '../token/errors.ts';
 import type { SocketSettings } from '../settings.ts';
+import { type Destination, requireOwnServer } from './destination.ts';
 import type { TokenLine } from './wire.ts';
 
 /** A socket as it is served: the settings, with names resolved. */
@@ -29,9 +30,15 @@ export function mayAdminister(policy: SocketPolicy, peer: PeerCredentials | unde
 
 /**
  * Whether this socket hands out what is asked for.
+ * @param destination the server that the request names
  * @throws CmsError `access_denied`, `protocol_not_granted`
  */
-export function requirePermission(policy: SocketPolicy, line: TokenLine, account: Account): void {
+export function requirePermission(
+  policy: SocketPolicy,
+  line: TokenLine,
+  account: Account,
+  destination?: Destination,
+): void {
   if (policy.accounts !== undefined && !policy.accounts.includes(account.address)) {
     throw denied(policy, `nothing for ${account.address}`);
   }
@@ -42,6 +49,8 @@ export function requirePermission(policy: SocketPolicy, line: TokenLine, account
   const isPassword = line.form === 'password' || (line.form === 'ready' && account.kind === 'password');
   if (isPassword && !policy.passwords) throw denied(policy, 'no app passwords');
   requireProtocol(account, line.protocol);
+  // The owner may use a token anywhere; others are led here by configuration that is not the owner's.
+  if (!policy.private) requireOwnServer(destination, account, line.protocol);
 }
 
 function denied({ path }: SocketPolicy, what: string): CmsError {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AuditTrail, type Asked, readAudit } from '../../../src/lib/broker/audit.ts';
+import { AuditTrail, type Asked, keptOf, readAudit } from '../../../src/lib/broker/audit.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
 
@@ -46,6 +46,61 @@ describe('the audit trail', () => {
       ['smtp', undefined, '/a', 1],
     ]);
     assert.equal(logged.length, 5);
+  });
+
+  it('names the account and the alias, and counts what one user asks for by ever new names', async () => {
+    for (let i = 0; i < 5000; i++) {
+      const asked = { ...smtp, address: `x${i}@jane.example` };
+      trail.served(asked, '/a', { ...first, pid: 100_000 + i }, 'jane@example.org');
+    }
+    trail.served({ ...smtp, address: 'sales@example.org' }, '/a', { ...first, uid: 4_294_967_294 }, 'jane@example.org');
+    await trail.flush();
+    const lines = await readAudit(path, 10_000);
+    assert.ok(lines.length < 150, `${lines.length} lines`);
+    assert.equal(
+      lines.reduce((sum, { count = 1 }) => sum + count, 0),
+      5001,
+    );
+    assert.deepEqual([...new Set(lines.map(({ account }) => account))], ['jane@example.org']);
+    assert.equal(lines[0]?.asked, 'x0@jane.example');
+    assert.ok(lines.some(({ asked, uid }) => asked === 'sales@example.org' && uid === 4_294_967_294));
+  });
+
+  it('says so where a count is of several names', async () => {
+    trail.served({ ...smtp, address: 'a@jane.example' }, '/a', first, 'jane@example.org');
+    trail.served({ ...smtp, address: 'b@jane.example' }, '/a', first, 'jane@example.org');
+    await trail.flush();
+    const [line] = await readAudit(path, 10);
+    assert.deepEqual([line?.account, line?.asked, line?.count], ['jane@example.org', 'a@jane.example and others', 2]);
+  });
+
+  it('keeps what was served, however much is refused', async () => {
+    const reason = 'x'.repeat(900);
+    trail.served(smtp, '/a', first);
+    for (let round = 0; round < 30; round++) {
+      // Each under a reason and a socket of its own, so that none of them is only counted.
+      for (let i = 0; i < 100; i++) {
+        trail.refused({ peer: second, socket: `/${round}/${i}`, result: 'access_denied', reason });
+      }
+      await trail.flush();
+    }
+    const lines = await readAudit(path, 100_000);
+    assert.equal(lines.filter(({ result }) => result === 'served').length, 1);
+    assert.ok(
+      lines.some(({ socket }) => socket === '/29/99'),
+      'the newest refusal',
+    );
+    assert.ok(!lines.some(({ socket }) => socket === '/0/0'), 'there were more than have room');
+  });
+
+  it('keeps the newest of what has room, in its order', () => {
+    const line = (result: string, n: number): string => `{"result":"${result}","n":${n}}\n`;
+    const lines = ['served', 'io_error', 'served', 'io_error', 'served', 'io_error', 'io_error'].map(line);
+    const bytes = Buffer.byteLength(line('served', 0));
+    const numbers = (kept: string[]): number[] => kept.map((text) => (JSON.parse(text) as { n: number }).n);
+    assert.deepEqual(numbers(keptOf(lines, 2 * bytes, 10 * bytes)), [2, 4]);
+    assert.deepEqual(numbers(keptOf(lines, 5 * bytes, 2 * bytes)), [0, 2, 4, 6]);
+    assert.deepEqual(numbers(keptOf(lines, 100 * bytes, 100 * bytes)), [0, 1, 2, 3, 4, 5, 6]);
   });
 
   it('is empty where there is none yet, and an error where it cannot be read', async () => {

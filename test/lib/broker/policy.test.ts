@@ -44,4 +44,19 @@ describe('the policy of a socket', () => {
       code: 'protocol_not_granted',
     });
   });
+  it('gives nothing for a foreign server, but to its owner', () => {
+    const server = { host: 'smtp.example.org', port: 587, tls: 'starttls' as const };
+    const sending: Account = { ...account, servers: { smtp: server } };
+    const named = (host: string) => ({ hosts: [host], ports: ['587'] });
+    for (const form of ['xoauth2', 'token', 'json', 'ready', 'refused'] as const) {
+      const asked = { ...line, form };
+      assert.doesNotThrow(() => requirePermission(open, asked, sending, named('smtp.example.org')));
+      assert.throws(() => requirePermission(open, asked, sending, named('smtp.evil.example')), {
+        code: 'access_denied',
+        message: /is not given for "smtp\.evil\.example:587", which is not its SMTP server \(smtp\.example\.org:587\)/,
+      });
+      assert.doesNotThrow(() => requirePermission(own, asked, sending, named('smtp.evil.example')));
+    }
+    assert.throws(() => requirePermission(open, line, { ...account, servers: {} }, named('smtp.example.org')));
+  });
 });
