@@ -71,8 +71,8 @@ export interface BrokerOptions {
   audit: AuditTrail;
   now: () => number;
   ownUid: number;
-  /** Answers of the administration, as JSON values. */
-  status: () => unknown;
+  /** The answer to `STATUS`. */
+  status: () => Promise<string>;
   reload: () => Promise<void>;
 }
 
@@ -286,7 +286,7 @@ export class Broker {
       return '';
     }
     try {
-      if (line.kind === 'status') return redact(JSON.stringify(status()));
+      if (line.kind === 'status') return await status();
       if (line.kind === 'reload') {
         await reload();
         return JSON.stringify({ reloaded: true });

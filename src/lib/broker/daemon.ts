@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { AccountStore } from '../accounts/store.ts';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { redact } from '../redact.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import { acquireLockNow, type Lock } from '../store/lock.ts';
 import { readSettings, type Settings, type SocketSettings } from '../settings.ts';
@@ -23,7 +24,8 @@ import { resolvePolicy } from './names.ts';
 import type { SocketPolicy } from './policy.ts';
 import { Refresher } from './refresher.ts';
 import { reloading, type ServiceManager, statusLine } from './service-manager.ts';
-import { type BrokerStatus, brokerStatus } from './status.ts';
+import { Series } from './series.ts';
+import { type BrokerStatus, brokerStatus, brokerStatusText, type StatusParts } from './status.ts';
 
 /** One change of accounts.json arrives as several events. */
 const DEBOUNCE_MS = 50;
@@ -67,6 +69,9 @@ export class Daemon {
   readonly #startedAt = Date.now();
   #wanted: Wanted[] = [];
   #reconciling = Promise.resolve();
+  readonly #accountsRead = new Series(() => this.#readAccountsNow());
+  readonly #reloads = new Series(() => this.#reloadNow());
+  readonly #statusText = new Series(() => brokerStatusText(this.#statusParts(), redact));
   #lock: Lock | undefined;
   readonly #watchers = new Map<string, FSWatcher>();
   #accountsStamp = '';
@@ -90,7 +95,7 @@ export class Daemon {
       audit: this.#audit,
       now: Date.now,
       ownUid: ownUid(),
-      status: () => this.status(),
+      status: () => this.#statusText.next(),
       reload: () => this.reload(),
     });
     this.#doorkeeper = new Doorkeeper(this.#broker, ownUid(), options.log);
@@ -127,7 +132,7 @@ export class Daemon {
     this.#lock = await acquireLockNow(join(paths.lockDir, 'broker.lock'));
     if (this.#lock === undefined) throw alreadyRuns(paths.stateDir);
     await vault.sweep();
-    await this.#readAccounts();
+    await this.#accountsRead.next();
     const settings = await readSettings(paths);
     this.#wanted = await this.#wantedSockets(settings);
     await this.#notifier.use(settings);
@@ -141,7 +146,11 @@ export class Daemon {
 
   /** What `STATUS` answers. */
   status(): BrokerStatus {
-    return brokerStatus({
+    return brokerStatus(this.#statusParts());
+  }
+
+  #statusParts(): StatusParts {
+    return {
       version: this.#options.version,
       startedAt: this.#startedAt,
       now: Date.now(),
@@ -151,14 +160,20 @@ export class Daemon {
       unreadable: this.#refresher.unreadable,
       sockets: [...this.#listeners.values()].map(({ policy, mode }) => ({ ...policy, mode })),
       missing: this.#missing,
-    });
+    };
   }
 
   /**
-   * Reads accounts and settings anew, and opens and closes sockets accordingly.
+   * Reads accounts and settings anew, and opens and closes sockets accordingly. One reload follows the other, and who
+   * asks while one is under way is answered by the next: what counts are the settings of after the request.
    * @throws CmsError when one of them cannot be read; everything then stays as it was
    */
-  async reload(): Promise<void> {
+  reload(): Promise<void> {
+    return this.#reloads.next();
+  }
+
+  async #reloadNow(): Promise<void> {
+    if (this.#isStopping()) return;
     this.#options.manager?.tell(...reloading(process.hrtime.bigint()));
     try {
       await this.#reload();
@@ -170,7 +185,7 @@ export class Daemon {
   async #reload(): Promise<void> {
     const settings = await readSettings(this.#options.paths);
     const wanted = await this.#wantedSockets(settings);
-    await this.#readAccounts();
+    await this.#accountsRead.next();
     await this.#notifier.use(settings);
     this.#wanted = wanted;
     await this.#reconcile(() => false);
@@ -200,7 +215,7 @@ export class Daemon {
     await this.#lock?.[Symbol.asyncDispose]();
   }
 
-  async #readAccounts(): Promise<void> {
+  async #readAccountsNow(): Promise<void> {
     const stamp = this.#stamp();
     await this.#directory.reload();
     this.#accountsStamp = stamp;
@@ -227,7 +242,8 @@ export class Daemon {
   }
 
   async #reconcileNow(required: (path: string) => boolean): Promise<void> {
-    const wanted = new Map(this.#wanted.map((each) => [each.settings.path, each]));
+    const all = this.#wanted;
+    const wanted = new Map(all.map((each) => [each.settings.path, each]));
     for (const [path, listener] of this.#listeners) {
       if (JSON.stringify(wanted.get(path)?.policy) === JSON.stringify(listener.policy)) continue;
       this.#drop(path, listener);
@@ -238,6 +254,8 @@ export class Daemon {
       if (this.#listeners.has(path)) continue;
       try {
         each.policy ??= await resolvePolicy(each.settings);
+        // Other settings were read meanwhile, and another call follows for them.
+        if (this.#wanted !== all) return;
         const listener = await this.#listen(each.policy);
         if (this.#isStopping()) {
           await listener.close();
@@ -379,7 +397,7 @@ export class Daemon {
 
   async #accountsChanged(): Promise<void> {
     try {
-      await this.#readAccounts();
+      await this.#accountsRead.next();
       this.#log.info('accounts read anew', { accounts: this.#directory.all.length });
     } catch (error) {
       this.#accountsStamp = this.#stamp();

@@ -1,8 +1,13 @@
 /** The broker in this process: its sockets, and what it says of itself. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import type { Account } from '../../../src/lib/accounts/account.ts';
+import { type AuditLine, readAudit } from '../../../src/lib/broker/audit.ts';
 import { Daemon } from '../../../src/lib/broker/daemon.ts';
+import type { BrokerStatus } from '../../../src/lib/broker/status.ts';
 import { openContext } from '../../../src/lib/context.ts';
 import { silentLogger, type Logger } from '../../../src/lib/log.ts';
 import { openTokens } from '../../../src/lib/token/open.ts';
@@ -59,6 +64,48 @@ describe('the broker', function () {
     assert.deepEqual(listening.sort(), [socket(), ...more].sort());
   });
 
+  it('serves by the newest settings, however long older ones take to be looked up', async () => {
+    await bob();
+    const tools = join(home.path, 'tools');
+    await mkdir(tools);
+    const [asked, go] = [join(home.path, 'asked'), join(home.path, 'go')];
+    await mkdir(asked);
+    // The group of the socket that is taken away is found when the test says so; whatever is asked is noted.
+    const getent = `#!/bin/sh\n: >${asked}/$3\n[ "$3" = slow ] && read -r _ <${go}\necho "$3:x:$(id -g):"\n`;
+    await writeFile(join(tools, 'getent'), getent, { mode: 0o755 });
+    await run('mkfifo', [go]);
+    const { PATH } = process.env;
+    process.env.PATH = `${tools}:${PATH}`;
+    try {
+      const broker = await serve();
+      await home.writeConfig('config.toml', `[[socket]]\npath = "${socket('gone')}"\ngroup = "slow"\n`);
+      const older = broker.reload();
+      while (!(await readdir(asked)).includes('slow')) await setImmediate();
+      await home.writeConfig('config.toml', `[[socket]]\npath = "${socket('new')}"\npasswords = true\n`);
+      const newer = broker.reload();
+      // Overlapping reloads would have come to an end here.
+      const early = await Promise.race([newer.then(() => 'early'), sleep(500, 'waits')]);
+      assert.equal(early, 'waits');
+      await writeFile(go, 'on\n');
+      await Promise.all([older, newer]);
+      assert.equal(await talk(socket('gone'), `SMTP,password ${BOB}`), 'ENOENT');
+      assert.equal(await talk(socket('new'), `SMTP,password ${BOB}`), 'secret of bob');
+    } finally {
+      process.env.PATH = PATH;
+    }
+  });
+
+  it('tells the same at once and in pieces', async () => {
+    await bob();
+    const broker = await serve();
+    const said = JSON.parse(await talk(socket(), 'STATUS')) as BrokerStatus;
+    const { requests } = said.broker;
+    assert.deepEqual(
+      said,
+      JSON.parse(JSON.stringify({ ...broker.status(), broker: { ...broker.status().broker, requests } })),
+    );
+  });
+
   it('ends although the folder of a socket is closed to it by now', async function () {
     // Root may remove files whatever the mode of the folder says.
     if (process.getuid?.() === 0) this.skip();
@@ -112,6 +159,33 @@ describe('the broker', function () {
       assert.deepEqual([status?.state, status?.code], ['failing', 'config_invalid']);
       assert.match(status?.reason ?? '', /none\.pem/);
       assert.equal(provider.allRequests.length, 0);
+    });
+
+    const trail = async (): Promise<AuditLine[]> => {
+      await daemon?.stop();
+      return readAudit(join(home.stateDir, 'audit.jsonl'), 100);
+    };
+
+    it('notes once what came too late, or for nobody any more', async () => {
+      const { context } = await signInAccount(home.env, provider, { age: 3_600_000 });
+      await context.accounts.update((file) => ({
+        ...file,
+        accounts: { [JANE]: { ...file.accounts[JANE], aliases: ['@jane.example'] } as Account },
+      }));
+      await serve();
+      provider.setFault(faults.first(1, faults.delay(1800)));
+      const late = talk(socket(), `SMTP,wait=1,json x@jane.example\n`, { halfClose: false });
+      const gone = connect(socket(), () => gone.write(`SMTP,wait=9,token y@jane.example\n`));
+      while (provider.count('refresh_token') === 0) await sleep(10);
+      gone.destroy();
+      assert.match(await late, /temporarily_unavailable/);
+      assert.match(await talk(socket(), `SMTP,wait=9 z@jane.example`), /^user=/);
+      const lines = await trail();
+      assert.deepEqual(lines.map(({ result, account, asked, form }) => [result, account, asked, form]).sort(), [
+        ['served', JANE, 'z@jane.example', 'xoauth2'],
+        ['temporarily_unavailable', JANE, 'x@jane.example', 'json'],
+        ['temporarily_unavailable', JANE, 'y@jane.example', 'token'],
+      ]);
     });
 
     it('waits for a provider that takes longer than exim would', async () => {
