@@ -45,6 +45,11 @@ const REQUIREMENTS = {
   prlimit: need(['util-linux'], () => hasPrograms('prlimit')),
   mount: need(['util-linux', 'sudo'], mayMount, 'root, or sudo without a password, with CAP_SYS_ADMIN'),
   systemd: need(['systemd'], () => hasPrograms('systemd-analyze', 'systemd-socket-activate')),
+  strace: need(
+    ['strace'],
+    () => succeeds('strace', '-o', '/dev/null', 'true'),
+    'a kernel that lets a process trace its child',
+  ),
   tmux: need(['tmux'], () => hasPrograms('tmux')),
   zsh: need(['zsh'], () => hasPrograms('zsh')),
   fish: need(['fish'], () => hasPrograms('fish')),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, readdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { CmsError } from '../../../src/lib/errors.ts';
@@ -140,6 +140,23 @@ describe('the vault', () => {
     await assert.rejects(vault.read('jane@example.org'), { code: 'io_error' });
     await assert.rejects(vault.write(record('jane@example.org')), { code: 'io_error' });
     assert.equal(await readFile(target, 'utf8'), 'precious');
+  });
+
+  it('reads nothing from a folder that others can write to, nor from one of its own in such a folder', async () => {
+    await vault.probe();
+    await vault.write(record('jane@example.org'));
+    for (const folder of [paths.stateDir, paths.vaultDir]) {
+      for (const mode of [0o720, 0o702, 0o777]) {
+        await chmod(folder, mode);
+        await assert.rejects(
+          vault.read('jane@example.org'),
+          { code: 'config_invalid' },
+          `${folder} ${mode.toString(8)}`,
+        );
+      }
+      await chmod(folder, 0o700);
+    }
+    assert.equal((await vault.read('jane@example.org'))?.address, 'jane@example.org');
   });
 
   it('shows the state of an account while the key cannot be had', async () => {
