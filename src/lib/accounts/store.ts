@@ -8,6 +8,7 @@ import { acquireLock } from '../store/lock.ts';
 import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
 import { domainOf, lowerAscii } from './address.ts';
+import { faultOfAccount, faultOfVaultKey, isRecord } from './shape.ts';
 
 const ACCOUNTS_VERSION = 1;
 const LOCK_TIMEOUT_MS = 10_000;
@@ -118,35 +119,17 @@ function parseAccountsFile(text: string, path: string): AccountsFile {
     });
   }
   if (version !== ACCOUNTS_VERSION) throw unreadable(path, 'it has no version');
-  for (const [address, account] of Object.entries(data.accounts)) {
-    if (!isAccount(account) || account.address !== address) throw unreadable(path, `the entry ${address} is broken`);
-  }
+  const fault = faultOfVaultKey(data.vault_key) ?? firstFault(data.accounts);
+  if (fault !== undefined) throw unreadable(path, fault);
   return data as unknown as AccountsFile;
 }
 
-function isAccount(value: unknown): value is Account {
-  if (!isRecord(value)) return false;
-  const texts = ['address', 'provider', 'login', 'smtp_user', 'imap_user', 'created_at'];
-  const lists = ['aliases', 'protocols'];
-  return (
-    texts.every((name) => typeof value[name] === 'string') &&
-    lists.every((name) => Array.isArray(value[name])) &&
-    isRecord(value.servers) &&
-    (value.kind === 'password' || (value.kind === 'oauth' && isClient(value.client)))
-  );
-}
-
-function isClient(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  return (
-    ['client_id', 'token_endpoint', 'scope', 'token_endpoint_auth_method'].every((k) => typeof value[k] === 'string') &&
-    isRecord(value.redirect) &&
-    isRecord(value.authorization_params)
-  );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function firstFault(accounts: Record<string, unknown>): string | undefined {
+  for (const [address, account] of Object.entries(accounts)) {
+    const fault = faultOfAccount(address, account);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 function unreadable(path: string, reason: string): CmsError {

@@ -15,7 +15,7 @@ import { type Check, keyOf, ok, warning } from './finding.ts';
 import { hookSteps, notifySteps } from './hooks.ts';
 import { keyStep } from './key.ts';
 import { mtaSteps, type Probe } from './mta.ts';
-import { endpointKey, endpointsOf, providerSteps } from './provider.ts';
+import { ENDPOINT_ID, endpointKey, endpointsOf, endpointSteps, providerSteps } from './provider.ts';
 import { type ServiceFacts, serviceFacts, type ServiceLook, serviceSteps } from './service.ts';
 import { readSplit } from './split.ts';
 import { isOfHost, RESTART_OF_HOST, type SystemFacts, systemSteps } from './system.ts';
@@ -98,6 +98,13 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const facts = await serviceFacts(service);
   const endpoints = endpointsOf(accounts);
   const provider = [...endpoints.values()].flatMap((endpoint) => providerSteps(endpoint, [], now));
+  const faulty = endpointSteps(accounts, context.paths.accountsFile);
+  const providerKey = (account: Account): string | undefined => {
+    if (account.kind !== 'oauth') return undefined;
+    const subject = endpoints.get(endpointKey(account))?.subject;
+    if (subject === undefined) return keyOf({ id: ENDPOINT_ID, subject: account.address });
+    return keyOf({ id: 'provider.answer', subject });
+  };
   return [
     ...files,
     keyStep(context, {
@@ -106,16 +113,14 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
       brokerRuns,
       addresses: Object.keys(file?.accounts ?? {}),
     }),
+    ...faulty,
     ...provider,
     ...accounts.flatMap((account) =>
       accountSteps({
         ...{ context, account, ports: options, refresh: options.refresh, brokerRuns, now },
         files: folders,
         key: 'key',
-        provider:
-          account.kind === 'oauth'
-            ? keyOf({ id: 'provider.answer', subject: endpoints.get(endpointKey(account))?.subject ?? '' })
-            : undefined,
+        provider: providerKey(account),
       }),
     ),
     ...brokerSteps(brokerLook(options, answer, sockets, installed, facts), config, above),

@@ -2,7 +2,8 @@
 import { lookup } from 'node:dns/promises';
 import { connect, isIP } from 'node:net';
 import { type Account, type OAuthAccount } from '../accounts/account.ts';
-import { CmsError, systemErrorCode } from '../errors.ts';
+import { parseEndpoint } from '../endpoint.ts';
+import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import { clockAheadSeconds, type HttpAnswer, NoAnswer, request } from '../oauth/http.ts';
 import { IPV6_ALONE, troubleOf } from '../oauth/network-error.ts';
 import { proxyFor, proxyName } from '../oauth/proxy.ts';
@@ -34,11 +35,12 @@ const CLOCK_WARNING_SECONDS = 60;
 /** Beyond it an id_token is refused at sign-in, and a token is served after its end. */
 const CLOCK_FAILURE_SECONDS = 300;
 
+/** Of the accounts whose token endpoint is one; for the others see `endpointSteps`. */
 export function endpointsOf(accounts: readonly Account[]): Map<string, Endpoint> {
   const endpoints = new Map<string, Endpoint>();
   for (const account of accounts) {
-    if (account.kind !== 'oauth') continue;
-    const url = new URL(account.client.token_endpoint);
+    const url = account.kind === 'oauth' ? tokenEndpointOf(account) : undefined;
+    if (account.kind !== 'oauth' || url === undefined) continue;
     const same = [...endpoints.values()].filter(({ subject }) => subject.startsWith(url.host)).length;
     const key = endpointKey(account);
     if (endpoints.has(key)) continue;
@@ -51,8 +53,51 @@ export function endpointsOf(accounts: readonly Account[]): Map<string, Endpoint>
   return endpoints;
 }
 
-export function endpointKey({ client }: OAuthAccount): string {
-  return `${new URL(client.token_endpoint).origin} ${client.ca_file ?? ''}`;
+/** Empty where nothing can be sent to the token endpoint. */
+export function endpointKey(account: OAuthAccount): string {
+  const url = tokenEndpointOf(account);
+  return url === undefined ? '' : `${url.origin} ${account.client.ca_file ?? ''}`;
+}
+
+function tokenEndpointOf({ client }: OAuthAccount): URL | undefined {
+  try {
+    return parseEndpoint(client.token_endpoint, 'token endpoint');
+  } catch {
+    return undefined;
+  }
+}
+
+const ENDPOINTS = [
+  'token_endpoint',
+  'authorization_endpoint',
+  'device_authorization_endpoint',
+  'revocation_endpoint',
+  'userinfo_endpoint',
+] as const;
+
+/** A check that fails for each account with an endpoint that nothing can be sent to, as after a slip by hand. */
+export function endpointSteps(accounts: readonly Account[], accountsFile: string): Step[] {
+  return accounts.flatMap((account): Step[] => {
+    const error = account.kind === 'oauth' ? endpointFault(account) : undefined;
+    if (error === undefined) return [];
+    const fix = [`edit ${accountsFile}`, `cms account add ${account.address}   # or sign in again`];
+    const look = (): Promise<Judgement> => Promise.resolve(failure(error.code, error.message, { fix }));
+    return [{ id: ENDPOINT_ID, subject: account.address, look }];
+  });
+}
+
+export const ENDPOINT_ID = 'provider.endpoint';
+
+function endpointFault({ client }: OAuthAccount): CmsError | undefined {
+  for (const name of ENDPOINTS) {
+    const url = client[name];
+    try {
+      if (url !== undefined) parseEndpoint(url, name.replaceAll('_', ' '));
+    } catch (error) {
+      return toCmsError(error);
+    }
+  }
+  return undefined;
 }
 
 export function providerSteps(endpoint: Endpoint, needs: readonly string[], now: () => number): Step[] {

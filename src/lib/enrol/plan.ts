@@ -178,7 +178,8 @@ function registrationOf(old: OAuthClient, now: OAuthClient): Partial<OAuthClient
 function staysAt(old: OAuthClient | undefined, endpoints: Endpoints = {}): boolean {
   const { token_endpoint: next } = endpoints;
   if (next === undefined || old === undefined) return true;
-  return new URL(next).origin === new URL(old.token_endpoint).origin;
+  // One that was edited by hand may be anything.
+  return URL.canParse(old.token_endpoint) && new URL(next).origin === new URL(old.token_endpoint).origin;
 }
 
 const ENDPOINT_NAMES = [

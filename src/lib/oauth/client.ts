@@ -2,7 +2,7 @@
 import * as oidc from 'openid-client';
 import type { OAuthClient } from '../accounts/account.ts';
 import type { Secret } from '../secret.ts';
-import { isLoopbackUrl } from '../endpoint.ts';
+import { isLoopbackUrl, parseEndpoint } from '../endpoint.ts';
 import { type HttpAnswer, type HttpHeaders, request } from './http.ts';
 
 /** Seconds by which the clocks of provider and host may differ before an id_token is refused. */
@@ -66,7 +66,7 @@ function serverMetadata(client: OAuthClient): oidc.ServerMetadata {
   const known = optional.flatMap((name) => (client[name] === undefined ? [] : [[name, client[name]] as const]));
   return {
     // A server known by its endpoints alone has no issuer; nothing is compared with this stand-in.
-    issuer: client.issuer ?? new URL(client.token_endpoint).origin,
+    issuer: client.issuer ?? parseEndpoint(client.token_endpoint, 'token endpoint').origin,
     token_endpoint: client.token_endpoint,
     ...Object.fromEntries(known),
     ...(client.authorization_response_iss_parameter_supported && {

@@ -2,6 +2,7 @@
  * HTTP as a provider deserves it: bounded in time and size, never redirected, never in clear text except on loopback.
  */
 import type { IncomingMessage } from 'node:http';
+import { parseEndpoint } from '../endpoint.ts';
 import { CmsError } from '../errors.ts';
 import { trustingContext } from '../trust.ts';
 import { type Trouble, troubleOf, troubleOfDelay } from './network-error.ts';
@@ -52,7 +53,7 @@ export class NoAnswer extends Error {
  */
 export async function request(url: string, init: HttpRequest = {}, signal?: AbortSignal): Promise<HttpAnswer> {
   requireVerification();
-  const target = new URL(url);
+  const target = parseEndpoint(url, 'address of the request');
   const [secureContext, proxy] = await Promise.all([trustingContext(init.caFile), proxyFor(target)]);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let stage: Stage = 'name resolution';
