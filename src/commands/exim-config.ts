@@ -32,7 +32,8 @@ import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } 
 import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
 import { type Paths, resolvePaths } from '../lib/paths.ts';
 import { authorityBefore, type Distrusted, type EximAuthority, eximAuthority } from '../lib/proof/exim-authority.ts';
-import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
+import { writeFileDurable } from '../lib/store/files.ts';
+import { readConfigText } from '../lib/settings.ts';
 import { readAuthorities } from '../lib/trust.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
@@ -108,11 +109,12 @@ Options that are not given are those of the last --install.`;
 
   async run(): Promise<void> {
     const { flags } = await this.parse(EximConfig);
-    const { name, env } = await ownerOf({ uid: process.getuid?.(), name: userInfo().username, env: process.env }, run);
+    const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
+    const { name, env, uid: owner } = await ownerOf(caller, run);
     const paths = resolvePaths(env);
     const folder = flags.write === undefined ? undefined : resolve(flags.write);
     const beside = folder === undefined ? undefined : join(folder, 'exim-smart-hosts');
-    const [accounts, installed] = [await new AccountStore(paths).list(), await readInstalled(paths)];
+    const [accounts, installed] = [await new AccountStore(paths, owner).list(), await readInstalled(paths, owner)];
     const authority = await this.#authority(flags, accounts, installed);
     const plan = planExim(
       {
@@ -137,7 +139,7 @@ Options that are not given are those of the last --install.`;
       this.#withoutSender(plan, flags.check || (flags.install && installed === undefined));
     this.#tellFailing(authority);
     if (folder !== undefined) return this.#write(plan, folder);
-    if (flags.install) return this.#install(plan, paths, flags.yes, authority);
+    if (flags.install) return this.#install(plan, { ...paths, owner }, flags.yes, authority);
     if (flags.check) return this.#check(plan, authority, installed);
     if (flags.try !== undefined) return this.#try(plan, flags.try, accounts);
     this.#print(plan, flags.section, flags.split);
@@ -195,8 +197,13 @@ Options that are not given are those of the last --install.`;
     else process.stdout.write(`${files.configFile}\n${files.smartHostsFile}\n`);
   }
 
-  async #install(plan: EximPlan, paths: Paths, yes: boolean, authority: EximAuthority): Promise<void> {
-    const toml = (await readFileIfAny(paths.configFile))?.toString('utf8') ?? '';
+  async #install(
+    plan: EximPlan,
+    paths: Paths & { owner: number | undefined },
+    yes: boolean,
+    authority: EximAuthority,
+  ): Promise<void> {
+    const toml = await readConfigText(paths.configFile, paths.owner);
     const passwords = plan.lines.some(({ auth }) => auth !== undefined);
     const { addition, remark } = socketChange(toml, { path: plan.socket, passwords });
     if (remark !== undefined) this.say(`cms: ${remark}`);

@@ -38,10 +38,14 @@ const DEFAULT_SOCKET_MODE = 0o600;
 /**
  * The settings of the system (`/etc/cms/config.toml`) and of the user: the sockets of both; of hooks and notifications
  * the user's, key by key, before the system's.
+ * @param owner the user for whom root reads it
  * @throws CmsError `config_invalid` naming the file and what is wrong in it; `io_error`
  */
-export async function readSettings(paths: Pick<Paths, 'configFile' | 'systemConfigFile'>): Promise<Settings> {
-  const all = await Promise.all([paths.systemConfigFile, paths.configFile].map(readOne));
+export async function readSettings(
+  paths: Pick<Paths, 'configFile' | 'systemConfigFile'>,
+  owner?: number,
+): Promise<Settings> {
+  const all = await Promise.all([paths.systemConfigFile, paths.configFile].map((path) => readOne(path, owner)));
   return {
     sockets: all.flatMap(({ sockets }) => sockets),
     hooks: Object.assign({}, ...all.map(({ hooks }) => hooks)) as HookSettings,
@@ -49,9 +53,18 @@ export async function readSettings(paths: Pick<Paths, 'configFile' | 'systemConf
   };
 }
 
-async function readOne(path: string): Promise<Settings> {
-  const bytes = await readFileIfAny(path);
-  const { sockets, ...settings } = parseSettings(bytes?.toString('utf8') ?? '', path);
+/**
+ * The text of `config.toml`, empty where there is none. A link is followed: such files are often kept elsewhere, in a
+ * repository or a read-only store.
+ * @param owner the user for whom root reads it
+ * @throws CmsError `config_invalid` for a file that others can change, `io_error`
+ */
+export async function readConfigText(path: string, owner?: number): Promise<string> {
+  return (await readFileIfAny(path, { links: true, owner }))?.toString('utf8') ?? '';
+}
+
+async function readOne(path: string, owner?: number): Promise<Settings> {
+  const { sockets, ...settings } = parseSettings(await readConfigText(path, owner), path);
   return { ...settings, sockets: sockets.map((socket) => ({ ...socket, file: path })) };
 }
 
@@ -63,7 +76,7 @@ async function readOne(path: string): Promise<Settings> {
 export async function readProviders(paths: Pick<Paths, 'configFile' | 'systemConfigFile'>): Promise<Provider[]> {
   const all = await Promise.all(
     [paths.configFile, paths.systemConfigFile].map(async (path) => {
-      const text = (await readFileIfAny(path))?.toString('utf8') ?? '';
+      const text = await readConfigText(path);
       return parseProviders(parseTables(text, path).provider, path, (why) => invalid(path, why));
     }),
   );

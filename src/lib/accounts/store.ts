@@ -3,7 +3,13 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Paths } from '../paths.ts';
-import { ensurePrivateFolder, readFileIfAny, sweepTemporaries, writeFileDurable } from '../store/files.ts';
+import {
+  ensurePrivateFolder,
+  readFileIfAny,
+  requirePrivateFolder,
+  sweepTemporaries,
+  writeFileDurable,
+} from '../store/files.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
@@ -21,16 +27,19 @@ export interface AccountsFile {
 
 export class AccountStore {
   readonly #paths: Paths;
+  readonly #owner: number | undefined;
   /** What stood in the file when it had this stamp: with ten thousand accounts it takes a tenth of a second to parse. */
   #last: { stamp: string; file: AccountsFile } | undefined;
 
-  constructor(paths: Paths) {
+  /** @param owner the user for whom root reads them */
+  constructor(paths: Paths, owner?: number) {
     this.#paths = paths;
+    this.#owner = owner;
   }
 
   /**
    * The file as it stands; empty when there is none.
-   * @throws CmsError `config_invalid` when it is unreadable or of a newer version; `io_error`
+   * @throws CmsError `config_invalid` when it is unreadable, of a newer version, or others can change it; `io_error`
    */
   async read(): Promise<AccountsFile> {
     const stamp = await stampOf(this.#paths.accountsFile);
@@ -41,7 +50,8 @@ export class AccountStore {
   }
 
   async #readAnew(): Promise<AccountsFile> {
-    const bytes = await readFileIfAny(this.#paths.accountsFile);
+    if (this.#owner === undefined) requirePrivateFolder(this.#paths.configDir);
+    const bytes = await readFileIfAny(this.#paths.accountsFile, { owner: this.#owner });
     if (bytes === undefined) return { version: ACCOUNTS_VERSION, accounts: {} };
     return parseAccountsFile(bytes.toString('utf8'), this.#paths.accountsFile);
   }

@@ -4,15 +4,16 @@
  * two files full, what was served is kept before what was refused: nobody can wash out what somebody got.
  */
 import { execFile } from 'node:child_process';
-import { constants, readFileSync } from 'node:fs';
-import { open, unlink } from 'node:fs/promises';
+import { appendFileSync, closeSync, constants, fchmodSync, fstatSync, readFileSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { elapsedMs } from '../elapsed.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
 import { redact } from '../redact.ts';
-import { readFileIfAny, writeFileDurable } from '../store/files.ts';
+import { ioError, readFileIfAny, writeFileDurable } from '../store/files.ts';
+import { type FileTrust, openTrusted } from '../store/trusted.ts';
 import { type Counted, Throttle } from './throttle.ts';
 
 const run = promisify(execFile);
@@ -203,7 +204,7 @@ export class AuditTrail {
   }
 
   async #append(text: string): Promise<void> {
-    const size = await appendPrivately(this.#path, text);
+    const size = appendPrivately(this.#path, text);
     if (size >= MAX_BYTES) await this.#rotate();
   }
 
@@ -282,7 +283,7 @@ export function keptOf(lines: readonly string[], room = MAX_BYTES, roomForRefuse
 
 /** With their ends; none where there is no file. */
 async function linesOf(path: string): Promise<string[]> {
-  const text = (await readFileIfAny(path))?.toString('utf8') ?? '';
+  const text = (await readFileIfAny(path, AUDIT))?.toString('utf8') ?? '';
   return text.split('\n').flatMap((line) => (line === '' ? [] : [`${line}\n`]));
 }
 
@@ -290,14 +291,33 @@ function isBy(event: AuditEvent, socket: string, peer: PeerCredentials | undefin
   return event.socket === socket && event.peer?.pid === peer?.pid && event.peer?.uid === peer?.uid;
 }
 
+const AUDIT: FileTrust = { own: true };
+
+/**
+ * Proves that the trail can be written where it is, and not to somebody else's file or into a FIFO.
+ * @throws CmsError `config_invalid`, `io_error`
+ */
+export function requireAuditFile(path: string): void {
+  closeSync(openAudit(path));
+}
+
+function openAudit(path: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT } = constants;
+  const fd = openTrusted(path, O_WRONLY | O_APPEND | O_CREAT, AUDIT);
+  if (fd === undefined) throw ioError('write', path, new Error('ENOENT'));
+  return fd;
+}
+
 /** Neither a planted link nor the umask decides where the lines go and who reads them. @returns the size of the file */
-async function appendPrivately(path: string, text: string): Promise<number> {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
-  await using file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
-  const { mode } = await file.stat();
-  if ((mode & 0o777) !== 0o600) await file.chmod(0o600);
-  await file.appendFile(text);
-  return (await file.stat()).size;
+function appendPrivately(path: string, text: string): number {
+  const fd = openAudit(path);
+  try {
+    if ((fstatSync(fd).mode & 0o777) !== 0o600) fchmodSync(fd, 0o600);
+    appendFileSync(fd, text);
+    return fstatSync(fd).size;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function readCommand(pid: number): string | undefined {

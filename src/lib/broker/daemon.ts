@@ -15,7 +15,7 @@ import type { Condition } from '../notify/decide.ts';
 import { Notifier } from '../notify/notifier.ts';
 import type { Environment, Paths } from '../paths.ts';
 import { Broker } from './broker.ts';
-import { AuditTrail } from './audit.ts';
+import { AuditTrail, requireAuditFile } from './audit.ts';
 import { Conditions } from './conditions.ts';
 import { AccountDirectory } from './directory.ts';
 import { Doorkeeper } from './doorkeeper.ts';
@@ -131,6 +131,7 @@ export class Daemon {
     for (const folder of [paths.configDir, paths.stateDir, paths.lockDir]) await ensurePrivateFolder(folder);
     this.#lock = await acquireLockNow(join(paths.lockDir, 'broker.lock'));
     if (this.#lock === undefined) throw alreadyRuns(paths.stateDir);
+    requireAuditFile(paths.auditFile);
     await vault.sweep();
     await this.#accountsRead.next();
     const settings = await readSettings(paths);

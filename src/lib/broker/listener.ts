@@ -3,7 +3,19 @@
  * alive, and never removed by us once it is somebody else's.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
@@ -11,11 +23,14 @@ import { checkSocketPath } from '../paths.ts';
 import { duplicate } from '../native.ts';
 import { cures } from '../store/barred.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
+import { judgeFolder } from '../store/trusted.ts';
 import type { SocketPolicy } from './policy.ts';
 
 /** More than the usual 511, for the moment when a thousand clients arrive at once. */
 const BACKLOG = 4096;
 const PROBE_TIMEOUT_MS = 1000;
+/** A descriptor for the file without opening it, as a socket cannot be opened; Node has no name for it. @see open(2) */
+const O_PATH = 0o10000000;
 
 export interface Listener {
   readonly policy: SocketPolicy;
@@ -45,7 +60,7 @@ export async function listenOn(policy: SocketPolicy, accept: (socket: Socket) =>
   const { path } = policy;
   checkSocketPath(path);
   if (policy.private) await ensurePrivateFolder(dirname(path));
-  else requireFolder(dirname(path));
+  else requireFolder(dirname(path), path);
   await requireFree(path);
   const server = createServer({ allowHalfOpen: true }, accept);
   const inode = await publish(server, policy);
@@ -83,6 +98,7 @@ export async function listenOnActivated(
 ): Promise<Listener> {
   const { path } = policy;
   if (policy.private) await ensurePrivateFolder(dirname(path));
+  else requireFolder(dirname(path), path);
   const { ino, mode } = lstatSync(path);
   requireModest(policy, mode & 0o777);
   const server = createServer({ allowHalfOpen: true }, accept);
@@ -133,14 +149,44 @@ async function publish(server: Server, policy: SocketPolicy): Promise<number> {
   process.umask(umask);
   await listening;
   try {
-    if (policy.gid !== undefined) giveToGroup(policy, hidden, policy.gid);
-    chmodSync(hidden, policy.mode);
-    renameSync(hidden, path);
-    return lstatSync(path).ino;
+    return publishFile(policy, hidden);
   } catch (error) {
     await new Promise((resolve) => server.close(resolve));
     throw error instanceof CmsError ? error : cannotListen(path, error as Error);
   }
+}
+
+/**
+ * Gives the file its rights and its name. It is held open meanwhile, so that all this happens to the very file that was
+ * bound, and to nothing that a link under its name leads to.
+ */
+function publishFile(policy: SocketPolicy, hidden: string): number {
+  const { path, gid, mode } = policy;
+  const fd = process.platform === 'linux' ? openSync(hidden, O_PATH | constants.O_NOFOLLOW) : undefined;
+  try {
+    const file = fd === undefined ? lstatSync(hidden) : fstatSync(fd);
+    if (!file.isSocket() || file.uid !== process.geteuid?.()) throw exchanged(path);
+    const held = fd === undefined ? hidden : heldFile(fd, hidden);
+    if (gid !== undefined) giveToGroup(policy, held, gid);
+    chmodSync(held, mode);
+    renameSync(hidden, path);
+    if (lstatSync(path).ino !== file.ino) throw exchanged(path);
+    return file.ino;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** A name that leads to the open file, whatever its own name leads to by now; where /proc is there. */
+function heldFile(fd: number, name: string): string {
+  const held = `/proc/self/fd/${fd}`;
+  return existsSync(held) ? held : name;
+}
+
+function exchanged(path: string): CmsError {
+  return new CmsError('cannot_create', `cannot listen on ${path}: another program exchanged the file meanwhile`, {
+    suggestions: [`ls -ld ${dirname(path)} ${path}`],
+  });
 }
 
 /** As long as the real name, so that a path which fits does so under both. */
@@ -150,10 +196,10 @@ function hiddenName(name: string): string {
     .slice(0, Math.max(name.length - 1, 4))}`;
 }
 
-function giveToGroup({ path, group }: SocketPolicy, hidden: string, gid: number): void {
+function giveToGroup({ path, group }: SocketPolicy, file: string, gid: number): void {
   try {
     // A setgid folder hands its group on; only otherwise has it to be changed, which takes membership.
-    if (statSync(hidden).gid !== gid) chownSync(hidden, -1, gid);
+    if (statSync(file).gid !== gid) chownSync(file, -1, gid);
   } catch (error) {
     const name = group ?? String(gid);
     throw new CmsError(
@@ -170,12 +216,11 @@ function giveToGroup({ path, group }: SocketPolicy, hidden: string, gid: number)
   }
 }
 
-function requireFolder(folder: string): void {
-  try {
-    if (statSync(folder).isDirectory()) return;
-  } catch {
-    // Named below.
-  }
+/** Refuses a folder in which another user could put something else in the place of the socket. */
+function requireFolder(folder: string, path: string): void {
+  const refuse = (why: string, suggestions: string[]): CmsError =>
+    new CmsError('config_invalid', `cannot listen on ${path}: ${why}`, { suggestions });
+  if (judgeFolder(folder, path, { refuse }).stat !== undefined) return;
   throw new CmsError('config_invalid', `there is no folder ${folder} for the socket`, {
     suggestions: [`mkdir -m 0700 -p ${folder}`],
   });

@@ -29,7 +29,7 @@ export async function examinerOf(caller: Caller, run: Run, node: string): Promis
   if (env === caller.env) return { name, env, uid: caller.uid, probe: probeAs(look), system };
   const { stdout } = await run(['getent', 'passwd', name]);
   const [, , uid = '', gid = ''] = stdout.split(':');
-  const { sockets } = await readSettings(resolvePaths(env)).catch(() => ({ sockets: [] }));
+  const { sockets } = await readSettings(resolvePaths(env), Number(uid)).catch(() => ({ sockets: [] }));
   const probe = await probedAlready(look, sockets);
   return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe, system };
 }

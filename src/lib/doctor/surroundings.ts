@@ -33,7 +33,7 @@ export async function surroundings({ env, paths }: Context, run: Run, version: s
     eximVersion(env, first),
     first(['systemctl', '--version']),
     first(['gnome-keyring-daemon', '--version']),
-    readFileIfAny(paths.configFile).catch(() => undefined),
+    readFileIfAny(paths.configFile, { links: true }).catch(() => undefined),
     readAudit(paths.auditFile, AUDIT_LINES).catch(() => []),
   ]);
   return {

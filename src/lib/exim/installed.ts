@@ -4,11 +4,11 @@
  * whether exim's file is behind.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from '../accounts/account.ts';
-import { CmsError, messageOf, systemErrorCode } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Paths } from '../paths.ts';
+import { readFileIfAny } from '../store/files.ts';
 import type { EximOptions } from './options.ts';
 import { smartHostsOf } from './smart-hosts.ts';
 import { renderBlock } from './smart-hosts-file.ts';
@@ -34,18 +34,12 @@ export function installedFile(paths: Pick<Paths, 'configDir'>): string {
 
 /**
  * What the last `cms exim-config --install` noted, or undefined when there was none or its note cannot be read.
- * @throws CmsError `io_error`
+ * @param owner the user for whom root reads it
+ * @throws CmsError `config_invalid` for a note that others can change, `io_error`
  */
-export async function readInstalled(paths: Paths): Promise<Installed | undefined> {
-  const path = installedFile(paths);
-  try {
-    return parseInstalled(await readFile(path, 'utf8'));
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw new CmsError('io_error', `cannot read ${path}: ${systemErrorCode(error) ?? messageOf(error)}`, {
-      cause: error,
-    });
-  }
+export async function readInstalled(paths: Pick<Paths, 'configDir'>, owner?: number): Promise<Installed | undefined> {
+  const bytes = await readFileIfAny(installedFile(paths), { owner });
+  return bytes === undefined ? undefined : parseInstalled(bytes.toString('utf8'));
 }
 
 export function parseInstalled(text: string): Installed | undefined {

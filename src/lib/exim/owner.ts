@@ -6,6 +6,8 @@ import type { Run } from './exim4.ts';
 export interface Owner {
   name: string;
   env: Environment;
+  /** Where that is not the caller: the user whose files root reads. */
+  uid?: number;
 }
 
 export interface Caller {
@@ -30,6 +32,7 @@ export async function ownerOf({ uid, name, env }: Caller, run: Run): Promise<Own
   // root's own folders are not meant; a CMS_CONFIG_DIR that was let through sudo is.
   return {
     name: user,
+    uid: Number(sudoUid),
     env: { ...env, HOME: home, XDG_CONFIG_HOME: undefined, XDG_STATE_HOME: undefined, XDG_RUNTIME_DIR: undefined },
   };
 }

@@ -1,9 +1,11 @@
 /** Reading and writing the two files outside of /etc: for `--write`, and for exim to judge them in a folder of its own. */
-import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { closeSync, constants, fchownSync } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CmsError, messageOf, systemErrorCode } from '../errors.ts';
-import { ioError } from '../store/files.ts';
+import { makeFolders } from '../store/files.ts';
+import { judgeFolder, judgeWay, openTrusted } from '../store/trusted.ts';
 import { renderConfig } from './config.ts';
 import type { Run } from './exim4.ts';
 import { MTA_GROUP } from './options.ts';
@@ -17,10 +19,17 @@ export interface WrittenFiles {
   smartHostsFile: string;
 }
 
-/** The smart-hosts file byte for byte, that of a new one when there is none; `closed` when it may not be read. */
+/**
+ * The smart-hosts file byte for byte, that of a new one when there is none; `closed` when it may not be read. It may
+ * belong to the MTA; but root reads it only where nobody else can put a link to another file in its place.
+ */
 export async function readSmartHosts(path: string): Promise<{ text: string; closed: boolean }> {
+  if (process.geteuid?.() === 0) judgeWay(path, { links: true });
   try {
-    return { text: await readFile(path, 'latin1'), closed: false };
+    // A FIFO would keep us waiting for somebody to write to it.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
+    return { text: await file.readFile('latin1'), closed: false };
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return { text: NEW_FILE, closed: false };
@@ -35,9 +44,8 @@ export async function readSmartHosts(path: string): Promise<{ text: string; clos
  */
 export async function writeFiles(plan: EximPlan, folder: string, write: WriteFile): Promise<WrittenFiles> {
   const files = { configFile: join(folder, 'exim4.conf'), smartHostsFile: join(folder, 'exim-smart-hosts') };
-  await mkdir(folder, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
-    throw ioError('create the folder', folder, error);
-  });
+  judgeFolder(folder);
+  await makeFolders(folder, 0o755);
   const before = await readSmartHosts(files.smartHostsFile);
   if (before.closed) throw new CmsError('io_error', `cannot read ${files.smartHostsFile}: EACCES`);
   const lines = replaceBlock(before.text, plan.user, plan.block);
@@ -51,12 +59,16 @@ export async function giveToMta(file: string, run: Run): Promise<boolean> {
   const { stdout } = await run(['getent', 'group', MTA_GROUP]);
   const gid = Number(stdout.split(':')[2]);
   if (!Number.isInteger(gid) || gid <= 0) return false;
+  const fd = openTrusted(file, constants.O_RDONLY, { own: true });
+  if (fd === undefined) return false;
   try {
-    await chown(file, -1, gid);
+    fchownSync(fd, -1, gid);
     return true;
   } catch (error) {
     if (systemErrorCode(error) === 'EPERM') return false;
     throw error;
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Running programs that are not ours from the broker: no shell, no secrets, bounded in time, output and number. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { systemErrorCode } from '../errors.ts';
+import { messageOf, systemErrorCode } from '../errors.ts';
 import type { Environment } from '../paths.ts';
 
 export interface Ended {
@@ -15,6 +15,8 @@ export interface Ended {
 export interface ChildOptions {
   env: Environment;
   timeoutMs: number;
+  /** Refuses the program, by throwing, at the moment of its start. */
+  judge?: (() => void) | undefined;
 }
 
 const MAX_OUTPUT_BYTES = 4096;
@@ -66,7 +68,13 @@ export class Children {
     for (const child of this.#running) killGroup(child);
   }
 
-  async #start([program = '', ...args]: readonly string[], { env, timeoutMs }: ChildOptions): Promise<Ended> {
+  async #start([program = '', ...args]: readonly string[], options: ChildOptions): Promise<Ended> {
+    const { env, timeoutMs, judge } = options;
+    try {
+      judge?.();
+    } catch (error) {
+      return failed(messageOf(error));
+    }
     // Its own process group (detached), so that the limit is also that of its children.
     const child = start(program, args, env);
     if (child instanceof Error) return failed(reasonOf(child));

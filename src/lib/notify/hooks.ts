@@ -1,11 +1,14 @@
 /** The programs of `[hooks]`: whom they may belong to, and what they are told. */
-import { realpath, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { CmsError, messageOf, systemErrorCode } from '../errors.ts';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { CmsError, messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
 import { redact } from '../redact.ts';
+import { isTrustedOwner, judgeWay, type Place, type Trust } from '../store/trusted.ts';
 import { inheritedEnvironment } from './child.ts';
 import { type Event, headline, plain } from './event.ts';
+
+/** As much of a script as the kernel reads for its interpreter (BINPRM_BUF_SIZE). */
+const INTERPRETER_BYTES = 256;
 
 /** Everything that a hook is told; its arguments are those of `config.toml` and nothing else. */
 export function hookEnvironment(event: Event, env: Environment): Environment {
@@ -28,26 +31,66 @@ export function hookEnvironment(event: Event, env: Environment): Environment {
 }
 
 /**
- * Refuses a program that somebody else could exchange: it, and the folder it lies in, belong to root or to the user and
- * are written by nobody else. Links are followed to the program itself.
+ * Refuses a program that another user could exchange, at this moment: each component of the path, of links on it and of
+ * their targets belongs to the user or root, and nobody else can write to it. So what was judged is what will be run.
+ * The interpreter in the first line of a script counts like the script.
  * @throws CmsError `config_invalid`
  */
-export async function requireTrustedProgram(program: string, uid: number): Promise<void> {
-  const refuse = (why: string, suggestion: string): CmsError =>
-    new CmsError('config_invalid', `the hook ${program} is not run: ${why}`, { suggestions: [suggestion] });
-  const look = async () => {
-    const real = await realpath(program);
-    return { real, file: await stat(real), folder: await stat(dirname(real)) };
-  };
-  const { real, file, folder } = await look().catch((error: unknown) => {
-    const code = systemErrorCode(error) ?? messageOf(error);
-    throw refuse(code === 'ENOENT' ? 'it is not there' : code, `ls -l ${program}`);
+export function judgeProgram(program: string, uid: number): void {
+  const refuse: Refuse = (why, suggestions) =>
+    new CmsError('config_invalid', `the hook ${program} is not run: ${why}`, { suggestions });
+  const file = judgeExecutable(program, 'it', { uid, links: true, refuse }, refuse);
+  const interpreter = interpreterOf(file);
+  if (interpreter !== undefined)
+    judgeExecutable(interpreter, `its interpreter ${interpreter}`, { uid, links: true, refuse }, refuse);
+}
+
+/** As `judgeProgram`; rejects. */
+export function requireTrustedProgram(program: string, uid: number): Promise<void> {
+  return new Promise((resolve) => {
+    judgeProgram(program, uid);
+    resolve();
   });
-  if (!file.isFile() || (file.mode & 0o111) === 0) throw refuse('it is no program', `chmod u+x ${real}`);
-  for (const [path, { uid: owner, mode }] of [[real, file] as const, [dirname(real), folder] as const]) {
-    if (owner !== 0 && owner !== uid) throw refuse(`${path} belongs to another user`, `ls -ld ${path}`);
-    // Debian leaves /usr/local/bin to the group staff, which is as good as root.
-    const others = owner === 0 && path !== real ? 0o002 : 0o022;
-    if ((mode & others) !== 0) throw refuse(`others may write to ${path}`, `chmod go-w ${path}`);
+}
+
+type Refuse = (why: string, suggestions: string[]) => CmsError;
+
+/** @returns the path without links */
+function judgeExecutable(program: string, name: string, trust: Trust, refuse: Refuse): string {
+  const { path, stat } = placeOf(program, trust, refuse);
+  if (stat === undefined) throw refuse(`${name} is not there`, [`ls -l ${program}`]);
+  if (!stat.isFile() || (stat.mode & 0o111) === 0) throw refuse(`${name} is no program`, [`chmod u+x ${path}`]);
+  if (!isTrustedOwner(stat.uid, trust))
+    throw refuse(`${path} belongs to another user (uid ${stat.uid})`, [`ls -l ${path}`]);
+  if ((stat.mode & 0o022) !== 0) throw refuse(`others may write to ${path}`, [`chmod go-w ${path}`]);
+  return path;
+}
+
+function placeOf(program: string, trust: Trust, refuse: Refuse): Place {
+  try {
+    return judgeWay(program, trust);
+  } catch (error) {
+    if (error instanceof CmsError && error.code === 'config_invalid') throw error;
+    throw refuse(messageOf(error), [`ls -l ${program}`]);
+  }
+}
+
+/** Of a script, as the kernel finds it. @see execve(2), "Interpreter scripts" */
+function interpreterOf(path: string): string | undefined {
+  const first = firstBytes(path).split('\n', 1)[0] ?? '';
+  return /^#![ \t]*(\/[^ \t]*)/.exec(first)?.[1];
+}
+
+function firstBytes(path: string): string {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const bytes = Buffer.alloc(INTERPRETER_BYTES);
+    return bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0));
+  } catch {
+    // A program may be one that can be run and not read.
+    return '';
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }

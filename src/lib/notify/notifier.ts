@@ -18,7 +18,7 @@ import { Children } from './child.ts';
 import { type Condition, decide, type Outages, refreshed } from './decide.ts';
 import { findNotifySend, hasSessionBus, notifySendArguments } from './desktop.ts';
 import { type Event, grouped, plain } from './event.ts';
-import { hookEnvironment, requireTrustedProgram } from './hooks.ts';
+import { hookEnvironment, judgeProgram, requireTrustedProgram } from './hooks.ts';
 import { mailTrouble, sendMail } from './mail.ts';
 import { readOutages, writeOutages } from './memory.ts';
 import { flushQueue, flushRemedy } from './queue.ts';
@@ -147,7 +147,7 @@ export class Notifier {
   }
 
   async #runHook(event: Event): Promise<void> {
-    const { env, log } = this.#options;
+    const { env, log, uid } = this.#options;
     const { hooks } = this.#settings;
     const argv = hooks[event.name];
     const [program] = argv ?? [];
@@ -156,6 +156,7 @@ export class Notifier {
     const { failure, output } = await this.#hooks.run(argv, {
       env: hookEnvironment(event, env),
       timeoutMs: hooks.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      judge: () => judgeProgram(program, uid),
     });
     if (output !== '') log.debug('a hook said', { ...fields, output: plain(output) });
     if (failure === undefined) log.debug('a hook ran', fields);

@@ -1,5 +1,4 @@
 /** The facts that the plan for one user is made of, and what is in place of it. */
-import { mkdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,7 +7,7 @@ import { ask, parseAnswer } from '../broker/client.ts';
 import { CmsError } from '../errors.ts';
 import { readInstalled } from '../exim/installed.ts';
 import { type Environment, resolvePaths } from '../paths.ts';
-import { readFileIfAny, removeFile, writeFileDurable } from '../store/files.ts';
+import { makeFolders, readFileIfAny, removeFile, writeFileDurable } from '../store/files.ts';
 import { planUser, unitDir, type UnitFile, type UserPlan, type UserWishes } from './plan.ts';
 import type { Program } from './program.ts';
 import { SYSTEM } from './system.ts';
@@ -59,7 +58,7 @@ export async function writeUnits(files: readonly UnitFile[]): Promise<string[]> 
   const changed: string[] = [];
   for (const { path, text } of files) {
     if ((await readUnit(path)) === text) continue;
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path), 0o755);
     // Nothing in it is secret, and systemd complains of a unit that others cannot read.
     await writeFileDurable(path, text, 0o644);
     changed.push(path);

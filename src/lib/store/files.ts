@@ -2,20 +2,23 @@
  * Durable writes. A file is either its old self or its new self, on power loss, on a full disk and on `kill -9`:
  * temporary file in the same folder, fsync, rename, fsync of the folder.
  */
-import { closeSync, constants, lstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, lstat, rename, rmdir, unlink } from 'node:fs/promises';
+import { constants, lstatSync, type Stats } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, lstat, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { dirname, join, basename } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { cures } from './barred.ts';
+import { type FileTrust, judgeFolder, readTrusted, readTrustedText } from './trusted.ts';
 
 const TEMPORARY = /\.tmp-(\d+)-[0-9a-f]{12}$/;
 
 /**
  * Replaces `path` as a whole. The folder must exist.
- * @throws CmsError `io_error`; the file that stood there is then untouched
+ * @throws CmsError `io_error`, `config_invalid` for a folder that others can change; the file that stood there is then
+ *   untouched
  */
 export async function writeFileDurable(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
+  judgeFolder(dirname(path), path);
   const temporary = `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
   try {
     await refuseForeign(path);
@@ -60,56 +63,26 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** rename() would replace a planted link, not follow it; a link or a foreign file there is still a sign of tampering. */
 async function refuseForeign(path: string): Promise<void> {
-  const stat = await lstat(path).catch((error: unknown) => {
+  const found = await lstat(path).catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   });
-  if (stat === undefined) return;
-  if (!stat.isFile()) throw new Error('not a regular file');
-  if (process.getuid && stat.uid !== process.getuid()) throw new Error(`belongs to uid ${stat.uid}`);
+  if (found === undefined) return;
+  if (!found.isFile()) throw new Error('not a regular file');
+  if (process.getuid && found.uid !== process.getuid()) throw new Error(`belongs to uid ${found.uid}`);
 }
 
 /**
- * The whole file, or undefined if there is none. A link is not followed.
- * @throws CmsError `io_error`
+ * The whole file, or undefined if there is none. A link is not followed unless `trust` says so.
+ * @throws CmsError as `readTrusted`
  */
-export async function readFileIfAny(path: string): Promise<Buffer | undefined> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    return await file.readFile();
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw ioError('read', path, error);
-  } finally {
-    await file?.close();
-  }
+export function readFileIfAny(path: string, trust?: FileTrust): Promise<Buffer | undefined> {
+  return new Promise((resolve) => resolve(readTrusted(path, trust)));
 }
 
-let small = Buffer.allocUnsafe(16_384);
-
-/**
- * As `readFileIfAny`, at once: a small file takes 20 µs, and ten times that with a turn of the thread pool for each step
- * and memory from each of its threads.
- * @throws CmsError `io_error`
- */
-export function readTextNowIfAny(path: string): string | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    let length = 0;
-    for (;;) {
-      const count = readSync(fd, small, length, small.length - length, null);
-      length += count;
-      if (count === 0) return small.toString('utf8', 0, length);
-      if (length === small.length) small = Buffer.concat([small], 2 * length);
-    }
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw ioError('read', path, error);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
+/** As text, at once. @throws CmsError as `readTrusted` */
+export function readTextNowIfAny(path: string, trust?: FileTrust): string | undefined {
+  return readTrustedText(path, trust);
 }
 
 /**
@@ -118,11 +91,44 @@ export function readTextNowIfAny(path: string): string | undefined {
  * @throws CmsError `io_error`; `config_invalid` when it belongs to another user or others may write to it
  */
 export async function ensurePrivateFolder(path: string): Promise<string | undefined> {
-  const made = await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw ioError('create the folder', path, error);
-  });
-  requirePrivateFolder(path);
+  judgeFolder(dirname(path), path);
+  const made = await makeFolders(path, 0o700);
+  if (!requirePrivateFolder(path)) throw ioError('create the folder', path, new Error('ENOENT'));
   return made;
+}
+
+/**
+ * `mkdir -p`. Node's own never returns where the file system answers ENOENT although the parent is there, as /proc does.
+ * @returns the topmost folder that was made, undefined where all were there
+ * @throws CmsError `io_error`
+ */
+export async function makeFolders(path: string, mode: number): Promise<string | undefined> {
+  const first = await makeFolder(path, mode);
+  if (first === undefined) return path;
+  if (await isFolder(path)) return undefined;
+  const above = dirname(path);
+  if (first !== 'ENOENT' || above === path) throw ioError('create the folder', path, new Error(first));
+  const topmost = await makeFolders(above, mode);
+  const second = await makeFolder(path, mode);
+  if (second === undefined) return topmost ?? path;
+  if (second === 'EEXIST' && (await isFolder(path))) return topmost;
+  const why = second === 'ENOENT' ? `${above} takes no new directories` : second;
+  throw ioError('create the folder', path, new Error(why));
+}
+
+/** @returns the code of the error, if it was not made */
+async function makeFolder(path: string, mode: number): Promise<string | undefined> {
+  return mkdir(path, { mode }).then(
+    () => undefined,
+    (error: unknown) => systemErrorCode(error) ?? String(error),
+  );
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Takes back what `ensurePrivateFolder` made, as far as nothing has come into it. */
@@ -136,20 +142,31 @@ export async function removeEmptyFolders(path: string, topmost: string): Promise
   }
 }
 
-/** Refuses a folder in which somebody else could exchange files. @throws CmsError `config_invalid`, `io_error` */
-export function requirePrivateFolder(path: string): void {
-  let stat: Stats;
+/**
+ * Refuses a folder in which another user could exchange files.
+ * @returns whether it is there
+ * @throws CmsError `config_invalid`, `io_error`
+ */
+export function requirePrivateFolder(path: string): boolean {
+  judgeFolder(dirname(path), path);
+  let found: Stats | undefined;
   try {
-    stat = lstatSync(path);
+    found = lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
     throw ioError('look at', path, error);
   }
-  const foreign = process.getuid !== undefined && stat.uid !== process.getuid();
-  if (!stat.isDirectory() || foreign || (stat.mode & 0o022) !== 0) {
-    throw new CmsError('config_invalid', `${path} must be a folder of your own that nobody else can write to`, {
-      suggestions: [`ls -ld ${path}`, `chmod go-w ${path}`],
-    });
-  }
+  if (found === undefined) return false;
+  const why = notPrivate(found);
+  if (why === undefined) return true;
+  throw new CmsError('config_invalid', `${path} must be a folder of your own that nobody else can write to: ${why}`, {
+    suggestions: [`ls -ld ${path}`, `chmod go-w ${path}`],
+  });
+}
+
+function notPrivate(found: Stats): string | undefined {
+  if (!found.isDirectory()) return found.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a directory';
+  if (process.getuid !== undefined && found.uid !== process.getuid()) return `it belongs to uid ${found.uid}`;
+  return (found.mode & 0o022) === 0 ? undefined : `others can write to it (mode ${(found.mode & 0o7777).toString(8)})`;
 }
 
 /** Deletes the file if there is one. */

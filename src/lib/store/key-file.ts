@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { ensurePrivateFolder, ioError, removeFile, sweepTemporaries, syncFolder, writeFileDurable } from './files.ts';
+import { judgeWay } from './trusted.ts';
 import { formatKeyText, MAX_KEY_TEXT_BYTES, parseKeyText } from './vault-key.ts';
 
 /**
@@ -15,13 +16,14 @@ export type KeyFileTrust = 'own' | 'named' | 'credential';
 
 /**
  * The key in the file, or undefined when there is no file.
- * @throws CmsError `config_invalid` for a file that others can read or that holds no key; `io_error`
+ * @throws CmsError `config_invalid` for a file that others can read or exchange, or that holds no key; `io_error`
  */
 export async function readKeyFile(path: string, trust: KeyFileTrust): Promise<Buffer | undefined> {
   const file = await openIfAny(path, trust);
   if (file === undefined) return undefined;
   try {
     const stat = await file.stat();
+    if (!stat.isFile()) throw unsafe(path, 'is not a regular file', `ls -l ${path}`);
     if (trust !== 'credential') refuseUnsafe(path, stat, trust);
     // One byte more than a key may have, so that a longer file is seen to be one.
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_KEY_TEXT_BYTES + 1), 0, MAX_KEY_TEXT_BYTES + 1, 0);
@@ -35,6 +37,7 @@ export async function readKeyFile(path: string, trust: KeyFileTrust): Promise<Bu
 
 async function openIfAny(path: string, trust: KeyFileTrust): Promise<FileHandle | undefined> {
   const noLink = trust === 'own' ? constants.O_NOFOLLOW : 0;
+  if (trust !== 'credential') judgeWay(path, { links: trust === 'named' });
   try {
     // Without O_NONBLOCK a FIFO in the file's place would hold us until somebody writes to it.
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | noLink);
@@ -47,7 +50,6 @@ async function openIfAny(path: string, trust: KeyFileTrust): Promise<FileHandle 
 }
 
 function refuseUnsafe(path: string, stat: Stats, trust: 'own' | 'named'): void {
-  if (!stat.isFile()) throw unsafe(path, 'is not a regular file', `ls -l ${path}`);
   const uid = process.getuid?.() ?? stat.uid;
   if (stat.uid !== uid && !(trust === 'named' && stat.uid === 0)) {
     throw unsafe(path, `belongs to uid ${stat.uid}`, `ls -l ${path}`);

@@ -1,11 +1,11 @@
 /** Kernel locks between processes: `flock(2)` on a file of its own, freed by the kernel however the holder ends. */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, constants } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { elapsedMs } from '../elapsed.ts';
 import { CmsError } from '../errors.ts';
 import { tryLock } from '../native.ts';
 import { ioError } from './files.ts';
+import { openTrusted, OTHERS_READ } from './trusted.ts';
 
 const FIRST_WAIT_MS = 5;
 const LONGEST_WAIT_MS = 50;
@@ -21,10 +21,10 @@ export interface Lock extends AsyncDisposable {
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Lock> {
   const deadline = elapsedMs() + timeoutMs;
-  const file = await openLockFile(path);
+  const fd = openLockFile(path);
   try {
     // Polling with a little jitter: a blocking flock would hold one of the four threads that all file access shares.
-    for (let wait = FIRST_WAIT_MS; !tryLock(file.fd); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    for (let wait = FIRST_WAIT_MS; !tryLock(fd); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
       if (elapsedMs() >= deadline) {
         throw new CmsError('temporarily_unavailable', `another process holds ${path} for more than ${timeoutMs} ms`, {
           suggestions: [`fuser -v ${path}`],
@@ -33,34 +33,41 @@ export async function acquireLock(path: string, timeoutMs: number): Promise<Lock
       await sleep(wait * (0.5 + Math.random()));
     }
   } catch (error) {
-    await file.close();
+    closeSync(fd);
     throw error;
   }
-  return held(file);
+  return held(fd);
 }
 
 /** The lock, or undefined when another process holds it. */
 export async function acquireLockNow(path: string): Promise<Lock | undefined> {
-  const file = await openLockFile(path);
+  const fd = openLockFile(path);
+  let isHeld = false;
   try {
-    if (tryLock(file.fd)) return held(file);
-  } catch (error) {
-    await file.close();
-    throw error;
+    isHeld = tryLock(fd);
+  } finally {
+    if (!isHeld) closeSync(fd);
   }
-  await file.close();
-  return undefined;
+  return isHeld ? held(fd) : undefined;
 }
 
-function held(file: FileHandle): Lock {
-  return { fd: file.fd, [Symbol.asyncDispose]: () => file.close() };
+function held(fd: number): Lock {
+  return {
+    fd,
+    [Symbol.asyncDispose]: () => {
+      closeSync(fd);
+      return Promise.resolve();
+    },
+  };
 }
 
-async function openLockFile(path: string): Promise<FileHandle> {
+function openLockFile(path: string): number {
   try {
     // Lock files are never deleted: a lock on a deleted file excludes nobody.
-    return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    const fd = openTrusted(path, constants.O_RDWR | constants.O_CREAT, { own: true, forbidden: OTHERS_READ });
+    if (fd !== undefined) return fd;
   } catch (error) {
     throw ioError('open the lock', path, error);
   }
+  throw ioError('open the lock', path, new Error('ENOENT'));
 }

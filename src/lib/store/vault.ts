@@ -18,10 +18,12 @@ import {
 } from './files.ts';
 import type { GrantHeader, GrantRecord } from './grant.ts';
 import { acquireLock, type Lock } from './lock.ts';
+import { type FileTrust, OTHERS_READ } from './trusted.ts';
 import { NONCE_BYTES, seal, type SealingKey, unseal, unsealedHeader } from './seal.ts';
 
 /** For how long a key that could not be had is not asked for again. */
 const FAILURE_HOLDS_MS = 5000;
+const SEALED: FileTrust = { own: true, forbidden: OTHERS_READ };
 
 export class Vault {
   readonly #paths: Paths;
@@ -61,24 +63,23 @@ export class Vault {
 
   /**
    * What is kept for `address`, or undefined.
-   * @throws CmsError `data_invalid` when the file is damaged, `config_invalid` when others can write to its folder,
+   * @throws CmsError `data_invalid` when the file is damaged, `config_invalid` when others can read it or change its folder,
    * `store_locked`, `store_unavailable`, `io_error`
    */
   async read(address: string): Promise<GrantRecord | undefined> {
     const path = this.#file(address);
-    const text = readTextNowIfAny(path);
+    const text = this.#textOf(path);
     if (text === undefined) return undefined;
-    for (const folder of [this.#paths.stateDir, this.#paths.vaultDir]) requirePrivateFolder(folder);
     return ofAddress(address, unseal(text, await this.key(), path), path);
   }
 
   /**
    * The part that needs no key, for display.
-   * @throws CmsError `data_invalid`, `io_error`
+   * @throws CmsError `data_invalid`, `config_invalid`, `io_error`
    */
   readHeader(address: string): GrantHeader | undefined {
     const path = this.#file(address);
-    const text = readTextNowIfAny(path);
+    const text = this.#textOf(path);
     return text === undefined ? undefined : ofAddress(address, unsealedHeader(text, path), path);
   }
 
@@ -124,6 +125,13 @@ export class Vault {
     await ensurePrivateFolder(this.#paths.stateDir);
     await ensurePrivateFolder(this.#paths.vaultDir);
     await ensurePrivateFolder(this.#paths.lockDir);
+  }
+
+  #textOf(path: string): string | undefined {
+    for (const folder of [this.#paths.stateDir, this.#paths.vaultDir]) {
+      if (!requirePrivateFolder(folder)) return undefined;
+    }
+    return readTextNowIfAny(path, SEALED);
   }
 
   #file(address: string): string {
