@@ -55,7 +55,7 @@ describe("exim's longest line", function () {
     // What was refused before is not to be waited for.
     await exim.asRoot(['sh', '-c', 'rm -f /var/spool/exim4/db/*']);
     submission.authentications.length = 0;
-    broker.answers.set(`SMTP ${USER}`, xoauth2(USER, tokenFor(bytes)));
+    broker.answers.set(`SMTP,host=127.0.0.1,port=${submission.port} ${USER}`, xoauth2(USER, tokenFor(bytes)));
     await exim.submit(['-f', USER, 'x@elsewhere.example'], `From: ${USER}\nSubject: a line\n\nx\n`);
     const [log, panic] = await Promise.all([exim.log(), exim.log('paniclog')]);
     return { tried: submission.authentications.length, log, panic };

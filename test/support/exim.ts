@@ -51,9 +51,11 @@ install -d -m 0755 -o root -g root etc
 install -d -m 0750 -o Debian-exim -g Debian-exim spool
 install -d -m 0750 -o Debian-exim -g Debian-exim log
 install -d -m 2750 -o "$2" -g Debian-exim run
+install -d -m 2775 -o root -g mail mail
 mount --bind etc /etc/exim4
 mount --bind spool /var/spool/exim4
 mount --bind log /var/log/exim4
+mount --bind mail /var/mail
 if [ "$3" = installable ]; then
   install -d tmpfiles
   mkdir -p /etc/tmpfiles.d
@@ -153,6 +155,11 @@ export class PrivateExim {
 
   async log(name: 'mainlog' | 'paniclog' = 'mainlog'): Promise<string> {
     return (await this.asRoot(['sh', '-c', `cat /var/log/exim4/${name} 2>/dev/null || :`])).stdout;
+  }
+
+  /** The mailbox of a user on this host; empty where there is none. */
+  async mailbox(user = PERSON): Promise<string> {
+    return (await this.asRoot(['sh', '-c', `cat /var/mail/${user} 2>/dev/null || :`])).stdout;
   }
 
   async clearLog(): Promise<void> {

@@ -10,6 +10,7 @@ import type { SMTPServerAuthentication, SMTPServerOptions, SMTPServerSession } f
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { trustedCertificate } from './certificates.ts';
 import type { ServerCertificate } from './certificates.ts';
+import { base64, parseOauthbearer, xoauth2 } from '../../src/lib/sasl/sasl.ts';
 import { acceptsPassword, judgeBearer } from './mailbox-access.ts';
 import type { Authentication, MailboxAccess } from './mailbox-access.ts';
 
@@ -72,6 +73,7 @@ export class SubmissionServer {
   readonly #options: SubmissionOptions;
   readonly #refusals = new Map<string, string>();
   #messageRefusal: string | undefined;
+  readonly #senderRefusals = new Map<string, string>();
   readonly #mechanisms = new Map<string, string>();
   readonly #server: Server;
   readonly #news = new EventEmitter();
@@ -106,6 +108,12 @@ export class SubmissionServer {
   /** Answers every message, once it is there, with `reply`; undefined ends that. */
   refuseMessages(reply: string | undefined): void {
     this.#messageRefusal = reply;
+  }
+
+  /** Answers every MAIL FROM of `sender` with `reply`; the empty one is that of bounces. Undefined ends that. */
+  refuseSender(sender: string, reply: string | undefined): void {
+    if (reply === undefined) this.#senderRefusals.delete(sender);
+    else this.#senderRefusals.set(sender, reply);
   }
 
   /** Waits until `count` messages have come in all. */
@@ -155,6 +163,10 @@ export class SubmissionServer {
           else callback(null, { data: refusal });
         }, callback);
       },
+      onMailFrom: ({ address }, _session, callback) => {
+        const refusal = this.#senderRefusals.get(address);
+        callback(refusal === undefined ? null : asError(refusal));
+      },
       onData: (stream, session, callback) => {
         buffer(stream).then((bytes) => {
           if (this.#messageRefusal !== undefined) {
@@ -175,8 +187,9 @@ export class SubmissionServer {
     const verdict = asked ?? (await this.#verdict(authentication, user));
     const accepted = verdict === 'accepted';
     const initialResponse = this.#server.withInitialResponse.has(session);
-    this.authentications.push({ user, mechanism: authentication.method, accepted, verdict, initialResponse });
-    if (accepted) this.#mechanisms.set(session.id, authentication.method);
+    const mechanism = this.#server.byOauthbearer.has(session) ? 'OAUTHBEARER' : authentication.method;
+    this.authentications.push({ user, mechanism, accepted, verdict, initialResponse });
+    if (accepted) this.#mechanisms.set(session.id, mechanism);
     if (accepted) return undefined;
     if (asked !== undefined) return asked;
     if (verdict === 'expires_soon') return EXPIRES_SOON;
@@ -211,6 +224,8 @@ export class SubmissionServer {
 class Server extends SMTPServer {
   /** Sessions whose last AUTH command carried the credentials. */
   readonly withInitialResponse = new WeakSet<SMTPServerSession>();
+  /** Sessions whose token came by OAUTHBEARER, which the library does not know. */
+  readonly byOauthbearer = new WeakSet<SMTPServerSession>();
   readonly longestAuthLine: number;
 
   constructor(options: SMTPServerOptions, longestAuthLine: number) {
@@ -244,7 +259,14 @@ class Connection extends SMTPConnection {
   }
 
   override handler_AUTH(command: Buffer, callback: () => void): void {
-    const { longestAuthLine, withInitialResponse } = this.#submission;
+    const { longestAuthLine, withInitialResponse, byOauthbearer } = this.#submission;
+    byOauthbearer.delete(this.session);
+    if (command.toString().trim() === 'AUTH OAUTHBEARER' && this.#offers('OAUTHBEARER')) {
+      this._nextHandler = (line, done) => this.#takeOauthbearer(line, done);
+      this.send(334);
+      callback();
+      return;
+    }
     if (command.length > longestAuthLine) {
       this.send(555, '5.5.2 Syntax error, command line too long');
       callback();
@@ -253,6 +275,27 @@ class Connection extends SMTPConnection {
     if (command.toString().trim().split(/\s+/).length > 2) withInitialResponse.add(this.session);
     else withInitialResponse.delete(this.session);
     super.handler_AUTH(command, callback);
+  }
+
+  #offers(mechanism: string): boolean {
+    return this.#submission.options.authMethods.includes(mechanism);
+  }
+
+  /** As what the library knows; which must be exact to the last byte. @see RFC 7628 section 3.1 */
+  #takeOauthbearer(line: Buffer, callback: () => void): void {
+    const { options, byOauthbearer } = this.#submission;
+    const parsed = parseOauthbearer(Buffer.from(line.toString(), 'base64').toString());
+    const { localPort } = this._socket;
+    if (parsed?.host !== '127.0.0.1' || parsed.port !== localPort) {
+      this.send(501, 'Error: invalid userdata');
+      callback();
+      return;
+    }
+    const offered = options.authMethods;
+    options.authMethods = ['XOAUTH2'];
+    byOauthbearer.add(this.session);
+    super.handler_AUTH(Buffer.from(`AUTH XOAUTH2 ${base64(xoauth2(parsed.user, parsed.token))}`), callback);
+    options.authMethods = offered;
   }
 }
 

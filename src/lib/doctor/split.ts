@@ -20,7 +20,7 @@ export const SPLIT_FOLDER = join(FOLDER, 'conf.d');
 const SECTIONS = [
   { section: 'routers', folder: 'router', sign: /^cms_smart_host:/m },
   { section: 'transports', folder: 'transport', sign: /^cms_smtp:/m },
-  { section: 'retry', folder: 'retry', sign: /^\* +auth_failed +F,4d,1s$/m },
+  { section: 'retry', folder: 'retry', sign: /^\* +auth_failed +F,\d+[dw],1s$/m },
   { section: 'authenticators', folder: 'auth', sign: /^cms_xoauth2:/m },
   { section: 'rewrite', folder: 'rewrite', sign: /^\*@\+local_domains\s.*lookup\{\*\}lsearch\{/m, optional: true },
 ] as const;

@@ -1,6 +1,6 @@
 /** The configuration of exim, whole or by section. Pure; holds paths, names and domains, never account data. */
 import { AUTHENTICATORS_SECTION } from './authenticators.ts';
-import { ACL_SECTION, mainSection, RETRY_SECTION, rewriteSection, SENDER_RETRY } from './main.ts';
+import { aclSection, mainSection, RETRY_SECTION, rewriteSection, SENDER_RETRY } from './main.ts';
 import { type EximOptions, validateOptions } from './options.ts';
 import { routersSection, senderRouters } from './routers.ts';
 import { transportsSection } from './transports.ts';
@@ -37,8 +37,8 @@ export function renderConfig(options: EximOptions, section: Exclude<Section, 'sm
       return [
         header(valid),
         mainSection(valid),
-        ACL_SECTION,
         routersSection(valid),
+        aclSection(valid),
         transportsSection(valid),
         RETRY_SECTION,
         rewriteSection(valid),

@@ -1,5 +1,6 @@
 /** The main section, the access control list, retries and rewriting. */
 import { formatListener, type EximOptions } from './options.ts';
+import { lineOf, refusalBy } from './sender.ts';
 
 export function mainSection(options: EximOptions): string {
   return `# Names of this host. Mail for them (root, cron) is handed to the account of the * line.
@@ -9,6 +10,7 @@ qualify_domain = localhost
 
 ${listener(options)}
 acl_smtp_rcpt = cms_rcpt
+acl_smtp_data = cms_data
 # Nothing is offered here that would need a certificate of our own.
 tls_advertise_hosts =
 
@@ -16,6 +18,7 @@ tls_advertise_hosts =
 # Every local user can thereby send as every account of the smart-hosts file, unless its line says users=.
 untrusted_set_sender = *
 local_from_check = false
+local_sender_retain = true
 # Whoever waits for a mail may push the queue: exim4 -qff
 prod_requires_admin = false
 
@@ -41,26 +44,51 @@ local_interfaces =`;
 local_interfaces = <; ${formatListener(listen).replace(/^([\d.]+):/, '[$1]:')}`;
 }
 
-export const ACL_SECTION = `begin acl
+/** After the routers, which define the macros. */
+export function aclSection(options: EximOptions): string {
+  return `begin acl
 
 # A relay for this host alone: the empty item is sendmail -bs, @[] are the addresses of our own interfaces.
 cms_rcpt:
   accept hosts = : 127.0.0.1 : ::1 : @[]
          control = submission/sender_retain
   deny   message = relay not permitted
+
+# Whoever may not send with a line (users=) learns it while it submits.
+cms_data:
+  warn   set acl_m_cms_sender = CMS_MAIL_OF
+         set acl_m_cms_line = ${lineOf('$acl_m_cms_sender', options)}
+         set acl_m_cms_users = \${extract{users}{$acl_m_cms_line}}
+         set acl_m_cms_account = \${extract{account}{$acl_m_cms_line}{$value}{\${extract{user}{$acl_m_cms_line}}}}
+         set acl_m_cms_refused = ${refusalBy('$acl_m_cms_users', '$acl_m_cms_account')}
+  deny   condition = \${if !eq{$acl_m_cms_refused}{}}
+         message = $acl_m_cms_refused
+  accept
 `;
+}
 
 /** The rules without which one account would make others wait. */
 export const SENDER_RETRY = `# What a router deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient
 # may be another sender's, so it waits no longer than it must.
 ^[^*] * F,4d,1s
-# A refused login is no fault of the host: other accounts there must not wait for it.
-* auth_failed F,4d,1s
+# What keeps a server from being reached, and what it says against a mail, is tried for four days, which is the time
+# there is to sign in again.
+* refused F,4d,5m
+* timeout F,4d,5m
+* lost_connection F,4d,5m
+* tls_required F,4d,5m
+* mail_4xx F,4d,5m
+* rcpt_4xx F,4d,5m
+* data_4xx F,4d,5m
+# A login that is refused, now or for good, is no fault of the host: see cms_smtp. It is tried until it works; a limit
+# would count from the first account that was refused there, and return the mail of the next one at once.
+* auth_failed F,520w,1s
+^[*]@ * F,520w,1s
 `;
 
 export const RETRY_SECTION = `begin retry
 
-${SENDER_RETRY}# Everything else is tried for four days, which is the time there is to sign in anew.
+${SENDER_RETRY}# Everything else.
 * * F,4d,5m
 `;
 

@@ -1,6 +1,7 @@
 /** Routers: which line is the sender's, may its account send now, and where to. */
 import { defaultAddress } from './main.ts';
 import type { EximOptions } from './options.ts';
+import { lineOf, refusalBy, SENDER_MACROS } from './sender.ts';
 
 // Longer than the broker takes to answer (it gives up after 4 s), shorter than anybody's patience.
 export const BROKER_TIMEOUT = '20s';
@@ -8,9 +9,19 @@ export const BROKER_TIMEOUT = '20s';
 export function routersSection(options: EximOptions): string {
   return `begin routers
 
+${HANDED_BACK_ROUTER}
 ${localRouter(options)}
 ${senderRouters(options)}`;
 }
+
+const HANDED_BACK_ROUTER = `# What a local user may not send lands in that user's own mailbox on this host (see cms_refused).
+cms_handed_back:
+  driver = accept
+  condition = \${if !eq{$r_refused}{}}
+  domains = localhost
+  check_local_user
+  transport = cms_mailbox
+`;
 
 function localRouter({ smartHostsFile }: EximOptions): string {
   return `# Mail for this host goes to the account of the * line.
@@ -25,21 +36,23 @@ cms_local:
 }
 
 /** What every mail to elsewhere passes. */
-export function senderRouters({ smartHostsFile }: EximOptions): string {
-  return `# Whose mail is it? The envelope sender's; where a program left that to exim, whoever stands in From:.
-# The line is looked up once, by address, by domain, then *.
+export function senderRouters(options: EximOptions): string {
+  const { smartHostsFile } = options;
+  return `${SENDER_MACROS}
+# The line of the sender is looked up once: by address, by address without what follows a + (bob+list is bob's), by
+# domain, then *.
 cms_line:
   driver = redirect
-  set = r_sender = \${if match_domain{$sender_address_domain}{+local_domains}{\${lc:\${address:$h_from:}}}{$sender_address}}
-  address_data = \${lookup{$r_sender}lsearch{${smartHostsFile}}{$value}\\
-    {\${lookup{\${domain:$r_sender}}lsearch{${smartHostsFile}}{$value}{\${lookup{*}lsearch{${smartHostsFile}}}}}}}
+  set = r_sender = CMS_MAIL_OF
+  address_data = ${lineOf('$r_sender', options)}
   data = \${if eq{\${extract{host}{$address_data}}}{}\\
     {:defer: cms: no line for <$r_sender> and no * line in ${smartHostsFile}}}
   allow_defer
   retry_use_local_part
 
 # What the line says, for all that follows. The account that the broker is asked for is the user, unless account= is
-# there. Without a socket, or with auth=password, the login is by password.
+# there. Without a socket, or with auth=password, the login is by password. Each request says where exim will log in
+# with the answer: that is host= of this very line, and the broker answers for the account's own server alone.
 # A line may name the local users that it serves: users=alice,root
 cms_fields:
   driver = redirect
@@ -47,17 +60,33 @@ cms_fields:
   set = r_account = \${extract{account}{$address_data}{$value}{$r_user}}
   set = r_socket = \${extract{oauth}{$address_data}}
   set = r_auth = \${if or{{eq{$r_socket}{}}{eq{\${extract{auth}{$address_data}}}{password}}}{password}{token}}
+  set = r_host = \${if match{\${extract{host}{$address_data}}}{\\N^([A-Za-z0-9.-]+)(::\\d+)?$\\N}{$1}}
+  set = r_tls = \${if or{{eq{\${extract{tls}{$address_data}}}{implicit}}{match{\${extract{host}{$address_data}}}{\\N:465$\\N}}}\\
+    {implicit}{starttls}}
+  set = r_port = \${if match{\${extract{host}{$address_data}}}{\\N::(\\d+)$\\N}{$1}{\${if eq{$r_tls}{implicit}{465}{587}}}}
+  set = r_ask = SMTP,host=$r_host,port=$r_port
   set = r_users = \${extract{users}{$address_data}}
-  data = \${if or{{eq{$r_users}{}}{inlisti{$sender_ident}{<, $r_users}}}\\
-    {}{:fail: this local user may not send as $r_account}}
+  set = r_refused = ${refusalBy('$r_users', '$r_account')}
+  data = \${if and{{!eq{$r_socket}{}}{eq{$r_host}{}}}{:defer: cms: the line of $r_account has no host=NAME::PORT}}
+  allow_defer
+  retry_use_local_part
+
+# What a local user may not send goes back to that user, on this host: the owner of the account has not sent it.
+cms_refused:
+  driver = redirect
+  condition = \${if !eq{$r_refused}{}}
+  data = \${if or{{eq{$sender_ident}{}}{eq{$sender_ident}{root}}}{:fail: $r_refused}{$sender_ident@localhost}}
   allow_fail
+  errors_to =
+  headers_remove = subject
+  headers_add = Subject: Not sent ($r_refused): \${sg{\${sg{$rh_subject:}{\\N^\\s+|\\s+$\\N}{}}}{\\N\\s+\\N}{ }}
 
 # Ask the broker before any connection: it answers nothing when it can help, else one line that says what to do.
 # Deferring here leaves no mark on the host, so that the other accounts there go on sending.
 cms_ready:
   driver = redirect
   data = \${if !eq{$r_socket}{}\\
-    {\${sg{\${readsocket{$r_socket}{SMTP\${if eq{$r_auth}{password}{,password}},ready $r_account}\\
+    {\${sg{\${readsocket{$r_socket}{$r_ask\${if eq{$r_auth}{password}{,password}},ready $r_account}\\
     {${BROKER_TIMEOUT}}{}{cms: the broker is not running: cms serve}}}{\\N(?s)^.+$\\N}{:defer: \\$0}}}}
   allow_defer
   retry_use_local_part
@@ -65,11 +94,12 @@ cms_ready:
 # self = send: a smart host on this very machine is still a smart host. An unknown name is tried again, not frozen.
 cms_smart_host:
   driver = manualroute
+  condition = \${if eq{$r_refused}{}}
   route_data = \${extract{host}{$address_data}}
-  transport = \${if or{{eq{\${extract{tls}{$address_data}}}{implicit}}{match{\${extract{host}{$address_data}}}{\\N:465$\\N}}}\\
-    {cms_smtps}{cms_smtp}}
+  transport = \${if eq{$r_tls}{implicit}{cms_smtps}{cms_smtp}}
   self = send
   host_find_failed = defer
+  retry_use_local_part
   no_more
 `;
 }

@@ -4,21 +4,35 @@ import { type EximOptions, SYSTEM_TRUST } from './options.ts';
 export function transportsSection(options: EximOptions): string {
   return `begin transports
 
-# A sender of this host is replaced by the account's address, which servers accept and bounces reach.
-CMS_RETURN_PATH = \${if and{{match_domain{$sender_address_domain}{+local_domains}}{match{$r_account}{@}}}\\
-  {$r_account}{$sender_address}}
+# A sender of this host is replaced by the account's address, which servers accept and bounces reach. So is the empty
+# sender of what exim itself reports: many servers take no mail without a sender from those who log in.
+CMS_RETURN_PATH = \${if and{{match{$r_account}{@}}{or{{match_domain{$sender_address_domain}{+local_domains}}\\
+  {and{{eq{$sender_address}{}}{={$originator_uid}{$exim_uid}}}}}}}{$r_account}{$sender_address}}
 # A token that the server refused is told to the broker, which fetches a new one.
-CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{authentication attempt}}{eq{$r_auth}{token}}}\\
-  {\${readsocket{$r_socket}{SMTP,refused $r_account}{2s}{}{}}}}
+CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{authentication attempt}}{!eq{$acl_m_cms_sent}{}}}\\
+  {\${readsocket{$r_socket}{$r_ask,refused $r_account}{2s}{}{}}}}
 
 # One message per connection: exim would send the next one, of another account, through the login of the first.
 # TLS and a login, or nothing. The certificate and the name in it are enforced, not merely tried: whoever gets hold
 # of a token can send and read. Long lines are left to the server: exim would return what programs write carelessly.
+# What goes wrong from the login on (acl_m_cms_login, set by the authenticators) is between the server and one account:
+# it is noted without the IP address, under a name that exim looks for in no other delivery, so that nobody else waits.
 cms_smtp:
 ${transport(options, 'port = 587')}
 # The same with TLS from the first byte (port 465).
 cms_smtps:
-${transport(options, 'protocol = smtps')}`;
+${transport(options, 'protocol = smtps')}
+# The mailbox of a user of this host, for what that user may not send.
+cms_mailbox:
+  driver = appendfile
+  file = /var/mail/$local_part_data
+  group = mail
+  mode = 0660
+  mode_fail_narrower = false
+  delivery_date_add
+  envelope_to_add
+  return_path_add
+`;
 }
 
 function transport({ caFile, helo }: EximOptions, first: string): string {
@@ -35,6 +49,7 @@ function transport({ caFile, helo }: EximOptions, first: string): string {
   message_linelength_limit = 1M
   helo_data = \${extract{helo}{$address_data}{$value}{${helo ?? '$primary_hostname'}}}
   return_path = CMS_RETURN_PATH
+  retry_include_ip_address = \${if eq{$acl_m_cms_login}{}{yes}{no}}
   event_action = CMS_REFUSED
 `;
 }
