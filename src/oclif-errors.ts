@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { Errors } from '@oclif/core';
 import { unknownCommand } from './command-line.ts';
 import { CmsError, messageOf, systemErrorCode, toCmsError } from './lib/errors.ts';
+import { allFinished } from './lib/ending.ts';
 import { nearest } from './lib/nearest.ts';
 import { cannotPrint, reportFailure } from './lib/report.ts';
 
@@ -39,7 +40,8 @@ export function endUnprinted(error: unknown): void {
   if (systemErrorCode(error) === 'EPIPE') return;
   const failure = cannotPrint(error);
   reportFailure(failure, false);
-  process.exit(failure.exitStatus);
+  // A terminal that was closed takes no output; a grant on its way has to be stored all the same.
+  void allFinished().then(() => process.exit(failure.exitStatus));
 }
 
 /** For failures that come before any command runs. */

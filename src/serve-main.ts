@@ -6,6 +6,8 @@ import { takeActivatedSockets } from './lib/broker/activation.ts';
 import { Daemon } from './lib/broker/daemon.ts';
 import { takeServiceManager } from './lib/broker/service-manager.ts';
 import { openContext } from './lib/context.ts';
+import { onEndRequests } from './lib/ending.ts';
+import { grantsLost } from './lib/token/errors.ts';
 import { openTokens } from './lib/token/open.ts';
 import { CmsError, messageOf, toCmsError } from './lib/errors.ts';
 import { exposedBy } from './lib/exposure.ts';
@@ -56,6 +58,7 @@ async function serve({ logFormat, logLevel, socket }: ServeArguments, env: Envir
   await asked;
   log.info('ending');
   await daemon.stop();
+  if (daemon.unstored.length > 0) throw grantsLost(daemon.unstored);
 }
 
 /** Before anybody can know that the broker is there: a SIGHUP without a listener would end it. */
@@ -85,16 +88,10 @@ function refuseExposure(env: Environment): void {
   });
 }
 
-/** Resolves at the first request to end; the second one ends at once. */
+/** Resolves at the first request to end; a later one ends the process immediately. */
 function ended(): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false;
-    const end = (): void => {
-      if (asked) process.kill(process.pid, 'SIGKILL');
-      asked = true;
-      resolve();
-    };
-    process.on('SIGTERM', end);
-    process.on('SIGINT', end);
+    const again = (): void => void process.kill(process.pid, 'SIGKILL');
+    onEndRequests(['SIGTERM', 'SIGINT'], { first: () => resolve(), again });
   });
 }

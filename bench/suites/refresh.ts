@@ -94,7 +94,7 @@ async function pass(home: Home): Promise<Hour> {
   const tokens = new CountedTokens({ vault, exchange, log, now, random: Math.random, resident: true, changed });
   const accounts = home.accounts;
   const lastAskedAt = (): number => clock;
-  const refresher = new Refresher({ accounts: () => accounts, tokens, lastAskedAt, now, random: Math.random, log });
+  const refresher = new Refresher({ accounts: () => accounts, tokens, lastAskedAt, now, random: Math.random });
   const notifier = new Notifier({ paths, env, log, uid: process.getuid?.() ?? 0, tokens, now });
   const conditions = new Conditions();
   const broker = { refusedSince: () => undefined, reported: () => [] };
@@ -106,10 +106,7 @@ async function pass(home: Home): Promise<Hour> {
   while (clock < began + HOUR_MS) {
     const started = performance.now();
     const wait = await refresher.tick();
-    await notifier.observe(
-      accounts,
-      conditions.of(accounts, { tokens, broker, unreadable: refresher.unreadable, now: clock }),
-    );
+    await notifier.observe(accounts, conditions.of(accounts, { tokens, broker, now: clock }));
     hour.ticks.push(performance.now() - started);
     // In this clock an exchange takes no time, but no more of them begin than the broker would let.
     while (tokens.underWay > 0) await sleep(1);

@@ -4,9 +4,10 @@ import { saslUser } from './accounts/account.ts';
 import type { TokenAnswer } from './broker/wire.ts';
 import { type Context, openContext } from './context.ts';
 import type { Environment } from './paths.ts';
+import { reportFailure } from './report.ts';
 import type { Secret } from './secret.ts';
 import { type AccessToken, storedToken, type TokenRequest } from './token/access-token.ts';
-import { hasNoPassword, isPasswordAccount, requireProtocol } from './token/errors.ts';
+import { grantsLost, hasNoPassword, isPasswordAccount, requireProtocol } from './token/errors.ts';
 
 /** @throws CmsError `account_unknown`, `protocol_not_granted`, and as `TokenService.accessToken` */
 export async function tokenWithoutBroker(
@@ -26,7 +27,11 @@ async function accessToken(context: Context, account: OAuthAccount, request: Tok
   if (stored !== undefined) return stored;
   // What an exchange needs takes longer to load than all the rest.
   const { openTokens } = await import('./token/open.ts');
-  return openTokens(context).accessToken(account, request);
+  const tokens = openTokens(context);
+  const token = await tokens.accessToken(account, request);
+  // Only on a terminal: exim's ${run} would take what stands on stderr for a part of the token.
+  if (tokens.unstored.size > 0 && process.stderr.isTTY) reportFailure(grantsLost([...tokens.unstored.keys()]), false);
+  return token;
 }
 
 /** @throws CmsError `account_unknown`, `password_account`, and as `TokenService.password` */

@@ -108,6 +108,12 @@ export class Terminal {
     if (!this.#ended) this.#pty.kill(signal);
   }
 
+  /** Closes the terminal, as somebody does who closes its window. */
+  close(): void {
+    // Not in its types.
+    (this.#pty as IPty & { destroy: () => void }).destroy();
+  }
+
   /** Waits for the end; kills what has not ended in time, which is then a failure. */
   async wait(timeoutMs = 10_000): Promise<TerminalExit> {
     const over = new AbortController();

@@ -1,6 +1,7 @@
 /** The broker without its sockets: a request line in, the answer as text out. */
 import type { Account } from '../accounts/account.ts';
 import { saslUser } from '../accounts/account.ts';
+import { elapsedMs } from '../elapsed.ts';
 import { CmsError, type ErrorCode, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { PeerCredentials } from '../native.ts';
@@ -78,6 +79,7 @@ export interface BrokerOptions {
 
 export class Broker {
   readonly #options: BrokerOptions;
+  /** By `elapsedMs`, as all times in here: none of them outlives the process. */
   readonly #asked = new Map<string, number>();
   readonly #refusals = new Map<string, { at: number; again: boolean; grant: string | undefined }>();
   /** MTAs ask in the same words again and again. */
@@ -93,7 +95,8 @@ export class Broker {
 
   /** When anybody last asked for the account; 0 if never. */
   lastAskedAt(address: string): number {
-    return this.#asked.get(address) ?? 0;
+    const asked = this.#asked.get(address);
+    return asked === undefined ? 0 : this.#wall(asked);
   }
 
   /** Whether the mail server refused a token that had just been refreshed, within the last minutes. */
@@ -104,9 +107,14 @@ export class Broker {
   /** Since when that is so. */
   refusedSince(address: string): number | undefined {
     const refusal = this.#refusals.get(address);
-    if (refusal?.again !== true || this.#options.now() - refusal.at > REFUSED_MS) return undefined;
+    if (refusal?.again !== true || elapsedMs() - refusal.at > REFUSED_MS) return undefined;
     const { grant_id: grant = refusal.grant } = this.#options.tokens.known(address) ?? {};
-    return grant === refusal.grant ? refusal.at : undefined;
+    return grant === refusal.grant ? this.#wall(refusal.at) : undefined;
+  }
+
+  /** When that was, in milliseconds since the epoch, by the clock of now. */
+  #wall(elapsed: number): number {
+    return this.#options.now() - (elapsedMs() - elapsed);
   }
 
   /** The accounts of which a mail server has ever refused a token, in this broker's life. */
@@ -185,7 +193,7 @@ export class Broker {
     try {
       const account = this.#options.directory.resolve(line.address);
       requirePermission(asker.peer.policy, line, account, destination);
-      this.#asked.set(account.address, this.#options.now());
+      this.#asked.set(account.address, elapsedMs());
       if (line.form === 'refused') return this.#noteRefusal(account);
       if (line.form === 'password' || account.kind === 'password') {
         return this.#answerPassword(line, account).catch((error: unknown) => this.#fail(line, asker, error));
@@ -257,15 +265,16 @@ export class Broker {
   #noteRefusal(account: Account): string {
     const { log, now, tokens } = this.#options;
     const { address } = account;
+    const elapsed = elapsedMs();
     const { issued_at: issued = 0, grant_id: grant } = tokens.known(address) ?? {};
     const before = this.#refusals.get(address);
-    const recent = before !== undefined && now() - before.at < REFUSAL_INTERVAL_MS;
-    if (recent && issued >= before.at && now() - issued > UNDER_WAY_MS) {
+    const recent = before !== undefined && elapsed - before.at < REFUSAL_INTERVAL_MS;
+    if (recent && issued >= this.#wall(before.at) && now() - issued > UNDER_WAY_MS) {
       log.error('the mail server refuses a fresh token too', { account: address });
-      this.#refusals.set(address, { at: now(), again: true, grant });
+      this.#refusals.set(address, { at: elapsed, again: true, grant });
     } else if (!recent) {
       log.warn('the mail server refused the token', { account: address });
-      this.#refusals.set(address, { at: now(), again: false, grant });
+      this.#refusals.set(address, { at: elapsed, again: false, grant });
       this.#refreshAfterRefusal(account);
     }
     return '';

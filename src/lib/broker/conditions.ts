@@ -21,12 +21,12 @@ export class Conditions {
 
   /** In the order of the accounts. One that is well is the very object of the last time, any other a new one. */
   of(accounts: readonly Account[], parts: StateParts): Condition[] {
-    const { tokens, unreadable, broker } = parts;
+    const { tokens, broker } = parts;
     const { unstored } = tokens;
     const changed = this.#changedOf(accounts, tokens.changes.since(this.#cursor));
     this.#cursor = tokens.changes.cursor;
     const places = new Set(this.#unwell);
-    for (const address of [...changed, ...unstored.keys(), ...unreadable.keys(), ...broker.reported()]) {
+    for (const address of [...changed, ...unstored.keys(), ...tokens.troubles.addresses(), ...broker.reported()]) {
       const place = this.#places.get(address);
       if (place !== undefined) places.add(place);
     }
@@ -59,7 +59,8 @@ export class Conditions {
     const { address, provider } = account;
     const record = parts.tokens.known(address);
     const works = record?.state === 'active' && record.failure === undefined && !unstored.has(address);
-    if (!works || parts.broker.refusedSince(address) !== undefined) {
+    const isTroubled = parts.tokens.troubles.of(address) !== undefined;
+    if (!works || isTroubled || parts.broker.refusedSince(address) !== undefined) {
       this.#unwell.add(place);
       this.#well[place] = undefined;
       this.#all[place] = conditionOf(provider, address, record, stateOf(account, parts, unstored));

@@ -105,7 +105,6 @@ export class Daemon {
       lastAskedAt: (address) => this.#broker.lastAskedAt(address),
       now: Date.now,
       random: Math.random,
-      log: options.log,
     });
     const { paths, env, log } = options;
     this.#notifier = new Notifier({ paths, env, log, uid: ownUid(), tokens: this.#tokens, now: Date.now });
@@ -158,7 +157,6 @@ export class Daemon {
       directory: this.#directory,
       broker: this.#broker,
       tokens: this.#tokens,
-      unreadable: this.#refresher.unreadable,
       sockets: [...this.#listeners.values()].map(({ policy, mode }) => ({ ...policy, mode })),
       missing: this.#missing,
     };
@@ -195,6 +193,11 @@ export class Daemon {
     this.#log.info('reloaded', { accounts: this.#directory.all.length, sockets: this.#listeners.size });
   }
 
+  /** Accounts whose newest grant is in memory only: lost when the process ends. */
+  get unstored(): string[] {
+    return [...this.#tokens.unstored.keys()];
+  }
+
   /** Answers what was asked, at most 5 s long, stores what is not stored, and removes the sockets. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -211,6 +214,7 @@ export class Daemon {
     await Promise.all(listeners.map((listener) => listener.close()));
     clearTimeout(impatience);
     this.#notifier.close();
+    await this.#tokens.close();
     await this.#tokens.storeUnstored();
     await this.#audit.flush();
     await this.#lock?.[Symbol.asyncDispose]();
@@ -367,8 +371,7 @@ export class Daemon {
   }
 
   #conditionsNow(): Condition[] {
-    const { unreadable } = this.#refresher;
-    const parts = { now: Date.now(), tokens: this.#tokens, broker: this.#broker, unreadable };
+    const parts = { now: Date.now(), tokens: this.#tokens, broker: this.#broker };
     return this.#conditions.of(this.#directory.all, parts);
   }
 

@@ -1,17 +1,22 @@
 /** Refreshes ahead of expiry. Decides by the wall clock at each tick; timers only wait, in slices of at most 30 s. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Account, OAuthAccount, PasswordAccount } from '../accounts/account.ts';
-import type { CmsError } from '../errors.ts';
-import { toCmsError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { elapsedMs } from '../elapsed.ts';
 import type { KnownGrant } from '../token/known.ts';
 import { mustWait, refreshAt } from '../token/schedule.ts';
 import type { TokenService } from '../token/service.ts';
 
 const LONGEST_WAIT_MS = 30_000;
 const SHORTEST_WAIT_MS = 250;
-/** Exchanges under way at once: a machine that wakes up must not fall upon its provider. */
+/** Exchanges begun within a second: a machine that wakes up must not fall upon its provider. */
 const MAX_PARALLEL = 8;
+/** From then on an exchange keeps no other waiting: whatever it hangs on may be its account's own trouble. */
+const YOUNG_MS = 1000;
+/** Exchanges under way in all. */
+const MAX_UNDER_WAY = 256;
+/** Between attempts that bring no new token, where the grant itself says no time: doubled up to a minute. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
 /** Accounts are looked at for so long before others get a turn. */
 const STRETCH_MS = 3;
 
@@ -21,7 +26,6 @@ export interface RefresherOptions {
   lastAskedAt: (address: string) => number;
   now: () => number;
   random: () => number;
-  log: Logger;
 }
 
 export class Refresher {
@@ -32,16 +36,17 @@ export class Refresher {
   /** In the order of the accounts, milliseconds since the epoch; Infinity where it is up to somebody else. */
   #dues = new Float64Array();
   #cursor = -1;
-  #lookedAt = -Infinity;
+  #lookedAt = { wall: -Infinity, elapsed: -Infinity };
   /** One draw for each token, so that a due time does not move from tick to tick. */
   readonly #draws = new Map<string, { issuedAt: number | undefined; value: number }>();
-  readonly #underWay = new Set<string>();
-  /** Accounts whose grant cannot be read now, with the reason. */
-  readonly unreadable = new Map<string, { error: CmsError; since: number }>();
+  /** Since when, by `elapsedMs`. */
+  readonly #underWay = new Map<string, number>();
+  /** Attempts in a row that brought no new token, and when the next one may be made, by `elapsedMs`. */
+  readonly #vain = new Map<string, { count: number; until: number }>();
 
   constructor(options: RefresherOptions) {
     this.#options = options;
-    this.#startedAt = options.now();
+    this.#startedAt = elapsedMs();
   }
 
   /** Starts what is due. @returns milliseconds until the next tick */
@@ -49,11 +54,35 @@ export class Refresher {
     const { now } = this.#options;
     await this.#bringUpToDate();
     let next = now() + LONGEST_WAIT_MS;
+    const ready: OAuthAccount[] = [];
     for (const [place, due] of this.#dues.entries()) {
-      if (due > now()) next = Math.min(next, due);
-      else this.#begin(this.#lined[place]);
+      const account = this.#lined[place];
+      if (account?.kind !== 'oauth' || this.#underWay.has(account.address)) continue;
+      const pause = due > now() ? due - now() : this.#pauseOf(account.address);
+      if (pause > 0) next = Math.min(next, now() + pause);
+      else ready.push(account);
     }
+    if (this.#beginAll(ready) < ready.length) next = now();
     return Math.max(SHORTEST_WAIT_MS, next - now());
+  }
+
+  /** Those go first that have not just failed. @returns how many have begun */
+  #beginAll(ready: readonly OAuthAccount[]): number {
+    const vain = (account: OAuthAccount): boolean => this.#vain.has(account.address);
+    const inTurn = [...ready.filter((each) => !vain(each)), ...ready.filter(vain)];
+    const room = this.#room();
+    for (const account of inTurn.slice(0, room)) this.#begin(account);
+    return Math.min(room, inTurn.length);
+  }
+
+  #room(): number {
+    const old = elapsedMs() - YOUNG_MS;
+    const young = [...this.#underWay.values()].filter((since) => since > old).length;
+    return Math.max(0, Math.min(MAX_PARALLEL - young, MAX_UNDER_WAY - this.#underWay.size));
+  }
+
+  #pauseOf(address: string): number {
+    return (this.#vain.get(address)?.until ?? 0) - elapsedMs();
   }
 
   /**
@@ -65,14 +94,16 @@ export class Refresher {
     const lined = accounts();
     const changed = tokens.changes.since(this.#cursor);
     this.#cursor = tokens.changes.cursor;
-    const isOld = Math.abs(now() - this.#lookedAt) >= LONGEST_WAIT_MS;
+    // By both clocks: one stands still while the machine sleeps, the other is set.
+    const isOld = [now() - this.#lookedAt.wall, elapsedMs() - this.#lookedAt.elapsed].some(
+      (age) => Math.abs(age) >= LONGEST_WAIT_MS,
+    );
     if (lined === this.#lined && changed !== undefined && !isOld) {
       for (const address of changed) await this.#look(this.#places.get(address));
       return;
     }
-    if (lined !== this.#lined) this.#places = new Map(lined.map(({ address }, place) => [address, place]));
-    this.#lined = lined;
-    this.#lookedAt = now();
+    if (lined !== this.#lined) this.#line(lined);
+    this.#lookedAt = { wall: now(), elapsed: elapsedMs() };
     this.#dues = new Float64Array(lined.length).fill(Infinity);
     let turn = performance.now();
     for (let place = 0; place < lined.length; place++) {
@@ -82,6 +113,15 @@ export class Refresher {
       await breathe();
       turn = performance.now();
     }
+  }
+
+  /** Other settings: what could not be done before may be possible now. */
+  #line(lined: readonly Account[]): void {
+    this.#lined = lined;
+    this.#places = new Map(lined.map(({ address }, place) => [address, place]));
+    this.#vain.clear();
+    const { troubles } = this.#options.tokens;
+    for (const address of [...troubles.addresses()]) if (!this.#places.has(address)) troubles.clear(address);
   }
 
   async #look(place: number | undefined): Promise<void> {
@@ -94,34 +134,28 @@ export class Refresher {
     this.#dues[place] = due ?? Infinity;
   }
 
-  /** An app password is never due, but somebody has to hear of one that cannot be read. */
+  /** An app password is never due, but one that cannot be read has to be told. */
   async #prove(account: PasswordAccount): Promise<void> {
-    try {
-      if (this.#options.tokens.known(account.address) === undefined) await this.#options.tokens.load(account);
-      this.unreadable.delete(account.address);
-    } catch (error) {
-      this.#noteUnreadable(account.address, toCmsError(error));
-    }
+    const { tokens } = this.#options;
+    // What it fails with is kept by the token service, as for any account.
+    if (tokens.known(account.address) === undefined) await tokens.load(account).catch(() => undefined);
   }
 
   /** When the account's token is refreshed next; undefined while that is up to a person or to the store. */
   async dueAt(account: OAuthAccount): Promise<number | undefined> {
-    try {
-      return this.#dueOf(account, await this.#options.tokens.load(account));
-    } catch (error) {
-      this.#noteUnreadable(account.address, toCmsError(error));
-      return undefined;
-    }
+    const record = await this.#options.tokens.load(account).catch(() => undefined);
+    return record && this.#dueOf(account, record);
   }
 
   #dueOf({ address }: OAuthAccount, record: KnownGrant): number | undefined {
-    const { lastAskedAt, now } = this.#options;
-    this.unreadable.delete(address);
+    const { lastAskedAt, now, tokens } = this.#options;
     if (record.state === 'authorization_required' || !record.refreshable) return undefined;
     if (record.failure !== undefined && mustWait(record.failure, now())) return record.failure.retry_at;
     // An exchange was cut off between request and answer: only while it is young do providers repeat their answer.
     if (record.attempted) return now();
-    const asked = Math.max(lastAskedAt(address), this.#startedAt);
+    // A new token is what shows that the trouble is over.
+    if (tokens.troubles.of(address) !== undefined) return now();
+    const asked = Math.max(lastAskedAt(address), now() - (elapsedMs() - this.#startedAt));
     return refreshAt(record, asked, now(), this.#draw(address, record.issued_at));
   }
 
@@ -133,23 +167,26 @@ export class Refresher {
     return value;
   }
 
-  #noteUnreadable(address: string, error: CmsError): void {
-    const before = this.unreadable.get(address);
-    if (before?.error.code !== error.code) {
-      this.#options.log.warn('cannot read the grant', { account: address, code: error.code, reason: error.message });
-    }
-    this.unreadable.set(address, { error, since: before?.since ?? this.#options.now() });
-  }
-
-  #begin(account: Account | undefined): void {
+  #begin(account: OAuthAccount): void {
     const { tokens } = this.#options;
-    if (account?.kind !== 'oauth') return;
-    if (this.#underWay.has(account.address) || this.#underWay.size >= MAX_PARALLEL) return;
-    this.#underWay.add(account.address);
+    const { address } = account;
+    const issuedAt = tokens.known(address)?.issued_at;
+    this.#underWay.set(address, elapsedMs());
     tokens
       .refreshAhead(account)
-      // Logged where it failed; the next tick knows when to try again.
+      // Told where it failed; the next tick knows when to try again.
       .catch(() => undefined)
-      .finally(() => this.#underWay.delete(account.address));
+      .finally(() => {
+        this.#underWay.delete(address);
+        // A failure may be answered with the token of before.
+        if (tokens.known(address)?.issued_at !== issuedAt) this.#vain.delete(address);
+        else this.#pause(address);
+      });
+  }
+
+  #pause(address: string): void {
+    const count = (this.#vain.get(address)?.count ?? 0) + 1;
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+    this.#vain.set(address, { count, until: elapsedMs() + pause });
   }
 }

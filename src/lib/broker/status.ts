@@ -9,6 +9,7 @@ import { refreshTokenLifetimes } from '../providers/presets/refresh-token-lifeti
 import type { GrantHeader } from '../store/grant.ts';
 import { forecast, type Forecast } from '../token/forecast.ts';
 import type { TokenService } from '../token/service.ts';
+import type { Trouble } from '../token/troubles.ts';
 import { isUnexpired } from '../token/schedule.ts';
 import type { Broker } from './broker.ts';
 import type { AccountDirectory } from './directory.ts';
@@ -55,13 +56,12 @@ export interface StatusParts {
   directory: AccountDirectory;
   broker: Broker;
   tokens: TokenService;
-  unreadable: ReadonlyMap<string, { error: CmsError; since: number }>;
   sockets: readonly SocketPolicy[];
   missing: ReadonlyMap<string, CmsError>;
 }
 
 /** What the state of an account is told from. */
-export type StateParts = Pick<StatusParts, 'now' | 'tokens' | 'unreadable'> & {
+export type StateParts = Pick<StatusParts, 'now' | 'tokens'> & {
   broker: Pick<Broker, 'refusedSince' | 'reported'>;
 };
 
@@ -163,18 +163,25 @@ function accountStatus(account: Account, parts: StatusParts, unstored: Unstored)
 /** How an account is doing. @param unstored what `parts.tokens.unstored` says, asked once for all accounts */
 export function stateOf(account: Account, parts: StateParts, unstored: Unstored): StateView {
   const { address, kind } = account;
-  const { tokens, broker, unreadable, now } = parts;
+  const { tokens, broker, now } = parts;
   const record = tokens.known(address);
-  const trouble = unreadable.get(address);
+  const trouble = tokens.troubles.of(address);
   if (record === undefined && trouble !== undefined) return stateOfTrouble(address, trouble.error, trouble.since);
   const degradedSince = unstored.get(address);
   if (degradedSince !== undefined) return degraded(degradedSince);
   if (record === undefined) return { state: kind === 'password' ? 'ok' : 'unknown' };
+  if (trouble !== undefined && record.state === 'active') return troubled(address, trouble);
   const refusedSince = broker.refusedSince(address);
   const view = stateOfGrant(record, subjectOf(account), true);
   if (view.state === 'ok' && refusedSince !== undefined) return refused(address, refusedSince);
   if (view.state !== 'ok' || kind === 'password' || isUnexpired(record, now)) return view;
   return { state: 'ok', reason: 'refreshed when asked for' };
+}
+
+/** The grant is known, and no new token comes of it. */
+function troubled(address: string, { step, error, since }: Trouble): StateView {
+  const view = stateOfTrouble(address, error, since);
+  return step === 'read' || view.state === 'authorization_required' ? view : { ...view, state: 'failing' };
 }
 
 function degraded(since: number): StateView {

@@ -115,12 +115,19 @@ export function judgeBroker({ answer, version, privateSocket, start, restart, re
 /** Grants that are in its memory only are lost when it ends. Pure. */
 export function judgeGrants(answer: BrokerAnswer): Judgement {
   const accounts = answer !== undefined && 'status' in answer ? answer.status.accounts : [];
-  const worst = accounts.find(({ state }) => state === 'degraded') ?? accounts.find(({ state }) => state === 'locked');
+  const worst = GRAVEST.flatMap((wanted) => accounts.filter(({ state }) => state === wanted)).find(
+    // The client is judged by the account's own checks.
+    ({ code }) => code !== 'client_invalid',
+  );
   if (worst === undefined) return ok(`${counted(accounts.length, 'account') || 'no account'}, nothing unsaved`);
-  return failure(worst.code ?? 'io_error', `${worst.address}: ${worst.reason ?? worst.state}`, {
-    fix: worst.remedy === undefined ? [] : [worst.remedy],
-  });
+  const { address, state, code = 'io_error', reason = state, remedy } = worst;
+  const fix = remedy === undefined ? [] : [remedy];
+  const summary = `${address}: ${reason}`;
+  return code === 'temporarily_unavailable' ? warning(summary, { fix }) : failure(code, summary, { fix });
 }
+
+/** What the broker knows and the vault does not say: no new token can be stored, or comes at all. */
+const GRAVEST = ['degraded', 'unreadable', 'locked', 'failing'] as const;
 
 export interface SocketFacts {
   isSocket: boolean;

@@ -49,6 +49,9 @@ const PATIENCE_MS: Partial<Record<StateView['state'], number>> = {
   // Providers and networks come back; mail waits in the queue meanwhile.
   failing: 60 * MINUTE_MS,
 };
+/** A fault of this machine: not weather, but a disk may be full for a moment and a file be half edited. */
+const LOCAL_PATIENCE_MS = MINUTE_MS;
+const LOCAL: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode | undefined>(['io_error', 'config_invalid']);
 /** A refused login is known only when one is tried: an outage that nobody has seen in this time is over. */
 const FORGET_REFUSAL_MS = 24 * 60 * MINUTE_MS;
 
@@ -56,12 +59,20 @@ const FORGET_REFUSAL_MS = 24 * 60 * MINUTE_MS;
 export function decide(conditions: readonly Condition[], before: Outages, now: number, reminderMs: number): Decision {
   const decision: Decision = { events: [], outages: new Map(), next: Infinity };
   for (const condition of conditions) {
-    const outage = before.get(condition.address);
+    const outage = notAhead(before.get(condition.address), now);
     if (condition.state === 'unknown') keep(decision, condition, outage);
     else if (condition.state === 'ok') recover(decision, condition, outage, now);
     else suffer(decision, condition, { outage, now, reminderMs });
   }
   return decision;
+}
+
+/** What was noted by a clock that was ahead counts from now on. */
+function notAhead(outage: Outage | undefined, now: number): Outage | undefined {
+  if (outage === undefined || Math.max(outage.since, outage.seen, outage.told ?? 0) <= now) return outage;
+  const { since, seen, told } = outage;
+  const at = (time: number): number => Math.min(time, now);
+  return { ...outage, since: at(since), seen: at(seen), told: told === undefined ? undefined : at(told) };
 }
 
 /** The accounts whose token is another one than before, of the same sign-in. */
@@ -138,9 +149,13 @@ function nameOf({ state, code }: Condition): Outage['name'] {
   return needsPerson ? 'authorization_required' : 'degraded';
 }
 
-function dueAt({ state }: Condition, { name, since, told }: Outage, reminderMs: number): number {
+function patienceMs({ state, code }: Condition): number {
+  return state === 'failing' && LOCAL.has(code) ? LOCAL_PATIENCE_MS : (PATIENCE_MS[state] ?? 0);
+}
+
+function dueAt(condition: Condition, { name, since, told }: Outage, reminderMs: number): number {
   if (told !== undefined) return reminderMs === 0 ? Infinity : told + reminderMs;
-  return name === 'authorization_required' ? since : since + (PATIENCE_MS[state] ?? 0);
+  return name === 'authorization_required' ? since : since + patienceMs(condition);
 }
 
 function eventOf(condition: Condition, { name, since, told }: Outage): Event {

@@ -19,7 +19,7 @@ const TEMPORARY = /\.tmp-(\d+)-[0-9a-f]{12}$/;
  */
 export async function writeFileDurable(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
   judgeFolder(dirname(path), path);
-  const temporary = `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+  const temporary = temporaryName(path);
   try {
     await refuseForeign(path);
     const file = await open(
@@ -40,14 +40,22 @@ export async function writeFileDurable(path: string, data: string | Uint8Array, 
   }
 }
 
+/** A name beside `path`, swept when its writer is dead. */
+export function temporaryName(path: string): string {
+  return `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
 async function writeWhole(file: FileHandle, data: string | Uint8Array, mode: number): Promise<void> {
   // The umask took bits off the mode that open() was given; nothing may depend on it.
   await file.chmod(mode);
   await file.writeFile(data);
   await file.sync();
-  // A full disk has been seen to shorten a write without an error.
+  await requireSize(file, Buffer.byteLength(data));
+}
+
+/** A full disk has been seen to shorten a write without an error. */
+export async function requireSize(file: FileHandle, expected: number): Promise<void> {
   const { size } = await file.stat();
-  const expected = Buffer.byteLength(data);
   if (size !== expected) throw new Error(`wrote ${size} of ${expected} bytes`);
 }
 
@@ -62,7 +70,7 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /** rename() would replace a planted link, not follow it; a link or a foreign file there is still a sign of tampering. */
-async function refuseForeign(path: string): Promise<void> {
+export async function refuseForeign(path: string): Promise<void> {
   const found = await lstat(path).catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;

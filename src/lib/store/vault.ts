@@ -4,6 +4,7 @@
  * locked or gone.
  */
 import { hash, randomBytes } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { elapsedMs } from '../elapsed.ts';
 import { CmsError } from '../errors.ts';
@@ -19,8 +20,11 @@ import {
 import type { GrantHeader, GrantRecord } from './grant.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { type FileTrust, OTHERS_READ } from './trusted.ts';
+import { Reservation } from './reservation.ts';
 import { NONCE_BYTES, seal, type SealingKey, unseal, unsealedHeader } from './seal.ts';
 
+/** More than a grant with tokens of the longest form takes, sealed. */
+const RESERVED_BYTES = 16_384;
 /** For how long a key that could not be had is not asked for again. */
 const FAILURE_HOLDS_MS = 5000;
 const SEALED: FileTrust = { own: true, forbidden: OTHERS_READ };
@@ -85,12 +89,35 @@ export class Vault {
 
   /**
    * Replaces what is kept for `record.address`; when this returns, it is on the disk. The caller holds the lock.
+   * @param room reserved for it
    * @throws CmsError `store_locked`, `store_unavailable`, `io_error`; the old file then still stands
    */
-  async write(record: GrantRecord): Promise<void> {
+  async write(record: GrantRecord, room?: Reservation): Promise<void> {
     const key = await this.key();
+    const text = Buffer.from(seal(record, key, randomBytes(NONCE_BYTES)));
+    if (room?.holds(text)) {
+      try {
+        await room.fill(text);
+        return;
+      } catch {
+        // The room is given back, which may be just what is missing.
+      }
+    }
     await ensurePrivateFolder(this.#paths.vaultDir);
-    await writeFileDurable(this.#file(record.address), seal(record, key, randomBytes(NONCE_BYTES)));
+    await writeFileDurable(this.#file(record.address), text);
+  }
+
+  /**
+   * Room for the next `write` of this account, whatever fills the disk in between. The caller holds the lock.
+   * @throws CmsError `io_error`, `config_invalid`
+   */
+  async reserve({ address, secrets }: Pick<GrantRecord, 'address' | 'secrets'>): Promise<Reservation> {
+    const path = this.#file(address);
+    await ensurePrivateFolder(this.#paths.vaultDir);
+    // An exchange that was cut off has left its room behind.
+    if (secrets.attempt !== undefined) await sweepTemporaries(this.#paths.vaultDir, path);
+    // The next grant has at most one token more than the one before.
+    return Reservation.of(path, Math.max(RESERVED_BYTES, 2 * sizeOf(path)));
   }
 
   async remove(address: string): Promise<void> {
@@ -103,7 +130,11 @@ export class Vault {
    */
   async lock(address: string, timeoutMs: number): Promise<Lock> {
     await this.#ensureFolders();
-    return acquireLock(join(this.#paths.lockDir, `${sealedName(address)}.lock`), timeoutMs);
+    return acquireLock(this.lockFile(address), timeoutMs);
+  }
+
+  lockFile(address: string): string {
+    return join(this.#paths.lockDir, `${sealedName(address)}.lock`);
   }
 
   /** Proves, before anybody signs in, that there is a key and that the folder can be written to. */
@@ -137,6 +168,10 @@ export class Vault {
   #file(address: string): string {
     return join(this.#paths.vaultDir, `${sealedName(address)}.sealed`);
   }
+}
+
+function sizeOf(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** One account's file in another's place is sealed as it should be, and would lend its token to the other. */

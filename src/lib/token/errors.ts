@@ -46,10 +46,25 @@ export function cannotOpen(address: string, error: unknown): unknown {
   });
 }
 
-/** Exchanged, and then not to be stored for as long as a process that ends can wait. */
-export function grantLost(address: string, failure: CmsError): CmsError {
-  return new CmsError(failure.code, `the new grant of ${address} could not be stored: ${failure.message}`, {
-    suggestions: [...failure.suggestions, `cms account add ${address}   # if the provider takes the old one no more`],
-    cause: failure,
+/** The newest grants of these accounts are lost with this process. */
+export function grantsLost(addresses: readonly string[]): CmsError {
+  const [which, them] = addresses.length === 1 ? ['the new grant', 'it is'] : ['the new grants', 'they are'];
+  const message = `${which} of ${addresses.join(', ')} could not be stored; ${them} lost with this process`;
+  return new CmsError('io_error', message, {
+    suggestions: addresses.map(
+      (address) => `cms account add ${address}   # if the provider no longer takes the old one`,
+    ),
+  });
+}
+
+export function waitsForLock(address: string, lockFile: string): CmsError {
+  return new CmsError('temporarily_unavailable', `another process holds the lock of ${address}`, {
+    suggestions: [`fuser -v ${lockFile}`],
+  });
+}
+
+export function isEnding(address: string): CmsError {
+  return new CmsError('temporarily_unavailable', `no new token for ${address}: the broker is stopping`, {
+    suggestions: ['run the command again'],
   });
 }

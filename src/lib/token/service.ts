@@ -11,14 +11,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account, OAuthAccount } from '../accounts/account.ts';
 import { elapsedMs } from '../elapsed.ts';
+import { uninterrupted } from '../ending.ts';
 import { CmsError, messageOf, toCmsError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Secret } from '../secret.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import type { Lock } from '../store/lock.ts';
+import type { Reservation } from '../store/reservation.ts';
 import type { Vault } from '../store/vault.ts';
 import { type AccessToken, demandOf, readGrant, tokenOf, type TokenRequest } from './access-token.ts';
-import { bindingChanged, grantLost, hasNoPassword, isPasswordAccount, neverSignedIn } from './errors.ts';
+import { bindingChanged, hasNoPassword, isEnding, isPasswordAccount, neverSignedIn, waitsForLock } from './errors.ts';
 import { authorizationRequired, exchangeFailed } from './refusals.ts';
 import { Changes } from './changes.ts';
 import { isShortened, type KnownGrant, knownOf } from './known.ts';
@@ -33,12 +35,17 @@ import {
   withRefusal,
 } from './rotation.ts';
 import { answers, type Demand, isPast, isUnexpired, mustWait } from './schedule.ts';
+import { type Step, type Trouble, Troubles } from './troubles.ts';
 
 /** Longer than an exchange with its retry of the previous token can take. */
 const LOCK_TIMEOUT_MS = 30_000;
+/** An exchange elsewhere is mostly done by then: whoever holds the lock for longer may be stuck. */
+const LOCK_SLOW_MS = 5000;
 /** How long a process that ends after its answer goes on trying to store what it was granted. */
-const STORE_PATIENCE_MS = 15_000;
+const STORE_PATIENCE_MS = 5000;
 const STORE_RETRY_MS = 500;
+/** How long a token that still lives is held back for a newer one: clients wait for 4 s. */
+const NEWER_PATIENCE_MS = 3000;
 /** As many as `redact` knows secrets: a token that is in memory is cut out of whatever is said. */
 const MAX_TOKENS = 2048;
 
@@ -71,11 +78,16 @@ export class TokenService {
   readonly #withToken = new Map<string, KnownGrant>();
   /** Of what `known` answers. */
   readonly changes = new Changes();
+  /** The last error of each account that its grant does not tell. */
+  readonly troubles: Troubles;
+  readonly #exchanging = new Set<Promise<unknown>>();
+  #closed = false;
   readonly #flights = new Map<string, Promise<KnownGrant>>();
   readonly #unstored = new Map<string, Unstored>();
 
   constructor(options: TokenServiceOptions) {
     this.#options = options;
+    this.troubles = new Troubles(options.now, (address, trouble) => this.#troubleChanged(address, trouble));
   }
 
   /**
@@ -87,7 +99,12 @@ export class TokenService {
     const cached = this.cached(account, request);
     if (cached !== undefined) return cached;
     if (account.kind === 'password') throw isPasswordAccount(account.address);
-    return tokenOf(await this.#fly(account, this.#demand(request)));
+    const demand = this.#demand(request);
+    const flight = this.#fly(account, demand);
+    const known = this.#known.get(account.address);
+    const mayWait = !this.#options.resident || demand.force || known === undefined || isShortened(known);
+    if (mayWait || !isUnexpired(known, this.#options.now())) return tokenOf(await flight);
+    return tokenOf(await Promise.race([flight, sleep(NEWER_PATIENCE_MS, known, { ref: false })]));
   }
 
   /** The token at hand, if it fulfils the request; never waits, never asks anybody. */
@@ -127,6 +144,12 @@ export class TokenService {
     return this.#load(account.address);
   }
 
+  /** Begins no more exchanges, and resolves when those under way are stored, as far as they can be. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#exchanging.size > 0) await Promise.allSettled([...this.#exchanging]);
+  }
+
   /** Accounts whose newest grant is in memory only, and since when: DEGRADED. */
   get unstored(): ReadonlyMap<string, number> {
     return new Map([...this.#unstored].map(([address, { since }]) => [address, since]));
@@ -146,6 +169,7 @@ export class TokenService {
         await this.#options.vault.write(unstored.record);
         this.#unstored.delete(address);
         await unstored.lock[Symbol.asyncDispose]();
+        this.changes.note(address);
         this.#options.log.info('stored after all', { account: address });
       } catch (error) {
         this.#options.log.error('cannot store a new grant; it is kept in memory', {
@@ -167,11 +191,11 @@ export class TokenService {
 
   /** From the disk: another process may have rotated or signed in anew. */
   async #reload(address: string): Promise<GrantRecord> {
-    const record = await readGrant(this.#options.vault, address);
+    const record = await this.#noting(address, 'read', readGrant(this.#options.vault, address));
     if (record === undefined) {
       this.#drop(address);
       this.changes.note(address);
-      throw neverSignedIn(address);
+      throw this.#noted(address, 'read', neverSignedIn(address));
     }
     const current = withoutPassingRefusal(record);
     this.#know(current);
@@ -205,17 +229,42 @@ export class TokenService {
     }
   }
 
+  /** What the step comes to. What it fails with is noted, and no more once it has succeeded. */
+  async #noting<T>(address: string, step: Step, work: Promise<T>): Promise<T> {
+    try {
+      const result = await work;
+      this.troubles.clear(address, step);
+      return result;
+    } catch (error) {
+      throw this.#noted(address, step, toCmsError(error));
+    }
+  }
+
+  #noted(address: string, step: Step, error: CmsError): CmsError {
+    this.troubles.note(address, step, error);
+    return error;
+  }
+
+  #troubleChanged(address: string, trouble: Trouble | undefined): void {
+    this.changes.note(address);
+    if (trouble === undefined) return;
+    const { code, message: reason } = trouble.error;
+    this.#options.log.warn('no new token', { account: address, code, reason });
+  }
+
   /**
-   * Joins the exchange under way, or begins one. Whoever joins shares its failure; what it brought may still be too old
-   * for somebody who came later.
+   * Joins the exchange under way, or begins one. Whoever joins shares its failure, unless the token at hand will do; what
+   * it brought may still be too old for somebody who came later.
    */
   async #fly(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
     const { address } = account;
     const under = this.#flights.get(address);
     if (under !== undefined) {
-      const known = await under;
-      if (answers(known, demand, this.#options.now())) return known;
-      return this.#fly(account, demand);
+      const joined = await under.then(
+        (known) => (answers(known, demand, this.#options.now()) ? known : undefined),
+        (error: unknown) => this.#serveInstead(address, demand, toCmsError(error)),
+      );
+      return joined ?? this.#fly(account, demand);
     }
     const flight = this.#serveOrExchange(account, demand).finally(() => this.#flights.delete(address));
     this.#flights.set(address, flight);
@@ -225,7 +274,7 @@ export class TokenService {
   async #serveOrExchange(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
     const known = await this.#load(account.address);
     if (answers(known, demand, this.#options.now())) return known;
-    if (this.#unstored.has(account.address)) return this.#serveUnstored(known);
+    if (this.#unstored.has(account.address)) return this.#serveUnstored(account, known, demand);
     try {
       const current = await this.#reload(account.address);
       const refusal = answers(current, demand, this.#options.now())
@@ -234,15 +283,19 @@ export class TokenService {
       if (refusal !== undefined) return this.#serveOld(knownOf(current), demand, refusal);
       return await this.#lockAndExchange(account, demand);
     } catch (error) {
-      // A full disk or a stuck lock is no reason to withhold a token that still lives.
-      const failure = toCmsError(error);
-      if (!failure.retryable) throw failure;
-      return this.#serveOld(known, demand, failure);
+      return this.#serveInstead(account.address, demand, toCmsError(error));
     }
   }
 
+  /** A full disk, a stuck lock or a damaged file is no reason to withhold a token that still lives. */
+  #serveInstead(address: string, demand: Demand, failure: CmsError): KnownGrant {
+    const known = this.#known.get(address);
+    if (known === undefined || isShortened(known)) throw failure;
+    return this.#serveOld(known, demand, failure);
+  }
+
   async #lockAndExchange(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
-    const lock = await this.#options.vault.lock(account.address, LOCK_TIMEOUT_MS);
+    const lock = await this.#lock(account.address);
     try {
       return await this.#underLock(account, demand, lock);
     } finally {
@@ -251,8 +304,24 @@ export class TokenService {
     }
   }
 
+  async #lock(address: string): Promise<Lock> {
+    const { vault } = this.#options;
+    const say = (): void => this.troubles.note(address, 'lock', waitsForLock(address, vault.lockFile(address)));
+    const slow = setTimeout(say, LOCK_SLOW_MS).unref();
+    try {
+      return await this.#noting(address, 'lock', vault.lock(address, LOCK_TIMEOUT_MS));
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+
   /** No exchange while the newest refresh token is not on the disk: the next one might not get there either. */
-  #serveUnstored(known: KnownGrant): KnownGrant {
+  async #serveUnstored(account: OAuthAccount, known: KnownGrant, demand: Demand): Promise<KnownGrant> {
+    if (!this.#options.resident) {
+      // Nobody else tries in between.
+      await this.storeUnstored();
+      if (!this.#unstored.has(known.address)) return this.#serveOrExchange(account, demand);
+    }
     if (isUnexpired(known, this.#options.now())) return known;
     throw new CmsError('io_error', `the newest grant of ${known.address} cannot be stored`, {
       suggestions: ['cms status', 'df -h'],
@@ -260,22 +329,37 @@ export class TokenService {
   }
 
   async #underLock(account: OAuthAccount, demand: Demand, lock: Lock): Promise<KnownGrant> {
-    const { vault, now } = this.#options;
     const record = await this.#reload(account.address);
-    if (answers(record, demand, now())) return knownOf(record);
+    if (answers(record, demand, this.#options.now())) return knownOf(record);
     const refusal = this.#reasonNotToExchange(account, record, demand);
     if (refusal !== undefined) return this.#serveOld(knownOf(record), demand, refusal);
-    const noted = withAttempt(record, now());
-    await vault.write(noted);
-    const next = await this.#exchange(account, noted);
-    await this.#store(next, lock);
+    const work = (): Promise<GrantRecord> => this.#exchangeAndStore(account, record, lock);
+    const working = this.#options.resident ? work() : uninterrupted(work);
+    this.#exchanging.add(working);
+    const next = await working.finally(() => this.#exchanging.delete(working));
     if (next.state === 'active' && next.failure === undefined) return knownOf(next);
     return this.#serveOld(knownOf(next), demand, this.#failureOf(next));
   }
 
+  /** Once this has begun it is not cut off: the answer may hold the only refresh token that the provider still takes. */
+  async #exchangeAndStore(account: OAuthAccount, record: GrantRecord, lock: Lock): Promise<GrantRecord> {
+    const { vault, now } = this.#options;
+    const { address } = account;
+    await using room = await this.#noting(address, 'write', vault.reserve(record));
+    const noted = withAttempt(record, now());
+    await this.#noting(address, 'write', vault.write(noted));
+    const next = await this.#noting(address, 'exchange', this.#exchange(account, noted));
+    this.troubles.clear(address);
+    await this.#store(next, lock, room);
+    return next;
+  }
+
   #reasonNotToExchange(account: OAuthAccount, record: GrantRecord, demand: Demand): CmsError | undefined {
-    if (!isBoundTo(record.secrets, account.client)) return bindingChanged(account.address);
-    if (record.secrets.refresh_token === undefined) return neverSignedIn(account.address);
+    const { address, client } = account;
+    if (!isBoundTo(record.secrets, client)) return this.#noted(address, 'bind', bindingChanged(address));
+    if (record.secrets.refresh_token === undefined) return this.#noted(address, 'bind', neverSignedIn(address));
+    this.troubles.clear(address, 'bind');
+    if (this.#closed) return isEnding(address);
     const { failure, reason } = record;
     // One attempt serves all who were waiting for it.
     const answersAll = [failure?.at, reason?.at].some((at) => isPast(at, this.#options.now()) && at >= demand.began);
@@ -327,14 +411,14 @@ export class TokenService {
     return refused ?? record;
   }
 
-  async #store(record: GrantRecord, lock: Lock): Promise<void> {
+  async #store(record: GrantRecord, lock: Lock, room: Reservation): Promise<void> {
     this.#know(record);
     this.#options.changed?.(record);
     const patience = this.#options.resident ? 0 : STORE_PATIENCE_MS;
     const deadline = elapsedMs() + patience;
     for (;;) {
       try {
-        await this.#options.vault.write(record);
+        await this.#options.vault.write(record, room);
         return;
       } catch (error) {
         // Only what was exchanged is worth keeping for; a lost failure note costs nothing.
@@ -349,14 +433,12 @@ export class TokenService {
   }
 
   #keepUnstored(record: GrantRecord, lock: Lock, error: unknown): void {
-    const failure = toCmsError(error);
-    if (!this.#options.resident) throw grantLost(record.address, failure);
     this.#unstored.set(record.address, { record, lock, since: this.#options.now() });
     // Its token may have made room meanwhile.
     this.#know(record);
     this.#options.log.error('cannot store a new grant; it is kept in memory', {
       account: record.address,
-      reason: failure.message,
+      reason: messageOf(error),
     });
   }
 }

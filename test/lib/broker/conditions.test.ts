@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { Conditions } from '../../../src/lib/broker/conditions.ts';
 import type { StateParts } from '../../../src/lib/broker/status.ts';
 import type { GrantRecord } from '../../../src/lib/store/grant.ts';
+import { CmsError } from '../../../src/lib/errors.ts';
+import { Troubles } from '../../../src/lib/token/troubles.ts';
 import { Changes } from '../../../src/lib/token/changes.ts';
 import { oauthAccount } from '../exim/fixtures.ts';
 
@@ -20,21 +22,30 @@ const GRANT: GrantRecord = {
 describe('the conditions of the accounts', () => {
   let changes: Changes;
   let known: GrantRecord | undefined;
+  let troubles: Troubles;
 
   beforeEach(() => {
     changes = new Changes();
     known = undefined;
+    troubles = new Troubles(
+      () => NOW,
+      (address) => changes.note(address),
+    );
   });
 
   function parts(record: GrantRecord | undefined, { refusedSince, unstored = [] }: Trouble = {}): StateParts {
-    const tokens = { known: () => record, unstored: new Map(unstored.map((address) => [address, NOW])), changes };
+    const tokens = {
+      known: () => record,
+      unstored: new Map(unstored.map((address) => [address, NOW])),
+      changes,
+      troubles,
+    };
     if (record !== known) changes.note(JANE.address);
     known = record;
     return {
       now: NOW,
       tokens: tokens as unknown as StateParts['tokens'],
       broker: { refusedSince: () => refusedSince, reported: () => (refusedSince === undefined ? [] : [JANE.address]) },
-      unreadable: new Map(),
     };
   }
 
@@ -65,6 +76,16 @@ describe('the conditions of the accounts', () => {
     assert.equal(stateWith({ refusedSince: NOW }), 'refused');
     assert.equal(stateWith({ unstored: [JANE.address] }), 'degraded');
     assert.equal(stateWith({}), 'ok');
+    troubles.note(JANE.address, 'write', new CmsError('io_error', 'cannot write: ENOSPC', { suggestions: ['df -h'] }));
+    const [view] = conditions.of([JANE], parts(GRANT));
+    assert.deepEqual(
+      [view?.state, view?.code, view?.reason, view?.remedy],
+      ['failing', 'io_error', 'cannot write: ENOSPC', 'df -h'],
+    );
+    troubles.clear(JANE.address, 'lock');
+    assert.equal(stateWith({}), 'failing');
+    troubles.clear(JANE.address, 'write');
+    assert.equal(stateWith({}), 'ok');
   });
 
   it('are unknown where no grant has been read', () => {
@@ -90,7 +111,7 @@ describe('the conditions of the accounts', () => {
     assert.equal(conditions.of(accounts, other)[0]?.grant, 'second');
     const silent = {
       ...other,
-      tokens: { unstored: new Map(), changes, known: () => GRANT } as unknown as StateParts['tokens'],
+      tokens: { unstored: new Map(), changes, troubles, known: () => GRANT } as unknown as StateParts['tokens'],
     };
     assert.equal(conditions.of(accounts, silent)[0]?.grant, 'second');
     changes.noteAll();

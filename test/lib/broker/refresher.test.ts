@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { Conditions } from '../../../src/lib/broker/conditions.ts';
 import { Refresher } from '../../../src/lib/broker/refresher.ts';
 import { CmsError } from '../../../src/lib/errors.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
 import { decide } from '../../../src/lib/notify/decide.ts';
 import type { GrantRecord } from '../../../src/lib/store/grant.ts';
 import { Changes } from '../../../src/lib/token/changes.ts';
+import { Troubles } from '../../../src/lib/token/troubles.ts';
 import type { TokenService } from '../../../src/lib/token/service.ts';
 import { passwordAccount } from '../exim/fixtures.ts';
 
@@ -25,15 +25,24 @@ describe('an app password in a locked keyring', () => {
     const changes = new Changes();
     let clock = START;
     let known: GrantRecord | undefined;
-    let load = (): Promise<GrantRecord> => Promise.reject(new CmsError('store_locked', 'the keyring is locked'));
-    const tokens = { known: () => known, load: () => load(), unstored: new Map(), changes } as unknown as TokenService;
+    const troubles = new Troubles(
+      () => clock,
+      (address) => changes.note(address),
+    );
+    const locked = new CmsError('store_locked', 'the keyring is locked');
+    let load = (): Promise<GrantRecord> => {
+      troubles.note(account.address, 'read', locked);
+      return Promise.reject(locked);
+    };
+    const service = { known: () => known, load: () => load(), unstored: new Map(), changes, troubles };
+    const tokens = service as unknown as TokenService;
     const accounts = [account];
-    const options = { tokens, now: () => clock, random: () => 0, lastAskedAt: () => 0, log: silentLogger };
+    const options = { tokens, now: () => clock, random: () => 0, lastAskedAt: () => 0 };
     const refresher = new Refresher({ ...options, accounts: () => accounts });
     const conditions = new Conditions();
     const look = () => {
       const broker = { refusedSince: () => undefined, reported: () => [] };
-      return conditions.of(accounts, { now: clock, tokens, broker, unreadable: refresher.unreadable });
+      return conditions.of(accounts, { now: clock, tokens, broker });
     };
 
     await refresher.tick();
@@ -48,12 +57,12 @@ describe('an app password in a locked keyring', () => {
     );
     load = () => {
       known = record;
+      troubles.clear(account.address, 'read');
       changes.note(account.address);
       return Promise.resolve(record);
     };
     clock += MINUTE_MS;
     await refresher.tick();
-    assert.equal(refresher.unreadable.size, 0);
     assert.equal(decide(look(), late.outages, clock, 0).events[0]?.name, 'recovered');
   });
 });
