@@ -24,9 +24,11 @@ describe('the socket in config.toml', () => {
   });
 
   it('is not changed, but the missing word for passwords is named', () => {
-    const { addition, remark } = socketChange(`[[socket]]\npath = "${path}"\n`, { path, passwords: true });
-    assert.equal(addition, undefined);
-    assert.match(remark ?? '', /passwords = true/);
+    for (const there of ['', 'passwords = false\n']) {
+      const { addition, remark } = socketChange(`[[socket]]\npath = "${path}"\n${there}`, { path, passwords: true });
+      assert.equal(addition, undefined);
+      assert.match(remark ?? '', /passwords = true/);
+    }
   });
 
   it('follows whatever stands in the file', () => {

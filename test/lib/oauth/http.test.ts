@@ -35,6 +35,14 @@ describe('a request to a provider', () => {
     assert.equal(visits, 1);
   });
 
+  it('takes an answer of a mebibyte, and not a byte more', async () => {
+    let bytes = 1024 * 1024;
+    const url = await serve((_request, response) => response.end('x'.repeat(bytes)));
+    assert.equal((await request(url)).body.length, bytes);
+    bytes++;
+    await assert.rejects(request(url), (error) => error instanceof NoAnswer && error.message.includes('larger than'));
+  });
+
   it('gives an answer without end up', async () => {
     const url = await serve((_request, response) => {
       response.on('error', () => undefined);

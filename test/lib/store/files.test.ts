@@ -185,7 +185,8 @@ describe('reading and folders', () => {
   it('sweeps only temporary files, and only those of dead writers', async () => {
     const folder = join(home.path, 'sweep');
     await mkdir(folder);
-    const kept = ['file', 'file.tmp', `file.tmp-${process.pid}-0123456789ab`, 'file.tmp-999999999-short'];
+    const living = [process.pid, 1].map((pid) => `file.tmp-${pid}-0123456789ab`);
+    const kept = ['file', 'file.tmp', ...living, 'file.tmp-999999999-short'];
     for (const name of [...kept, 'file.tmp-999999999-0123456789ab']) await writeFile(join(folder, name), '');
     assert.equal(await sweepTemporaries(folder), 1);
     assert.deepEqual((await readdir(folder)).sort(), kept.sort());

@@ -37,6 +37,18 @@ describe('whether a token answers a request', () => {
     });
   }
 
+  it('counts a token as expired in the very millisecond in which it ends', () => {
+    const token = issued(MINUTE);
+    assert.ok(isUnexpired(token, token.expires_at - 1));
+    assert.ok(!isUnexpired(token, token.expires_at));
+  });
+
+  it('takes for newer only what is not the token that it was to follow', () => {
+    const otherThan = NOW - MINUTE;
+    assert.equal(answers(issued(MINUTE), { ...demand, otherThan }, NOW), false);
+    assert.equal(answers(issued(MINUTE - 1), { ...demand, otherThan }, NOW), true);
+  });
+
   it('is never said of a token that has expired before the request began', () => {
     const times = fc.integer({ min: -DAY, max: DAY });
     fc.assert(
