@@ -26,7 +26,7 @@ import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/options.ts';
 import { ownerOf } from '../lib/exim/owner.ts';
 import { type EximPlan, noSender, noteOf, planExim } from '../lib/exim/plan.ts';
 import { lookupKeys, type SmartHost } from '../lib/exim/smart-hosts.ts';
-import { parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
+import { nameOfOthers, parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
 import { socketChange } from '../lib/exim/socket-config.ts';
 import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/try.ts';
 import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
@@ -139,7 +139,10 @@ Options that are not given are those of the last --install.`;
       this.#withoutSender(plan, flags.check || (flags.install && installed === undefined));
     this.#tellFailing(authority);
     if (folder !== undefined) return this.#write(plan, folder);
-    if (flags.install) return this.#install(plan, { ...paths, owner }, flags.yes, authority);
+    if (flags.install) {
+      await this.#heedSplit(accounts);
+      return this.#install(plan, { ...paths, owner }, flags.yes, authority);
+    }
     if (flags.check) return this.#check(plan, authority, installed);
     if (flags.try !== undefined) return this.#try(plan, flags.try, accounts);
     this.#print(plan, flags.section, flags.split);
@@ -228,6 +231,21 @@ Options that are not given are those of the last --install.`;
     this.say('cms: the broker reads its sockets when it starts: restart it, then cms exim-config --check');
   }
 
+  /** While exim4.conf is there, exim does not read Debian's split configuration, nor our sections in it. */
+  async #heedSplit(accounts: readonly Account[]): Promise<void> {
+    const { readSplit, splitInUse, splitSteps } = await import('../lib/doctor/split.ts');
+    const split = await readSplit();
+    if (split !== undefined && !split.overridden) {
+      throw new CmsError(
+        'config_invalid',
+        "exim has the sections of cms in Debian's split configuration, whose place --install would take",
+        { suggestions: splitSteps(split, accounts) },
+      );
+    }
+    if (await splitInUse())
+      this.say("cms: Debian's split configuration will not be read any more; docs/exim-debian-split.md keeps it");
+  }
+
   async #check(plan: EximPlan, authority: EximAuthority, noted: Installed | undefined): Promise<void> {
     const binary = findExim4(process.env);
     const installed = await readSmartHosts(plan.options.smartHostsFile);
@@ -236,6 +254,8 @@ Options that are not given are those of the last --install.`;
     if (process.getuid?.() !== 0)
       this.say('cms: checked as yourself: exim drops its privileges for a configuration of yours');
     const smartHosts = replaceBlock(installed.text, plan.user, plan.block);
+    const foreign = nameOfOthers(smartHosts, plan.user);
+    if (foreign !== undefined) throw new CmsError('config_invalid', `${plan.options.smartHostsFile}: ${foreign}`);
     const checked = await inWorkspace(plan, smartHosts, writeFileDurable, async ({ configFile }) => {
       const exim = { run, binary, configFile };
       const verdict = await judgeConfig(exim);

@@ -3,6 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import type { Account } from '../lib/accounts/account.ts';
 import type { Context } from '../lib/context.ts';
 import type { Enrolled } from '../lib/enrol/enrol.ts';
+import { readSplit, splitSteps } from '../lib/doctor/split.ts';
 import { diffToInstalled } from '../lib/exim/diff.ts';
 import { findExim4, run } from '../lib/exim/exim4.ts';
 import { type Installed, readInstalled, smartHostsState } from '../lib/exim/installed.ts';
@@ -72,12 +73,14 @@ async function maybeSend(
   return sent.ok;
 }
 
-type EximState = 'absent' | 'open' | 'stale' | 'configured';
+type EximState = 'absent' | 'open' | 'stale' | 'configured' | { steps: string[] };
 
 async function maybeExim(context: Context, { account, reports }: Enrolled, options: GoOnOptions): Promise<EximState> {
   const { wishes, asks, installExim } = options;
   const installed = await readInstalled(context.paths);
   const accounts = await context.accounts.list();
+  const split = await readSplit();
+  if (split !== undefined && !split.overridden && wishes.exim !== true) return { steps: splitSteps(split, accounts) };
   const state = smartHostsState(installed, accounts);
   if (state === 'not_installed' && wishes.exim !== true && !hasExim(context)) return 'absent';
   if (state === 'current' && wishes.exim !== true) return 'configured';
@@ -173,6 +176,10 @@ export function sayWhatWorks(
   if (imap !== undefined && kind === 'oauth')
     show(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
   if (imap !== undefined) show(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
+  if (typeof exim === 'object') {
+    say("exim reads its lines beside Debian's split configuration; the new ones:");
+    for (const step of exim.steps) show(step);
+  }
   if (exim === 'stale') say('exim does not know of this yet: cms exim-config --install');
   const next = [
     ...(service === 'installed' || brokerRuns

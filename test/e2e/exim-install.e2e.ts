@@ -181,6 +181,37 @@ describe('installing the exim configuration', function () {
     await exim.install('exim-smart-hosts', kept.toString('latin1'), '0640');
   });
 
+  it('gives no account to this user that the block of another names, and none of the sockets of others', async () => {
+    const kept = await bytes('/etc/exim4/exim-smart-hosts');
+    const theirs = '# BEGIN cms bob\nx@b.test: host=b::587 user=jane@example.org oauth=/run/cms/bob/s\n# END cms bob\n';
+    await exim.install('exim-smart-hosts', `${theirs}${kept.toString('latin1')}`, '0640');
+    const before = await state();
+    const done = await install(await script());
+    assert.equal(done.status, 1);
+    assert.match(done.stderr, /jane@example\.org is in the block of bob; nothing was changed/);
+    assert.equal(await state(), before);
+    await exim.install('exim-smart-hosts', kept.toString('latin1'), '0640');
+    const refused = await cms('--install', '--socket', '/run/cms/bob/exim.sock');
+    assert.equal(refused.status, 78);
+    assert.match(refused.stderr, /lies in the folder of bob/);
+    await exim.asRoot(['install', '-d', '-o', 'daemon', '/run/theirs']);
+    const foreign = await install(await script('--socket', '/run/theirs/exim.sock'));
+    assert.match(foreign.stderr, /\/run\/theirs belongs to daemon/);
+    await exim.asRoot(['rm', '-r', '/run/theirs']);
+  });
+
+  it("does not take the place of Debian's split configuration with these sections", async () => {
+    const before = await state();
+    await exim.asRoot(['sh', '-ec', 'mkdir -p /etc/exim4/conf.d/router; mv /etc/exim4/exim4.conf /run/aside']);
+    const { stdout } = await cms('--section', 'routers', '--split');
+    await exim.asRoot(['sh', '-c', 'cat >/etc/exim4/conf.d/router/190_cms'], stdout);
+    const refused = await cms('--install');
+    await exim.asRoot(['sh', '-ec', 'rm -r /etc/exim4/conf.d; mv /run/aside /etc/exim4/exim4.conf']);
+    assert.deepEqual([refused.status, refused.stdout], [78, '']);
+    assert.match(refused.stderr, /sections of cms in Debian's split[^]*try: cms exim-config --section smart-hosts/);
+    assert.equal(await state(), before);
+  });
+
   it('lets exim send with what it installed', async () => {
     const argv = exim.commandLine([...environment(), process.execPath, CMS_PROGRAM, 'serve'], PERSON);
     await using broker: RunningProcess = start(argv[0] ?? '', argv.slice(1));

@@ -212,3 +212,14 @@ export function linesCommand(file: string, { defaultAddress, socket }: EximReque
   const write = ['cms exim-config --section smart-hosts', ...flags].join(' ');
   return `${write} | sudo install -m 0640 -o root -g Debian-exim /dev/stdin ${file}`;
 }
+
+/** What brings the accounts into force where the sections are Debian's to read: the lines. */
+export function splitSteps(facts: SplitFacts, accounts: readonly { address: string }[]): string[] {
+  return [linesCommand(facts.linesFile, requestOf(facts, new Set(accounts.map(({ address }) => address))))];
+}
+
+/** Whether exim reads Debian's split configuration, ours in it or not. */
+export async function splitInUse(): Promise<boolean> {
+  const [config, settings] = [await textOf(EXIM_CONFIG_FILE), await textOf(SETTINGS_FILE)];
+  return config === undefined && /^dc_use_split_config=['"]?true['"]?\s*$/m.test(settings ?? '');
+}

@@ -2,6 +2,7 @@
  * The script that `cms exim-config --install` shows and runs: plain POSIX sh, so that it can be read before sudo sees
  * it. Texts stand in here-documents with a quoted end mark, in which the shell expands nothing.
  */
+import { dirname } from 'node:path';
 import { installedFile, type Installed } from './installed.ts';
 import { MTA_GROUP, SYSTEM_TRUST, userName } from './options.ts';
 import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
@@ -97,7 +98,32 @@ awk -v begin=${quote(begin)} -v end=${quote(end)} -v block="$work/block" '
   !inside { print }
   END { if (inside) exit 1; if (!done) put() }
 ' "$old" >"$work/lines" || fail "$lines: a block of cms has lost its last line; mend or delete it by hand"
+${ownNames(user)}
 ${caFileOfAccounts === undefined ? '' : guard(user, caFileOfAccounts)}`;
+}
+
+/** Two blocks with one account: the mail of the one user would leave by the server of the other. */
+function ownNames(user: string): string {
+  return `# What the block of another user names already, senders and accounts, is not given to this one.
+awk -v begin=${quote(markersOf(user).begin)} '
+  /^# BEGIN cms / { ours = ($0 == begin); theirs = !ours; who = $4; next }
+  /^# END cms / { ours = theirs = 0; next }
+  !(ours || theirs) || /^[ \t]*(#|$)/ { next }
+  {
+    key = tolower($1); sub(/:$/, "", key)
+    login = account = ""
+    for (i = 2; i <= NF; i++) {
+      if ($i ~ /^user=/) login = tolower(substr($i, 6))
+      if ($i ~ /^account=/) account = tolower(substr($i, 9))
+    }
+    if (account == "") account = login
+    if (key != "*") names[key]
+    names[account]
+    for (name in names) if (ours) mine[name]; else taken[name] = who
+    delete names
+  }
+  END { for (name in mine) if (name in taken) { print name " is in the block of " taken[name]; exit 1 } }
+' "$work/lines" >"$work/taken" || fail "$lines: $(cat "$work/taken"); nothing was changed"`;
 }
 
 /** exim trusts one file for all lines. */
@@ -120,7 +146,13 @@ exim4 -C "$work/conf" -bV >"$work/verdict" 2>&1 || { cat "$work/verdict" >&2; fa
 function socketFolder({ user, socket }: Installation): string {
   const folder = `/run/cms/${userName(user)}`;
   if (!socket.startsWith(`${folder}/`)) {
-    return `# The socket is ${socket}: its folder is yours to make, so that group ${MTA_GROUP} may enter it.\n`;
+    return `# The socket is ${socket}: its folder is yours to make, so that group ${MTA_GROUP} may enter it.
+socket_folder=${quote(dirname(socket))}
+if [ -e "$socket_folder" ]; then
+  owner=$(stat -L -c %U -- "$socket_folder")
+  [ "$owner" = "$user" ] || [ "$owner" = root ] || fail "$socket_folder belongs to $owner, not to $user; nothing was changed"
+fi
+`;
   }
   return `# The folder of the socket: the user's, entered by the MTA's group, which the socket in it inherits. Now, and at each boot.
 mkdir -p /etc/tmpfiles.d

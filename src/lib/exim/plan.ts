@@ -1,4 +1,5 @@
 /** From what was asked, what was installed before and the accounts there are to the two texts that make exim send. */
+import { normalize } from 'node:path';
 import type { Account } from '../accounts/account.ts';
 import { domainOf } from '../accounts/address.ts';
 import { CmsError, messageOf } from '../errors.ts';
@@ -56,7 +57,7 @@ export interface Surroundings {
  *   the default account
  */
 export function planExim(request: EximRequest, { user, hostName, accounts, installed }: Surroundings): EximPlan {
-  const socket = socketPath(request.socket ?? installed?.socket ?? defaultSocket(user));
+  const socket = ownSocket(request.socket ?? installed?.socket ?? defaultSocket(user), user);
   const { defaultAddress, remark } = defaultFor(request, installed, accounts);
   const named = { socket, ...(defaultAddress !== undefined && { defaultAddress }) };
   const { lines, remarks } = smartHostsOf(accounts, named);
@@ -99,6 +100,19 @@ function defaultFor(
   } catch (error) {
     return { remark: `${before} was the default and cannot be any more: ${messageOf(error)}` };
   }
+}
+
+/**
+ * A socket that a block of `user` may name: exim asks there with everybody's mail.
+ * @throws CmsError `config_invalid` for one in the folder of another user
+ */
+function ownSocket(path: string, user: string): string {
+  const socket = normalize(socketPath(path));
+  const owner = /^\/(?:var\/)?run\/cms\/([^/]+)(?:\/|$)/.exec(socket)?.[1];
+  if (owner === undefined || owner === user) return socket;
+  throw new CmsError('config_invalid', `the socket ${path} is not one of ${user}: it lies in the folder of ${owner}`, {
+    suggestions: [`cms exim-config --install --socket ${defaultSocket(user)}`],
+  });
 }
 
 export function defaultSocket(user: string): string {

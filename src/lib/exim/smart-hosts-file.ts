@@ -113,3 +113,24 @@ export function fieldsOf(entry: Entry): Map<string, string> {
   }
   return fields;
 }
+
+/** The first sender or account of `user` that the block of another user names too, in words; undefined for none. */
+export function nameOfOthers(text: string, user: string): string | undefined {
+  const { begin } = markersOf(user);
+  const [mine, theirs] = [new Set<string>(), new Map<string, string>()];
+  let owner = '';
+  for (const line of linesOf(text)) {
+    if (line.startsWith('# BEGIN cms ')) owner = line.slice('# BEGIN cms '.length);
+    else if (line.startsWith('# END cms ')) owner = '';
+    const [entry] = owner === '' ? [] : parseEntries(line);
+    if (entry === undefined) continue;
+    const fields = fieldsOf(entry);
+    const account = (fields.get('account') ?? fields.get('user') ?? '').toLowerCase();
+    for (const name of [account, ...(entry.key === '*' ? [] : [entry.key])]) {
+      if (begin === `# BEGIN cms ${owner}`) mine.add(name);
+      else theirs.set(name, owner);
+    }
+  }
+  const name = [...mine].find((each) => theirs.has(each));
+  return name === undefined ? undefined : `${name} is in the block of ${theirs.get(name) ?? ''}`;
+}

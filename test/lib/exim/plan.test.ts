@@ -98,4 +98,16 @@ describe('the state of the installed smart-hosts file', () => {
       assert.equal(parseInstalled(text), undefined);
     });
   }
+
+  for (const socket of [
+    '/run/cms/bob/exim.sock',
+    '/var/run/cms/bob/x',
+    '/run/cms/jane/../bob/exim.sock',
+    '/run/cms/bob',
+  ]) {
+    it(`does not name a socket of another user: ${socket}`, () => {
+      const about = { user: 'jane', hostName: 'laptop', accounts: [], installed: undefined };
+      assert.throws(() => planExim({ socket }, about), /lies in the folder of bob/);
+    });
+  }
 });

@@ -7,6 +7,7 @@ import {
   markersOf,
   parseEntries,
   replaceBlock,
+  nameOfOthers,
 } from '../../../src/lib/exim/smart-hosts-file.ts';
 
 const block = (...lines: string[]): string => ['# BEGIN cms jane', ...lines, '# END cms jane', ''].join('\n');
@@ -105,4 +106,33 @@ describe('entries of an lsearch file', () => {
     assert.equal(chosen(''), '*');
     assert.equal(entryFor(parseEntries('a: b'), 'x@y.z'), undefined);
   });
+});
+
+describe('the blocks of two users', () => {
+  const file = (...mine: string[]): string =>
+    [
+      '# BEGIN cms bob',
+      'bob@b.test: host=b::587 user=login@b.test account=shared@b.test oauth=/run/cms/bob/exim.sock',
+      '*: host=b::587 user=bob@b.test oauth=/run/cms/bob/exim.sock',
+      '# END cms bob',
+      'hand@b.test: host=h::587 user=u password=p',
+      '# BEGIN cms jane',
+      ...mine,
+      '# END cms jane',
+      '',
+    ].join('\n');
+
+  for (const [line, name] of [
+    ['x@a.test: host=a::587 user=a account=bob@b.test oauth=/s', 'bob@b.test'],
+    ['x@a.test: host=a::587 user=BOB@b.test oauth=/s', 'bob@b.test'],
+    ['x@a.test: host=a::587 user=shared@b.test oauth=/s', 'shared@b.test'],
+    ['BOB@b.test: host=a::587 user=a oauth=/s', 'bob@b.test'],
+    ['*: host=a::587 user=a account=shared@b.test oauth=/s', 'shared@b.test'],
+    ['hand@b.test: host=a::587 user=a oauth=/s', undefined],
+    ['*: host=a::587 user=login@b.test account=jane@a.test oauth=/s', undefined],
+  ] as const) {
+    it(`are told apart: ${line}`, () => {
+      assert.equal(nameOfOthers(file(line), 'jane'), name && `${name} is in the block of bob`);
+    });
+  }
 });
