@@ -252,8 +252,9 @@ describe('installing the exim configuration', function () {
   });
 
   it('says which step fails when the broker is not there', async () => {
+    const uid = (await run(['id', '-u', PERSON])).stdout.trim();
     const tried = await exim.asRoot([
-      ...environment(),
+      ...environment({ SUDO_UID: uid }),
       process.execPath,
       CMS_PROGRAM,
       'exim-config',
@@ -321,7 +322,7 @@ describe('installing the exim configuration', function () {
   it('is not replaced by somebody without accounts, root for one', async () => {
     await exim.install('exim4.conf', 'keep_environment =\n', '0644');
     const before = await state();
-    const bare = ['env', '-i', `PATH=${process.env.PATH ?? ''}`, `HOME=${join(home.path, 'nobodys')}`];
+    const bare = ['env', '-i', `PATH=${process.env.PATH ?? ''}`, 'HOME=/run/nobodys'];
     const argv = [...bare, process.execPath, CMS_PROGRAM, 'exim-config'];
     for (const flags of [['--install', '--yes'], ['--install'], ['--check']]) {
       const { status, stdout, stderr } = await exim.asRoot([...argv, ...flags]);
