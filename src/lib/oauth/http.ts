@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { parseEndpoint } from '../endpoint.ts';
 import { CmsError } from '../errors.ts';
 import { trustingContext } from '../trust.ts';
+import { decodeBody, UndecodableBody } from './content-coding.ts';
 import { type Trouble, troubleOf, troubleOfDelay } from './network-error.ts';
 import { type Proxy, proxyFor, proxyName, ProxyRefusal } from './proxy.ts';
 import { send, type Stage } from './transport.ts';
@@ -71,7 +72,9 @@ export async function request(url: string, init: HttpRequest = {}, signal?: Abor
         if (address !== undefined) addresses.push(address);
       },
     });
-    return { status: incoming.statusCode ?? 0, headers: headersOf(incoming), body: await readBody(incoming) };
+    const headers = headersOf(incoming);
+    const body = textFrom(await decodeBody(await readBody(incoming), headers.get('content-encoding'), MAX_BODY_BYTES));
+    return { status: incoming.statusCode ?? 0, headers: decodedHeaders(headers), body };
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     throw noAnswer(target.host, error, timeout.aborted ? tooLate(stage, addresses, proxy) : troubleOf(error), proxy);
@@ -89,6 +92,18 @@ function headersOf({ headersDistinct }: IncomingMessage): HttpHeaders {
   return new Map(Object.entries(headersDistinct).map(([name, values]) => [name, (values ?? []).join(', ')]));
 }
 
+/** What was said of the bytes does not hold for the text. */
+function decodedHeaders(headers: HttpHeaders): HttpHeaders {
+  return new Map([...headers].filter(([name]) => name !== 'content-encoding' && name !== 'content-length'));
+}
+
+/** UTF-8, or what a byte order mark says; the mark is not part of the text. */
+function textFrom(bytes: Buffer): string {
+  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  const encoding = mark === 0xfeff ? 'utf-16be' : mark === 0xfffe ? 'utf-16le' : 'utf-8';
+  return new TextDecoder(encoding).decode(bytes);
+}
+
 function tooLate(stage: Stage, addresses: readonly string[], proxy: Proxy | undefined): Trouble {
   const seconds = `no answer within ${TIMEOUT_MS / 1000} s`;
   if (stage === 'answer' || proxy !== undefined) return troubleOfDelay(seconds, []);
@@ -99,7 +114,9 @@ function noAnswer(host: string, error: unknown, trouble: Trouble, proxy: Proxy |
   if (error instanceof ProxyRefusal) {
     return new NoAnswer(`${host}: ${error.message}`, { cause: error, suggestions: error.suggestions });
   }
-  const { reason, suggestions } = trouble;
+  const undecodable =
+    error instanceof UndecodableBody ? { reason: error.message, suggestions: error.suggestions } : trouble;
+  const { reason, suggestions } = undecodable;
   const way = proxy === undefined ? '' : `, through ${proxyName(proxy)}`;
   return new NoAnswer(`${host}: ${reason}${way}`, {
     cause: error,
@@ -115,7 +132,7 @@ function requireVerification(): void {
   });
 }
 
-async function readBody(incoming: IncomingMessage): Promise<string> {
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of incoming) {
@@ -124,7 +141,7 @@ async function readBody(incoming: IncomingMessage): Promise<string> {
     if (size > MAX_BODY_BYTES) throw new Error(`the answer is larger than ${MAX_BODY_BYTES} bytes`);
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 /** The first error of a kind in a chain of causes; openid-client wraps what its transport throws. */
