@@ -22,7 +22,7 @@ What stands in capitals is to be filled in; \`cms\` does that for your account.
 `;
 
 const CHAPTERS: readonly [title: string, belongs: (entry: Entry) => boolean][] = [
-  ['Signing in and refreshing', (entry) => entry.sources.includes('oauth') && entry.match.aadsts === undefined],
+  ['Signing in and refreshing', (entry) => entry.sources[0] === 'oauth' && entry.match.aadsts === undefined],
   ['Microsoft: AADSTS codes', (entry) => entry.match.aadsts !== undefined],
   ['Sending: SMTP', (entry) => entry.sources[0] === 'smtp'],
   ['Reading: IMAP and POP', (entry) => entry.sources[0] === 'imap' || entry.sources[0] === 'pop'],

@@ -55,6 +55,8 @@ export interface ProviderOptions {
   deviceCodeTtl?: number;
   /** Clients may register themselves; a text is the initial access token that they need. Default false. */
   registration?: boolean | string;
+  /** What id_tokens are signed with. Default RS256. */
+  idTokenAlgorithm?: string;
 }
 
 /** What introspection says about a token. @see RFC 7662 section 2.2 */
@@ -206,7 +208,8 @@ export class EmbeddedProvider {
 
   async #createProvider(): Promise<Provider> {
     const { scopes = [], redirectUris = [], refreshTokens, deviceCodeTtl = 600 } = this.#options;
-    const signingKey = await sharedSigningKey();
+    const { idTokenAlgorithm = 'RS256' } = this.#options;
+    const signingKey = await sharedSigningKey(idTokenAlgorithm);
     const parts = {
       state: this.#state,
       storage: this.#storage,
@@ -216,6 +219,7 @@ export class EmbeddedProvider {
       deviceCodeTtl,
       registration: this.#options.registration ?? false,
       signingKey,
+      idTokenAlgorithm,
     };
     return quietly(async () => {
       const { default: OidcProvider } = await import('oidc-provider');

@@ -4,15 +4,14 @@
  */
 import type { Protocol } from '../accounts/account.ts';
 import { type Address, tryParseAddress } from '../accounts/address.ts';
+import { defectOfToken } from '../sasl/bearer.ts';
 import { CmsError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
-import { base64, isBearerToken, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
+import { base64, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
 
 /** Longest request in bytes, its line end included. */
 export const MAX_REQUEST_BYTES = 512;
 export const MAX_WAIT_SECONDS = 20;
-/** Longest token served, in bytes: more would overflow exim's line of 4096 and freeze the message. */
-export const MAX_TOKEN_BYTES = 3000;
 
 const FORMS = ['token', 'xoauth2-b64', 'oauthbearer', 'password', 'json', 'ready', 'refused'] as const;
 export type Form = 'xoauth2' | (typeof FORMS)[number];
@@ -122,13 +121,8 @@ export function renderToken(line: TokenLine, answer: TokenAnswer): string {
 }
 
 function requireSendable(token: string): void {
-  if (isBearerToken(token) && token.length <= MAX_TOKEN_BYTES) return;
-  throw new CmsError(
-    'protocol_error',
-    isBearerToken(token)
-      ? `the access token has ${token.length} bytes, more than mail servers and exim take (${MAX_TOKEN_BYTES})`
-      : 'the provider issued an access token with characters that RFC 6750 forbids',
-  );
+  const defect = defectOfToken(token);
+  if (defect !== undefined) throw new CmsError('protocol_error', defect);
 }
 
 /** An app password as it is sent, or nothing if it could end a line or a field. */

@@ -8,13 +8,14 @@ import { unregisterClient } from '../oauth/register.ts';
 import { revokeRefreshToken, type Revocation } from '../oauth/revoke.ts';
 import type { Secret } from '../secret.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
-import type { GrantRecord } from '../store/grant.ts';
+import type { GrantFailure, GrantRecord } from '../store/grant.ts';
 import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
 import { GIVE_UP_KEY } from '../store/keyring-errors.ts';
 import { acquireLock } from '../store/lock.ts';
 import type { Vault } from '../store/vault.ts';
 import { livesAfter } from '../token/forecast.ts';
 import { bindingOf, isRevocableAt } from '../token/rotation.ts';
+import { retryAfterClientError } from '../token/schedule.ts';
 import { refuseTakenAliases } from './plan.ts';
 
 /** Longer than an exchange that another process may be in the middle of. */
@@ -84,17 +85,18 @@ export async function storeSignIn(
   signedIn: SignedIn,
   { clientSecret, registrationAccessToken }: ClientSecrets = {},
 ): Promise<void> {
-  const { access_token, refresh_token, scope, identity, issued_at, expires_in } = signedIn;
+  const { access_token, refresh_token, scope, identity, issued_at, expires_in, defect } = signedIn;
   const { refresh_token_expires_in: lifetime } = signedIn;
   await storeAccount(context, account, {
-    issued_at,
-    expires_at: issued_at + expires_in * 1000,
+    ...(defect === undefined
+      ? { issued_at, expires_at: issued_at + expires_in * 1000 }
+      : { failure: unusable(defect, issued_at) }),
     ...(identity !== undefined && { identity }),
     ...(lifetime !== undefined && { refresh_token_expires_at: issued_at + lifetime * 1000 }),
     secrets: {
       refresh_token,
       refresh_token_accepted: false,
-      access_token,
+      ...(defect === undefined && { access_token }),
       binding: bindingOf(account.client),
       ...(scope !== undefined && { scope }),
       ...(clientSecret !== undefined && { client_secret: clientSecret }),
@@ -103,12 +105,20 @@ export async function storeSignIn(
   });
 }
 
+/** As after a refresh: the grant is good, and what was issued with it is not served. */
+function unusable(message: string, at: number): GrantFailure {
+  return { code: 'protocol_error', message, at, since: at, retry_at: retryAfterClientError(at), count: 1 };
+}
+
 /** Stores an account that logs in with an app password. @throws CmsError as `storeSignIn` */
 export function storePassword(context: Context, account: Account, password: Secret): Promise<void> {
   return storeAccount(context, account, { secrets: { password } });
 }
 
-type NewGrant = Pick<GrantRecord, 'issued_at' | 'expires_at' | 'identity' | 'refresh_token_expires_at' | 'secrets'>;
+type NewGrant = Pick<
+  GrantRecord,
+  'issued_at' | 'expires_at' | 'failure' | 'identity' | 'refresh_token_expires_at' | 'secrets'
+>;
 
 async function storeAccount({ accounts, vault }: Context, account: Account, grant: NewGrant): Promise<void> {
   const { accounts: known } = await accounts.read();

@@ -120,8 +120,8 @@ export const CONNECTION: readonly Entry[] = [
   },
   {
     id: 'token-too-long',
-    sources: ['token'],
-    match: { words: /more than|bytes/ },
+    sources: ['token', 'oauth'],
+    match: { words: /the (?:access )?token has \d+ bytes/ },
     class: 'client configuration',
     who: 'client owner',
     sentence: 'the token is so long that exim (4096 bytes a line) would freeze the message, and mail servers refuse it',
@@ -130,5 +130,17 @@ export const CONNECTION: readonly Entry[] = [
       'cms account add {address} --scope "a b"   # for the mail protocols alone',
     ],
     example: 'the access token has 4200 bytes, more than mail servers and exim take (3000)',
+  },
+  {
+    id: 'token-characters',
+    sources: ['token', 'oauth'],
+    match: { words: /access token with characters that RFC 6750 forbids/ },
+    class: 'client configuration',
+    who: 'administrator',
+    sentence: 'the provider issues access tokens with characters that would break a login, so cms does not use them',
+    fix: [
+      'tell the administrator of the provider that access tokens must have the form of RFC 6750, section 2.1 (b64token)',
+    ],
+    example: 'the provider issued an access token with characters that RFC 6750 forbids',
   },
 ];

@@ -62,9 +62,13 @@ function entryFor(seen: Observation, words: string): Entry | undefined {
 
 const UNKNOWN = 'cms does not know this answer';
 
-/** `error (description)`, as cms writes it everywhere, taken apart again. */
-export function fromWords(words: string): { code?: string; text: string } {
-  const said = words.replace(/^the token endpoint answered \d+: error /, '');
+/** `error (description)`, as cms writes it everywhere, taken apart again; and where a redirect points. */
+export function fromWords(words: string): Pick<Observation, 'code' | 'text' | 'location' | 'endpointFlag'> {
+  const [, endpoint = '', location] = /^the ([a-z ]+) endpoint answered \d+: it points to (\S+), /.exec(words) ?? [];
+  if (location !== undefined) {
+    return { text: words, location, endpointFlag: `--${endpoint.replaceAll(' ', '-')}-endpoint` };
+  }
+  const said = words.replace(/^the [a-z ]+ endpoint answered \d+: error /, '');
   const [, code, text] = /^([A-Za-z0-9_.:/-]+)(?:(?: \(|: )(.*?)\)?)?$/s.exec(said) ?? [];
   return code === undefined ? { text: words } : { code, text: text ?? '' };
 }

@@ -12,6 +12,9 @@ export interface Subject {
   scope?: string | undefined;
   /** Tells Microsoft's cloud and tenant. */
   tokenEndpoint?: string | undefined;
+  /** Where an endpoint points to, and the flag that names that endpoint. */
+  location?: string | undefined;
+  endpointFlag?: string | undefined;
 }
 
 /** Nothing in it ends a word or begins anything in sh or PowerShell. */
@@ -36,6 +39,10 @@ function valueOf(name: string, subject: Subject): string | undefined {
       return harmless(host) ?? 'the server';
     case 'client_id':
       return harmless(clientId);
+    case 'location':
+      return harmless(subject.location) ?? 'URL';
+    case 'endpoint_flag':
+      return subject.endpointFlag ?? '--token-endpoint';
     case 'scope':
       return scope
         ?.split(' ')

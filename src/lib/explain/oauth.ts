@@ -175,6 +175,52 @@ const GOOGLE: readonly Entry[] = [
 /** What `classifyTokenAnswer` says of an answer that is no error of OAuth. */
 const HTTP: readonly Entry[] = [
   {
+    id: 'http-sign-in-over',
+    sources: ['oauth'],
+    match: {
+      words:
+        /answered (?!429|999)\d+: (?:invalid_grant|invalid_token|interaction_required|login_required|consent_required|access_denied|account_selection_required|expired_token)\b/,
+    },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence:
+      'the provider seems to say that the sign-in is over; cms tries again, and if that does not help, sign in again',
+    fix: ['wait; cms tries again by itself', `${SIGN_IN}   # if the error persists`],
+    example: 'the token endpoint answered 200: invalid_grant (Token has been revoked.)',
+  },
+  {
+    id: 'http-client-refused',
+    sources: ['oauth'],
+    match: {
+      words:
+        /answered (?!429|999)\d+: (?:invalid_client|unauthorized_client|invalid_scope|invalid_request|unsupported_grant_type|deleted_client|disabled_client)\b/,
+    },
+    class: 'transient',
+    who: 'nobody: wait',
+    sentence:
+      'the provider seems to refuse the client; cms tries again, and if that does not help, check the client and sign in again',
+    fix: [
+      'wait; cms tries again by itself',
+      'cms account show {address}   # compare client_id, scope and token_endpoint with the registration',
+      `${SIGN_IN}   # if the error persists`,
+    ],
+    example: 'the token endpoint answered 500: invalid_client (Client lookup failed.)',
+  },
+  {
+    id: 'http-redirect',
+    sources: ['oauth'],
+    match: { words: /answered 3\d\d: it points to (?:https:|http:\/\/(?:127\.|localhost\b|\[::1\]))/ },
+    class: 'transient',
+    who: 'you',
+    sentence: 'the endpoint has moved, or a login page of this network answered in its place; nothing was sent there',
+    fix: [
+      'open any web page in a browser: this network may want a login first',
+      `${SIGN_IN} {endpoint_flag} {location}   # if the provider has moved it`,
+    ],
+    example:
+      'the token endpoint answered 307: it points to https://login.example.org/oauth2/token, and redirects are not followed',
+  },
+  {
     id: 'http-too-often',
     sources: ['oauth'],
     // 999 is Yahoo's.
@@ -209,7 +255,7 @@ const HTTP: readonly Entry[] = [
   {
     id: 'http-unusable',
     sources: ['oauth'],
-    match: { words: /^the token endpoint answered \d+: (?!error )/ },
+    match: { words: /^the (?:token|device authorization) endpoint answered \d+: (?!error )/ },
     class: 'transient',
     who: 'nobody: wait',
     sentence: 'what answered speaks no OAuth now: it is being changed, or token_endpoint is another one',
@@ -226,7 +272,8 @@ const GENERAL: readonly Entry[] = [
   {
     id: 'invalid-grant',
     sources: ['oauth'],
-    match: { errors: ['invalid_grant'] },
+    // The second is of RFC 6750, but some token endpoints say it of a refresh token.
+    match: { errors: ['invalid_grant', 'invalid_token'] },
     class: 'sign in again',
     who: 'you',
     grant: 'authorization_required',

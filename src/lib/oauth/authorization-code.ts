@@ -167,19 +167,17 @@ function withLogin(parameters: Record<string, string>, login: string): Record<st
 async function redeem(options: SignInOptions, challenge: Challenge, response: URL): Promise<SignedIn> {
   const { client, clientSecret, signal } = options;
   const { authorizationCodeGrant } = await import('openid-client');
-  const taken = !hasFixedIssuer(client);
   const { state, nonce, codeVerifier } = challenge;
   const sent = [state, response.searchParams.get('code') ?? ''].map((value) => new Secret(value));
   const secrets = [codeVerifier, ...sent, ...(clientSecret === undefined ? [] : [clientSecret])];
   let configured: ConfiguredClient | undefined;
   try {
-    configured = configure(client, { clientSecret, signal, takeIdToken: taken });
-    const tokens = await authorizationCodeGrant(configured.config, comparable(response, client), {
+    configured = configure(client, { clientSecret, signal });
+    await authorizationCodeGrant(configured.config, comparable(response, client), {
       pkceCodeVerifier: codeVerifier.reveal(),
       expectedState: state,
-      ...(nonce !== undefined && !taken && { expectedNonce: nonce }),
     });
-    return await readSignIn(configured, options, tokens, nonce);
+    return await readSignIn(configured, options, nonce);
   } catch (error) {
     throw signInFailure(error, configured, secrets, options);
   }

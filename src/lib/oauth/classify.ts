@@ -1,17 +1,26 @@
 /**
  * What an answer of the token endpoint means. Pure. Only a well-formed RFC 6749 error changes what we think of a
- * grant; a page of a captive portal, a proxy's 502 or half a JSON object is weather.
+ * grant; a page of a captive portal, a proxy's 502 or half a JSON object is temporary, and what it says is shown.
  */
-import type { AnswerOutcome } from './exchange.ts';
+import { defectOfToken, isBearerToken } from '../sasl/bearer.ts';
 import { effectOnGrant } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
+import { type Members, readMembers } from './answer.ts';
+import type { AnswerOutcome } from './exchange.ts';
 import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
+import { type Problem, problemIn } from './problem.ts';
 
 export interface TokenEndpointAnswer {
   status: number;
   body: string;
   retry_after?: number;
+  /** The header WWW-Authenticate. */
+  authenticate?: string | undefined;
+  /** Where a redirect points; see `targetOf`. */
+  target?: string | undefined;
+  /** Who answered; by default the token endpoint. */
+  endpoint?: 'token endpoint' | 'device authorization endpoint';
 }
 
 const TEMPORARY_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
@@ -20,52 +29,82 @@ const MAX_DESCRIPTION = 300;
 /** `secrets` are the values that were sent: a provider that echoes them must not get them into a log. */
 export function classifyTokenAnswer(answer: TokenEndpointAnswer, secrets: readonly Secret[]): AnswerOutcome {
   const { status, body } = answer;
-  const json = parseObject(body);
-  if (status === 200) return grantedOr(json, answer);
-  const error = json?.error;
-  const wellFormed = status >= 400 && status < 500 && !TEMPORARY_STATUS.has(status) && isErrorValue(error);
-  if (!wellFormed) return temporary(answer, json === undefined ? whatCame(body) : undefined);
-  const error_description = describe(descriptionIn(json), secrets);
-  const refusal = { error, ...(error_description !== undefined && { error_description }) };
+  const members = readMembers(body);
+  if (status === 200 && members?.access_token !== undefined) return granted(members, answer);
+  const problem = problemIn(body, answer.authenticate);
+  return refusalIn(answer, problem, secrets) ?? temporary(answer, detailOf(answer, members, problem, secrets));
+}
+
+/** What a well-formed error with a status of its kind says of the grant or the client; undefined where it says nothing. */
+function refusalIn(
+  { status }: TokenEndpointAnswer,
+  problem: Problem | undefined,
+  secrets: readonly Secret[],
+): AnswerOutcome | undefined {
+  if (problem?.error === undefined || !problem.wellFormed || !isRefusal(status)) return undefined;
+  const { error } = problem;
+  const error_description = describe(problem.description, secrets);
   const kind = effectOnGrant(error, error_description);
-  if (kind !== undefined) return { kind, ...refusal };
-  return temporary(
-    answer,
-    `error ${describe(error, secrets) ?? ''}${error_description === undefined ? '' : ` (${error_description})`}`,
-  );
+  return kind && { kind, error, ...(error_description !== undefined && { error_description }) };
 }
 
-/** Google says in a member of its own what kind of `invalid_grant` it is. */
-function descriptionIn(json: Record<string, unknown> | undefined): unknown {
-  const { error_description: said, error_subtype: subtype } = json ?? {};
-  if (typeof subtype !== 'string') return said;
-  if (typeof said !== 'string') return subtype;
-  return said.includes(subtype) ? said : `${said} [${subtype}]`;
+/** A status that goes with an error of OAuth's. @see RFC 6749 section 5.2 */
+export function isRefusal(status: number): boolean {
+  return status >= 400 && status < 500 && !TEMPORARY_STATUS.has(status);
 }
 
-function grantedOr(json: Record<string, unknown> | undefined, answer: TokenEndpointAnswer): AnswerOutcome {
-  if (json === undefined) return temporary(answer, whatCame(answer.body));
-  const { access_token, token_type, refresh_token, scope, expires_in } = json;
-  if (typeof access_token !== 'string' || access_token === '') return temporary(answer, 'no access token in it');
+function detailOf(
+  { status, body, target }: TokenEndpointAnswer,
+  members: Members | undefined,
+  problem: Problem | undefined,
+  secrets: readonly Secret[],
+): string | undefined {
+  if (target !== undefined) return `it points to ${describe(target, secrets) ?? ''}, and redirects are not followed`;
+  const words = problem && wordsOf(problem, secrets);
+  // What is marked so is explained by its code alone; everything else together with the status.
+  if (words !== undefined && problem?.error !== undefined)
+    return problem.wellFormed && isRefusal(status) ? `error ${words}` : words;
+  const said = words === undefined ? '' : `: ${words}`;
+  if (members === undefined) return `${whatCame(body)}${said}`;
+  if (status === 200) return `no access token in it${said}`;
+  return words;
+}
+
+function wordsOf({ error, description }: Problem, secrets: readonly Secret[]): string | undefined {
+  const [code, text] = [describe(error, secrets), describe(description, secrets)];
+  if (code === undefined) return text;
+  return text === undefined ? code : `${code} (${text})`;
+}
+
+function granted(members: Members, answer: TokenEndpointAnswer): AnswerOutcome {
+  const { access_token, token_type, refresh_token, scope, expires_in } = members;
   // RFC 6749 section 7.1: a token of a type that we do not understand must not be used.
-  if (typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') {
+  if (typeof access_token !== 'string' || typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') {
     return temporary(answer, 'the token is not of type Bearer');
   }
-  const refresh_token_expires_in = refreshTokenLifetimeSeconds(json);
+  const refresh_token_expires_in = refreshTokenLifetimeSeconds(members);
+  const renewed = {
+    ...(typeof refresh_token === 'string' && { refresh_token: new Secret(refresh_token) }),
+    ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
+  };
+  const defect = defectOfToken(access_token);
+  if (defect !== undefined) {
+    const known = isBearerToken(access_token) && { access_token: new Secret(access_token) };
+    return { kind: 'unusable', message: defect, ...known, ...renewed };
+  }
   return {
     kind: 'granted',
     access_token: new Secret(access_token),
     expires_in: lifetimeSeconds(expires_in),
-    ...(typeof refresh_token === 'string' && refresh_token !== '' && { refresh_token: new Secret(refresh_token) }),
-    ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
+    ...renewed,
     ...(typeof scope === 'string' && { scope }),
   };
 }
 
-function temporary({ status, retry_after }: TokenEndpointAnswer, detail?: string): AnswerOutcome {
+function temporary({ status, retry_after, endpoint }: TokenEndpointAnswer, detail?: string): AnswerOutcome {
   return {
     kind: 'temporary',
-    message: `the token endpoint answered ${status}${detail === undefined ? '' : `: ${detail}`}`,
+    message: `the ${endpoint ?? 'token endpoint'} answered ${status}${detail === undefined ? '' : `: ${detail}`}`,
     ...(retry_after !== undefined && { retry_after }),
   };
 }
@@ -74,22 +113,6 @@ function whatCame(body: string): string {
   const text = body.trimStart();
   if (text === '') return 'an empty page';
   return text.startsWith('<') ? 'a web page instead of JSON (captive portal or proxy?)' : 'something that is not JSON';
-}
-
-function parseObject(body: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** RFC 6749 section 5.2 gives the characters of `error`; we are stricter than its quoting, as all real codes are. */
-function isErrorValue(value: unknown): value is string {
-  return typeof value === 'string' && /^[A-Za-z0-9_.:/-]{1,100}$/.test(value);
 }
 
 /** One printable line, without the secrets that were sent, however a provider may have echoed them. */

@@ -3,32 +3,34 @@ import * as oidc from 'openid-client';
 import type { OAuthClient } from '../accounts/account.ts';
 import type { Secret } from '../secret.ts';
 import { isLoopbackUrl, parseEndpoint } from '../endpoint.ts';
-import { type HttpAnswer, type HttpHeaders, request } from './http.ts';
+import { type Members, readMembers } from './answer.ts';
+import { isRefusal, type TokenEndpointAnswer } from './classify.ts';
+import { endpointAnswer } from './endpoint-answer.ts';
+import { clockAheadSeconds, type HttpAnswer, request } from './http.ts';
+import { isKnownCode, problemIn } from './problem.ts';
 
 /** Seconds by which the clocks of provider and host may differ before an id_token is refused. */
 const CLOCK_TOLERANCE_SECONDS = 300;
 
+/** Of userinfo that comes as a JWT; TLS stands in for the signature. */
+const USERINFO_SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
 export interface ConfiguredClient {
   config: oidc.Configuration;
   /** The last answer of the token endpoint, or of the device authorization endpoint. */
-  observed: () => HttpAnswer | undefined;
-  /** The last id_token, where it was taken out of the answer (see `takeIdToken`). */
-  idToken: () => string | undefined;
+  observed: () => TokenEndpointAnswer | undefined;
+  /** Seconds by which the clock here was ahead of the provider's then. */
+  clockAhead: () => number | undefined;
 }
 
 interface Options {
   clientSecret?: Secret | undefined;
   signal?: AbortSignal | undefined;
-  /**
-   * Keeps the id_token from openid-client: where the issuer is a template (Microsoft's `{tenantid}`) or not known at
-   * all, it cannot be compared with one.
-   */
-  takeIdToken?: boolean;
 }
 
-export function configure(client: OAuthClient, { clientSecret, signal, takeIdToken }: Options = {}): ConfiguredClient {
-  let observed: HttpAnswer | undefined;
-  let idToken: string | undefined;
+export function configure(client: OAuthClient, { clientSecret, signal }: Options = {}): ConfiguredClient {
+  let observed: TokenEndpointAnswer | undefined;
+  let clockAhead: number | undefined;
   const config = new oidc.Configuration(
     serverMetadata(client),
     client.client_id,
@@ -42,17 +44,14 @@ export function configure(client: OAuthClient, { clientSecret, signal, takeIdTok
   }
   config[oidc.customFetch] = async (url, { method, headers, body }) => {
     const answer = await request(url, { method, headers, body, caFile: client.ca_file }, signal);
-    let text = answer.body;
-    if (url === client.token_endpoint || url === client.device_authorization_endpoint) {
-      observed = answer;
-      if (takeIdToken) [text, idToken] = splitIdToken(answer.body);
+    const isDevice = url === client.device_authorization_endpoint;
+    if (isDevice || url === client.token_endpoint) {
+      observed = { ...endpointAnswer(answer, url), ...(isDevice && { endpoint: 'device authorization endpoint' }) };
+      clockAhead = clockAheadSeconds(answer.headers, Date.now());
     }
-    return new Response(isNullBodyStatus(answer.status) ? null : text, {
-      status: answer.status,
-      headers: bare(answer.headers),
-    });
+    return presented(answer, url === client.userinfo_endpoint || url === client.jwks_uri ? 'data' : 'answer');
   };
-  return { config, observed: () => observed, idToken: () => idToken };
+  return { config, observed: () => observed, clockAhead: () => clockAhead };
 }
 
 function serverMetadata(client: OAuthClient): oidc.ServerMetadata {
@@ -69,6 +68,7 @@ function serverMetadata(client: OAuthClient): oidc.ServerMetadata {
     issuer: client.issuer ?? parseEndpoint(client.token_endpoint, 'token endpoint').origin,
     token_endpoint: client.token_endpoint,
     ...Object.fromEntries(known),
+    userinfo_signing_alg_values_supported: USERINFO_SIGNATURES,
     ...(client.authorization_response_iss_parameter_supported && {
       authorization_response_iss_parameter_supported: true,
     }),
@@ -81,21 +81,35 @@ function clientAuthentication(client: OAuthClient, secret: Secret | undefined): 
   return oidc.ClientSecretPost(secret.reveal());
 }
 
-function splitIdToken(body: string): [string, string | undefined] {
-  try {
-    const { id_token, ...rest } = JSON.parse(body) as Record<string, unknown>;
-    return [JSON.stringify(rest), typeof id_token === 'string' ? id_token : undefined];
-  } catch {
-    return [body, undefined];
+/**
+ * What came, in the form of the standards, as `readMembers` has it. The id_token is kept from the library, which would
+ * take none but those of its one default algorithm and of a fixed issuer; see `identity.ts`.
+ * @param kind whether it is about the request, and so may be an error
+ */
+function presented(answer: HttpAnswer, kind: 'answer' | 'data'): Response {
+  const { status, body } = answer;
+  const headers = new Headers([...answer.headers]);
+  if (isNullBodyStatus(status)) return new Response(null, { status, headers });
+  const members = readMembers(body);
+  const error = kind === 'answer' ? errorIn(answer, members) : undefined;
+  if (error !== undefined) {
+    // In its place the library would see the header alone.
+    headers.delete('www-authenticate');
+    headers.set('content-type', 'application/json');
+    return new Response(JSON.stringify(error), { status: 400, headers });
   }
+  if (members === undefined) return new Response(body, { status, headers });
+  const { id_token: _taken, ...others } = members;
+  return new Response(JSON.stringify(others), { status, headers });
 }
 
-/** The body has been decoded: its old length and encoding no longer hold. */
-function bare(headers: HttpHeaders): Headers {
-  const kept = new Headers([...headers]);
-  kept.delete('content-encoding');
-  kept.delete('content-length');
-  return kept;
+/** An error of OAuth's, also one that is told in another way: within a 200, or wrapped in something. */
+function errorIn({ status, headers, body }: HttpAnswer, members: Members | undefined): object | undefined {
+  if (members?.access_token !== undefined || members?.device_code !== undefined) return undefined;
+  if (status !== 200 && !isRefusal(status)) return undefined;
+  const { error, description } = problemIn(body, headers.get('www-authenticate')) ?? {};
+  if (error === undefined || !isKnownCode(error)) return undefined;
+  return { error, ...(description !== undefined && { error_description: description }) };
 }
 
 function isNullBodyStatus(status: number): boolean {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { type ConfiguredClient, configure } from './client.ts';
-import { hasFixedIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+import { readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
 
 export interface DeviceCode {
   verification_uri: string;
@@ -33,17 +33,17 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   const polling = new AbortController();
   const secrets = clientSecret === undefined ? [] : [clientSecret];
   try {
-    configured = configure(client, { clientSecret, signal, takeIdToken: !hasFixedIssuer(client) });
+    configured = configure(client, { clientSecret, signal });
     const code = await initiateDeviceAuthorization(configured.config, { scope: client.scope });
     secrets.push(new Secret(code.device_code));
     show(presentable(code));
-    const tokens = await Promise.race([
+    await Promise.race([
       pollDeviceAuthorizationGrant(configured.config, code, undefined, {
         signal: AbortSignal.any([signal, polling.signal]),
       }),
       expiry(code.expires_in, polling.signal),
     ]);
-    return await readSignIn(configured, options, tokens, undefined);
+    return await readSignIn(configured, options, undefined);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw signInFailure(error, configured, secrets, options);

@@ -3,16 +3,20 @@ import type { OAuthClient } from '../accounts/account.ts';
 import type { Secret } from '../secret.ts';
 
 /** A token response, read but not judged by the clock. @see RFC 6749 section 5.1 */
-export interface Granted {
+export interface Granted extends Renewed {
   kind: 'granted';
   access_token: Secret;
   /** Seconds, clamped. */
   expires_in: number;
+  scope?: string;
+}
+
+/** What an answer says of the refresh token. */
+export interface Renewed {
   /** Only where the provider rotates or issues one. */
   refresh_token?: Secret;
   /** Seconds; only where the provider says it. */
   refresh_token_expires_in?: number;
-  scope?: string;
 }
 
 /** What an answer comes to, or that there was none. */
@@ -22,6 +26,11 @@ export type AnswerOutcome =
   | { kind: 'authorization_required'; error: string; error_description?: string }
   /** The client, its secret or its permissions are wrong. */
   | { kind: 'client_invalid'; error: string; error_description?: string }
+  /**
+   * The access token that came is not of the form or length that mail servers take. The refresh token with it counts:
+   * the one that was sent may be good no more.
+   */
+  | ({ kind: 'unusable'; message: string; /** Where only its length is wrong. */ access_token?: Secret } & Renewed)
   /** Everything else: network, time-outs, 5xx, 429, pages instead of JSON. */
   | { kind: 'temporary'; message: string; retry_after?: number };
 

@@ -1,6 +1,7 @@
 /** Who signed in, from what the provider said. Pure. */
 import { CmsError } from '../errors.ts';
 import { domainOf, lowerAscii } from '../accounts/address.ts';
+import { isObject, parseJson } from './answer.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -40,7 +41,9 @@ function canonical(address: string): string {
 }
 
 export interface ExpectedIdToken {
-  /** Holds `{tenantid}`, for which the token's own `tid` is put (Microsoft). Without it nobody knows who should issue. */
+  /**
+   * May hold `{tenantid}`, for which the token's own `tid` is put (Microsoft). Without it nobody knows who should issue.
+   */
   issuerTemplate?: string | undefined;
   client_id: string;
   nonce?: string | undefined;
@@ -50,20 +53,44 @@ export interface ExpectedIdToken {
 
 const CLOCK_TOLERANCE_SECONDS = 300;
 
+/** RFC 7518 section 3.1, RFC 8037, RFC 8812, RFC 9864; names of algorithms that sign with a private key. */
+const SIGNATURES = /^(?:[REP]S(?:256|384|512)|ES256K|EdDSA|Ed25519|Ed448|ML-DSA-(?:44|65|87))$/;
+/** They sign with the client secret, which makes no sense for a client without one. */
+const SECRET_SIGNATURES = /^HS(?:256|384|512)$/;
+
 /**
- * The claims of an id_token whose issuer is known as a template only, or not at all. It came from the token endpoint over TLS, which
- * stands in for its signature.
+ * Whether an id_token can be read here: one that is encrypted (JWE), signed with an algorithm that nobody knows, or
+ * garbage cannot. It is then as good as none, and userinfo tells who signed in.
+ * @throws CmsError `protocol_error` for one that is not signed, which no client should have asked for
+ * @see OpenID Connect Core section 3.1.3.7
+ */
+export function isReadable(idToken: string, { hasSecret }: { hasSecret: boolean }): boolean {
+  const [header = '', claims = '', signature = '', ...more] = idToken.split('.');
+  const parameters = jsonIn(header);
+  if (parameters === undefined || jsonIn(claims) === undefined || more.length > 0) return false;
+  const { alg } = parameters;
+  if (typeof alg !== 'string' || alg.toLowerCase() === 'none' || signature === '') throw refused('it is not signed');
+  return SIGNATURES.test(alg) || (hasSecret && SECRET_SIGNATURES.test(alg));
+}
+
+/**
+ * The claims of an id_token. It came from the token endpoint over TLS, which stands in for its signature, whatever the
+ * algorithm: so nothing depends on what the server's metadata say of that.
  * @throws CmsError `protocol_error`
  * @see OpenID Connect Core section 3.1.3.7
  */
 export function claimsOfIdToken(idToken: string, expected: ExpectedIdToken): Claims {
   const claims = decode(idToken);
-  const { iss, aud, exp, nonce } = claims as { iss?: unknown; aud?: unknown; exp?: unknown; nonce?: unknown };
-  const audiences = Array.isArray(aud) ? (aud as unknown[]) : [aud];
+  const { iss, aud, exp, nonce, azp, nbf } = claims;
+  const audiences: unknown[] = Array.isArray(aud) ? aud : [aud];
   if (expected.issuerTemplate !== undefined && iss !== issuerOf(expected.issuerTemplate, claims)) {
     throw refused('it was issued by someone else');
   }
   if (!audiences.includes(expected.client_id)) throw refused('it is meant for another client');
+  if (audiences.length > 1 && typeof azp === 'string' && azp !== expected.client_id)
+    throw refused('it was issued to another client');
+  if (typeof nbf === 'number' && nbf > expected.now + CLOCK_TOLERANCE_SECONDS)
+    throw refused('it is not valid yet; is the clock of this machine right?');
   if (typeof exp !== 'number' || exp + CLOCK_TOLERANCE_SECONDS < expected.now)
     throw refused('it has expired; is the clock of this machine right?');
   if (expected.nonce !== undefined && nonce !== expected.nonce) throw refused('it belongs to another sign-in');
@@ -71,18 +98,20 @@ export function claimsOfIdToken(idToken: string, expected: ExpectedIdToken): Cla
 }
 
 function issuerOf(template: string, { tid: tenant }: Claims): string {
+  if (!template.includes('{tenantid}')) return template;
   if (typeof tenant !== 'string' || !/^[0-9A-Za-z.-]+$/.test(tenant)) throw refused('it names no tenant');
   return template.replace('{tenantid}', tenant);
 }
 
 function decode(idToken: string): Claims {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    if (typeof claims === 'object' && claims !== null) return claims as Claims;
-  } catch {
-    // Reported below, like any other id_token that is none.
-  }
-  throw refused('it cannot be read');
+  const claims = jsonIn(idToken.split('.')[1] ?? '');
+  if (claims === undefined) throw refused('it cannot be read');
+  return claims;
+}
+
+function jsonIn(part: string): Claims | undefined {
+  const value = parseJson(Buffer.from(part, 'base64url').toString('utf8'));
+  return isObject(value) ? value : undefined;
 }
 
 function refused(why: string): CmsError {

@@ -7,7 +7,8 @@ import { parseEndpoint } from '../endpoint.ts';
 import { CmsError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import { classifyTokenAnswer } from './classify.ts';
-import { causeIn, NoAnswer, request, retryAfterSeconds } from './http.ts';
+import { endpointAnswer } from './endpoint-answer.ts';
+import { causeIn, NoAnswer, request } from './http.ts';
 import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
 /** Exchanges a refresh token. Never throws for what a provider, a network or a setting can do. */
@@ -16,11 +17,8 @@ export const exchangeRefreshToken: Exchange = async (client, refreshToken, clien
     const { href } = parseEndpoint(client.token_endpoint, 'token endpoint');
     const { headers, body } = refreshRequest(client, refreshToken, clientSecret);
     const answer = await request(href, { method: 'POST', headers, body, caFile: client.ca_file });
-    const retry_after = retryAfterSeconds(answer.headers, Date.now());
-    return classifyTokenAnswer(
-      { status: answer.status, body: answer.body, ...(retry_after !== undefined && { retry_after }) },
-      clientSecret === undefined ? [refreshToken] : [refreshToken, clientSecret],
-    );
+    const secrets = clientSecret === undefined ? [refreshToken] : [refreshToken, clientSecret];
+    return classifyTokenAnswer(endpointAnswer(answer, href), secrets);
   } catch (error) {
     const noAnswer = causeIn(error, NoAnswer);
     if (noAnswer !== undefined) return { kind: 'temporary', message: `cannot reach ${noAnswer.message}` };

@@ -4,12 +4,13 @@ import { CmsError, type ErrorCode, messageOf } from '../errors.ts';
 import { adminMail } from '../explain/admin-mail.ts';
 import { effectOnSignIn, explain, fromWords } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
-import { Secret } from '../secret.ts';
-import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
-import { classifyTokenAnswer, describe } from './classify.ts';
+import type { Secret } from '../secret.ts';
+import { readMembers } from './answer.ts';
+import { classifyTokenAnswer, describe, type TokenEndpointAnswer } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
-import { causeIn, clockAheadSeconds, type HttpHeaders, NoAnswer, unreachable } from './http.ts';
-import { type Claims, claimsOfIdToken, identityOf } from './identity.ts';
+import { causeIn, NoAnswer, unreachable } from './http.ts';
+import { type Claims, claimsOfIdToken, identityOf, isReadable } from './identity.ts';
+import { lifetimeSeconds } from './lifetime.ts';
 
 /** A finished sign-in, not stored yet. */
 export interface SignedIn {
@@ -23,6 +24,8 @@ export interface SignedIn {
   refresh_token_expires_in?: number;
   scope?: string;
   identity?: string;
+  /** What keeps the access token from being served. */
+  defect?: string;
 }
 
 export interface SignInOptions {
@@ -35,58 +38,60 @@ export interface SignInOptions {
   signal: AbortSignal;
 }
 
-interface TokenResponse {
-  access_token: string;
-  refresh_token?: string;
-  expires_in?: unknown;
-  scope?: string;
-  claims: () => Claims | undefined;
-}
-
 /** An issuer that is not known, or holds a placeholder, cannot be compared with by openid-client. */
 export function hasFixedIssuer({ issuer }: OAuthClient): boolean {
   return issuer !== undefined && !issuer.includes('{tenantid}');
 }
 
 /**
- * The sign-in that a token response stands for.
+ * The sign-in that the last answer of the token endpoint stands for, once openid-client has accepted it. The answer is
+ * judged by what judges a refresh, so that both take the same.
  * @throws CmsError `authorization_required` when there is no refresh token in it; `protocol_error`
  */
 export async function readSignIn(
   configured: ConfiguredClient,
   options: Pick<SignInOptions, 'client' | 'login' | 'address'>,
-  tokens: TokenResponse,
   nonce: string | undefined,
 ): Promise<SignedIn> {
   const { client } = options;
-  const { access_token, refresh_token, scope } = tokens;
+  const answer = configured.observed() ?? { status: 0, body: '' };
+  const outcome = classifyTokenAnswer(answer, []);
+  const access_token = 'access_token' in outcome ? outcome.access_token : undefined;
+  if (access_token === undefined || !('access_token' in outcome)) throw answerFailure(answer, [], options);
+  const { refresh_token, refresh_token_expires_in } = outcome;
   if (refresh_token === undefined) throw noRefreshToken(options);
-  const claims = readClaims(configured, client, tokens, nonce);
+  const { id_token, expires_in, scope } = readMembers(answer.body) ?? {};
+  const claims = typeof id_token === 'string' ? readClaims(configured, client, id_token, nonce) : undefined;
   const identity =
     identityOf(claims, undefined) ??
-    identityOf(claims, await readUserinfo(configured, client, access_token, claims?.sub));
-  const refresh_token_expires_in = refreshTokenLifetimeSeconds(tokens);
+    identityOf(claims, await readUserinfo(configured, client, access_token.reveal(), claims?.sub));
   return {
-    access_token: new Secret(access_token),
-    refresh_token: new Secret(refresh_token),
-    expires_in: lifetimeSeconds(tokens.expires_in),
+    access_token,
+    refresh_token,
+    expires_in: lifetimeSeconds(expires_in),
     issued_at: Date.now(),
     ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
-    ...(scope !== undefined && { scope }),
+    ...(typeof scope === 'string' && { scope }),
     ...(identity !== undefined && { identity }),
+    ...(outcome.kind === 'unusable' && { defect: outcome.message }),
   };
 }
 
 function readClaims(
-  { idToken }: ConfiguredClient,
+  { clockAhead }: ConfiguredClient,
   client: OAuthClient,
-  tokens: TokenResponse,
+  idToken: string,
   nonce: string | undefined,
 ): Claims | undefined {
-  const taken = idToken();
-  if (taken === undefined) return tokens.claims();
-  const { issuer: issuerTemplate, client_id } = client;
-  return claimsOfIdToken(taken, { issuerTemplate, client_id, nonce, now: Date.now() / 1000 });
+  const { issuer, client_id, token_endpoint_auth_method: method } = client;
+  try {
+    if (!isReadable(idToken, { hasSecret: method !== 'none' })) return undefined;
+    return claimsOfIdToken(idToken, { issuerTemplate: issuer, client_id, nonce, now: Date.now() / 1000 });
+  } catch (error) {
+    const clock = clockRemark(clockAhead());
+    if (!(error instanceof CmsError) || clock === undefined) throw error;
+    throw error.inOtherWords(error.message + clock, [CHECK_CLOCK]);
+  }
 }
 
 /** A provider that answers no userinfo has not said who signed in; that is judged by the caller, not an error. */
@@ -146,54 +151,69 @@ export function signInFailure(
     return refusal(describe(code, secrets) ?? 'unknown error', describe(error_description, secrets), options);
   }
   const answer = configured?.observed();
-  if (answer !== undefined && (answer.status !== 200 || !isJson(answer.body)))
-    return answerFailure(answer, secrets, options);
+  if (answer !== undefined && !isUnderstood(answer)) return answerFailure(answer, secrets, options);
   const why = describe(detailOf(error), secrets) ?? 'unknown';
   // openid-client hangs requests and answers on its errors, tokens included: only the place is kept.
   const cause = new Error(why);
   const frames = error instanceof Error ? error.stack?.replace(/^[^]*?(?=\n {4}at )/, '') : undefined;
   const sent = secrets.map((secret) => secret.reveal());
   if (frames !== undefined) cause.stack = redact(redactThese(`Error: ${why}${frames}`, sent));
-  const clock = answer && clockRemark(answer.headers);
+  const clock = clockRemark(configured?.clockAhead());
   return new CmsError('protocol_error', `the provider's answer was refused: ${why}${clock ?? ''}`, {
     cause,
-    ...(clock !== undefined && { suggestions: ['timedatectl   # is the clock of this machine right?'] }),
+    ...(clock !== undefined && { suggestions: [CHECK_CLOCK] }),
   });
 }
 
 /** More than openid-client forgives: then times in an id_token are refused. */
 const CLOCK_DIFFERENCE_SECONDS = 300;
 
-/** A clock that differs is the likeliest reason for a refused answer. */
-function clockRemark(headers: HttpHeaders): string | undefined {
-  const ahead = clockAheadSeconds(headers, Date.now()) ?? 0;
+const CHECK_CLOCK = 'timedatectl   # is the clock of this machine right?';
+
+/** A clock that differs is the likeliest reason for a refused answer. @param ahead seconds */
+function clockRemark(ahead = 0): string | undefined {
   if (Math.abs(ahead) <= CLOCK_DIFFERENCE_SECONDS) return undefined;
   const minutes = Math.round(Math.abs(ahead) / 60);
   return `; the clock of this machine is ${minutes} min ${ahead > 0 ? 'ahead of' : 'behind'} the provider's`;
 }
 
-/** A page with status 200 is a captive portal's or a proxy's, and will be gone. */
-function isJson(body: string): boolean {
-  return /^\s*[{[]/.test(body);
+/** An answer that says what it was asked for; anything else explains itself. */
+function isUnderstood(answer: TokenEndpointAnswer): boolean {
+  if (classifyTokenAnswer(answer, []).kind === 'granted') return true;
+  return answer.status === 200 && readMembers(answer.body)?.device_code !== undefined;
 }
 
 function answerFailure(
-  answer: { status: number; body: string },
+  answer: TokenEndpointAnswer,
   secrets: readonly Secret[],
   options: Pick<SignInOptions, 'client' | 'login' | 'address'>,
 ): CmsError {
   const outcome = classifyTokenAnswer(answer, secrets);
-  if (outcome.kind === 'temporary') {
-    const address = options.address ?? options.login;
-    const { class: kind, sentence, fix } = explain({ source: 'oauth', ...fromWords(outcome.message), address });
-    const known = kind !== 'unknown';
-    return new CmsError('temporarily_unavailable', known ? `${outcome.message}: ${sentence}` : outcome.message, {
-      suggestions: known ? fix : ['run the command again in a while'],
-    });
+  const { client, login, address = login } = options;
+  switch (outcome.kind) {
+    case 'granted':
+      return new CmsError('protocol_error', 'the provider answered in a way that cms cannot use');
+    case 'unusable': {
+      const { sentence, fix } = explain({
+        source: 'token',
+        text: outcome.message,
+        address,
+        clientId: client.client_id,
+      });
+      return new CmsError('protocol_error', `${outcome.message}: ${sentence}`, { suggestions: fix });
+    }
+    case 'temporary': {
+      const { class: kind, sentence, fix } = explain({ source: 'oauth', ...fromWords(outcome.message), address });
+      const known = kind !== 'unknown';
+      // A token came, of a type that is not going to change.
+      const code = readMembers(answer.body)?.access_token === undefined ? 'temporarily_unavailable' : 'protocol_error';
+      return new CmsError(code, known ? `${outcome.message}: ${sentence}` : outcome.message, {
+        suggestions: known ? fix : ['run the command again in a while'],
+      });
+    }
+    default:
+      return refusal(outcome.error, outcome.error_description, options);
   }
-  if (outcome.kind === 'granted')
-    return new CmsError('protocol_error', 'the provider answered in a way that cms cannot use');
-  return refusal(outcome.error, outcome.error_description, options);
 }
 
 /** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5: the words, what they mean, and what to do. */

@@ -1,7 +1,7 @@
 /** `account test` without its flags: real logins at the servers of an account, each step told as it happens. */
 import { type Account, caFileOf, type MailServer, type Protocol, saslUser } from '../accounts/account.ts';
 import { subjectOf } from '../accounts/subject.ts';
-import { MAX_TOKEN_BYTES } from '../broker/wire.ts';
+import { MAX_TOKEN_BYTES } from '../sasl/bearer.ts';
 import { type Credential, explainFailure, revealed, testLogin } from '../enrol/login-test.ts';
 import { CmsError } from '../errors.ts';
 import { type Explanation, explain } from '../explain/explain.ts';

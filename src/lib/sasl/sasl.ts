@@ -2,18 +2,15 @@
  * The strings that mail servers take as OAuth credentials. Encoders and parsers side by side; tests hold them to be
  * inverses. All of them refuse what could end a field early: an answer is exact, or there is none.
  */
+import { isBearerToken } from './bearer.ts';
 import { CmsError } from '../errors.ts';
 
+export { isBearerToken };
+
 const SEPARATOR = '\x01';
-// RFC 6750 section 2.1, b64token. exim would turn "^" into NUL; nothing outside this set is ever served.
-const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 // No controls, blanks or quotes. "=" and "," are legal in a user name; OAUTHBEARER escapes them.
 
 const SASL_USER = /^[^\x00-\x20\x7f-\uffff"\\]{1,320}$/;
-
-export function isBearerToken(token: string): boolean {
-  return BEARER_TOKEN.test(token);
-}
 
 /**
  * The unencoded XOAUTH2 client response.

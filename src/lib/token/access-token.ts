@@ -1,9 +1,10 @@
 /** A token as it is asked for and served, and the shortest way to one: it lies in the vault and is fresh. */
 import type { OAuthAccount } from '../accounts/account.ts';
+import { defectOfToken } from '../sasl/bearer.ts';
 import type { Secret } from '../secret.ts';
 import type { GrantRecord } from '../store/grant.ts';
 import type { Vault } from '../store/vault.ts';
-import { cannotOpen, neverSignedIn } from './errors.ts';
+import { cannotOpen, neverSignedIn, unusableToken } from './errors.ts';
 import { type KnownGrant, knownOf } from './known.ts';
 import { answers, DEFAULT_MIN_VALIDITY_SECONDS, type Demand } from './schedule.ts';
 
@@ -26,9 +27,14 @@ export function demandOf(request: TokenRequest, began: number): Demand {
   return { began, minValiditySeconds, force: forceRefresh };
 }
 
-/** @throws CmsError `authorization_required` where the grant has no token */
+/**
+ * @throws CmsError `authorization_required` where the grant has no token, `protocol_error` for one that an older version
+ * stored although it cannot be used
+ */
 export function tokenOf({ address, access_token, expires_at }: KnownGrant): AccessToken {
   if (access_token === undefined || expires_at === undefined) throw neverSignedIn(address);
+  const defect = defectOfToken(access_token.reveal());
+  if (defect !== undefined) throw unusableToken(address, defect);
   return { access_token, token_type: 'Bearer', expires_at };
 }
 

@@ -8,6 +8,16 @@ export function neverSignedIn(address: string): CmsError {
   });
 }
 
+/** @param defect a clause that names it */
+export function unusableToken(address: string, defect: string): CmsError {
+  return new CmsError('protocol_error', `no token for ${address}: ${defect}`, {
+    suggestions: [
+      `cms doctor ${address}   # says who can fix it`,
+      `cms token ${address} --force-refresh   # once it is fixed at the provider`,
+    ],
+  });
+}
+
 export function isPasswordAccount(address: string): CmsError {
   return new CmsError('password_account', `${address} logs in with an app password, it has no token`, {
     suggestions: [`cms token ${address} --output password`],

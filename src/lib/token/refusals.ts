@@ -44,10 +44,16 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
       suggestions: [...fix, `cms token ${address} --force-refresh   # once it is mended at the provider`],
     });
   }
+  if (failure.code === 'protocol_error') {
+    return new CmsError('protocol_error', `no token for ${address}: ${failure.message}`, {
+      suggestions: [...fix, `cms token ${address} --force-refresh   # once the provider issues other tokens`],
+    });
+  }
   const message = `no new token for ${address}: ${failure.message}`;
   return new CmsError(failure.code, wait > 0 ? `${message}; next attempt in ${wait} s` : message, {
     suggestions: [
       ...(id !== 'unknown' && who === 'you' ? fix : []),
+      ...(kind === 'transient' ? fix.filter((line) => who !== 'you' && line.startsWith('cms account')) : []),
       // Whoever was asked too often is not asked once more.
       ...(kind === 'back off' ? fix : [`cms token ${address} --force-refresh   # tries at once`]),
       `cms doctor ${address}   # finds the link that is broken`,

@@ -3,7 +3,7 @@ import type { OAuthClient } from '../accounts/account.ts';
 import type { ErrorCode } from '../errors.ts';
 import { effectOnGrant } from '../explain/explain.ts';
 import type { GrantRecord, GrantSecrets } from '../store/grant.ts';
-import type { Granted } from '../oauth/exchange.ts';
+import type { Granted, Renewed } from '../oauth/exchange.ts';
 import type { Secret } from '../secret.ts';
 import { retryAfterClientError, retryAt } from './schedule.ts';
 
@@ -17,26 +17,32 @@ export function withAttempt(record: GrantRecord, now: number): GrantRecord {
  * accepted itself; one that was not rotated has just been accepted.
  */
 export function withGranted(record: GrantRecord, used: Secret, granted: Granted, now: number): GrantRecord {
-  const { reason: _reason, failure: _failure, secrets, ...others } = record;
-  const { refresh_token_expires_at: _end, refresh_token_extended: _extended, ...kept } = others;
-  const { attempt: _attempt, previous_refresh_token: _previous, scope, ...rest } = secrets;
-  const rotated = granted.refresh_token !== undefined && !granted.refresh_token.equals(used);
-  const next: GrantSecrets = {
-    ...rest,
-    refresh_token: granted.refresh_token ?? used,
-    refresh_token_accepted: !rotated,
-    ...(rotated && { previous_refresh_token: used }),
-    access_token: granted.access_token,
+  const { failure: _failure, secrets, ...kept } = withRenewed(record, used, granted, now);
+  const scope = granted.scope ?? secrets.scope;
+  return {
+    ...kept,
+    issued_at: now,
+    expires_at: now + granted.expires_in * 1000,
+    secrets: { ...secrets, access_token: granted.access_token, ...(scope !== undefined && { scope }) },
   };
-  const grantedScope = granted.scope ?? scope;
-  if (grantedScope !== undefined) next.scope = grantedScope;
+}
+
+/** The refresh token alone, after an exchange whose access token is good for nothing. */
+export function withRenewed(record: GrantRecord, used: Secret, renewed: Renewed, now: number): GrantRecord {
+  const { reason: _reason, secrets, ...others } = record;
+  const { refresh_token_expires_at: _end, refresh_token_extended: _extended, ...kept } = others;
+  const { attempt: _attempt, previous_refresh_token: _previous, ...rest } = secrets;
+  const rotated = renewed.refresh_token !== undefined && !renewed.refresh_token.equals(used);
   return {
     ...kept,
     state: 'active',
-    issued_at: now,
-    expires_at: now + granted.expires_in * 1000,
-    ...endOfRefreshToken(record, granted, rotated, now),
-    secrets: next,
+    ...endOfRefreshToken(record, renewed, rotated, now),
+    secrets: {
+      ...rest,
+      refresh_token: renewed.refresh_token ?? used,
+      refresh_token_accepted: !rotated,
+      ...(rotated && { previous_refresh_token: used }),
+    },
   };
 }
 
@@ -46,9 +52,9 @@ const STEADY_MS = 5000;
 type RefreshTokenEnd = Pick<GrantRecord, 'refresh_token_expires_at' | 'refresh_token_extended'>;
 
 /** What was said of the end of one token does not hold for the next, unless it is said again. */
-function endOfRefreshToken(before: RefreshTokenEnd, granted: Granted, rotated: boolean, now: number): RefreshTokenEnd {
+function endOfRefreshToken(before: RefreshTokenEnd, renewed: Renewed, rotated: boolean, now: number): RefreshTokenEnd {
   const { refresh_token_expires_at: end, refresh_token_extended: extended = false } = before;
-  const { refresh_token_expires_in: seconds } = granted;
+  const { refresh_token_expires_in: seconds } = renewed;
   if (seconds === undefined && rotated) return {};
   const at = seconds === undefined ? end : now + seconds * 1000;
   if (at === undefined) return {};
@@ -81,7 +87,7 @@ export function withoutPassingRefusal(record: GrantRecord): GrantRecord {
 }
 
 export interface Failure {
-  code: Extract<ErrorCode, 'temporarily_unavailable' | 'client_invalid' | 'config_invalid'>;
+  code: Extract<ErrorCode, 'temporarily_unavailable' | 'client_invalid' | 'config_invalid' | 'protocol_error'>;
   message: string;
   retryAfterSeconds?: number;
 }
@@ -90,7 +96,7 @@ export interface Failure {
 export function withFailure(record: GrantRecord, failure: Failure, now: number, random: number): GrantRecord {
   const count = (record.failure?.count ?? 0) + 1;
   const retry_at =
-    failure.code === 'client_invalid'
+    failure.code === 'client_invalid' || failure.code === 'protocol_error'
       ? retryAfterClientError(now)
       : retryAt(now, count, random, failure.retryAfterSeconds);
   return {

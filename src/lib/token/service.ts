@@ -33,6 +33,7 @@ import {
   withGranted,
   withoutPassingRefusal,
   withRefusal,
+  withRenewed,
 } from './rotation.ts';
 import { answers, type Demand, isPast, isUnexpired, mustWait } from './schedule.ts';
 import { type Step, type Trouble, Troubles } from './troubles.ts';
@@ -399,6 +400,10 @@ export class TokenService {
         } as const;
         return withFailure(record, failure, now(), random());
       }
+      if (outcome.kind === 'unusable') {
+        const renewed = withRenewed(record, refreshToken, outcome, now());
+        return withFailure(renewed, { code: 'protocol_error', message: outcome.message }, now(), random());
+      }
       if (outcome.kind === 'config_invalid') {
         return withFailure(record, { code: 'config_invalid', message: outcome.message }, now(), random());
       }
@@ -422,7 +427,8 @@ export class TokenService {
         return;
       } catch (error) {
         // Only what was exchanged is worth keeping for; a lost failure note costs nothing.
-        if (record.failure !== undefined || record.state !== 'active') return;
+        const exchanged = record.failure === undefined || record.failure.code === 'protocol_error';
+        if (!exchanged || record.state !== 'active') return;
         if (elapsedMs() >= deadline) {
           this.#keepUnstored(record, lock, error);
           return;
@@ -450,6 +456,8 @@ function describe({ error, error_description }: { error: string; error_descripti
 function logOutcome(log: Logger, account: OAuthAccount, outcome: ExchangeOutcome): void {
   const fields = { account: account.address, endpoint: account.client.token_endpoint };
   if (outcome.kind === 'granted') log.info('refreshed', { ...fields, expires_in: outcome.expires_in });
+  else if (outcome.kind === 'unusable')
+    log.error('refreshed, but the token cannot be used', { ...fields, reason: outcome.message });
   else if (outcome.kind === 'temporary')
     log.warn('refresh failed, will be tried again', { ...fields, reason: outcome.message });
   else if (outcome.kind === 'config_invalid')

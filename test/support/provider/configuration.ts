@@ -1,5 +1,5 @@
 /** How `oidc-provider` is set up: clients, scopes, claims, lifetimes. Nothing here is the library's own default page. */
-import { generateKeyPair, randomBytes } from 'node:crypto';
+import { generateKeyPair, type KeyObject, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
 import { deviceSuccessPage, errorPage, userCodeConfirmPage, userCodePage } from './pages.ts';
@@ -42,13 +42,16 @@ export interface ConfigurationParts {
   /** Lets clients register themselves: everybody, or whoever has the initial access token. */
   registration: boolean | string;
   signingKey: JWK;
+  /** What id_tokens are signed with, `none` and the client secret (HS256) included. */
+  idTokenAlgorithm: string;
 }
 
 export function configuration(parts: ConfigurationParts): Configuration {
   const { state, storage } = parts;
   return {
     adapter: (model) => storage.adapter(model),
-    clients: clients(parts.client),
+    clients: clients(parts.client).map((client) => withAlgorithm(client, parts.idTokenAlgorithm)),
+    ...(parts.idTokenAlgorithm === 'RS256' ? {} : { enabledJWA: algorithms(parts.idTokenAlgorithm) }),
     clientBasedCORS: () => false,
     // The mail servers of the tests ask at once whether a token has expired.
     clockTolerance: 0,
@@ -133,15 +136,36 @@ function introspectionClaims({ accounts }: ProviderState, login: string | undefi
   return { username: login, email: accounts.get(login)?.email ?? login };
 }
 
-let signingKey: Promise<JWK> | undefined;
+/** Those that ask for id_tokens. */
+function withAlgorithm(client: ClientMetadata, algorithm: string): ClientMetadata {
+  return client.response_types?.length === 0
+    ? client
+    : { ...client, id_token_signed_response_alg: algorithm as 'RS256' };
+}
 
-/** RS256, as the large providers use. One key for a process, since making it takes longer than all the rest. */
-export function sharedSigningKey(): Promise<JWK> {
-  signingKey ??= promisify(generateKeyPair)('rsa', { modulusLength: 2048 }).then(({ privateKey }) => ({
-    ...(privateKey.export({ format: 'jwk' }) as JWK),
-    alg: 'RS256',
-    use: 'sig',
-    kid: 'signing',
-  }));
-  return signingKey;
+function algorithms(algorithm: string): Configuration['enabledJWA'] {
+  return { idTokenSigningAlgValues: [algorithm as 'RS256'], userinfoSigningAlgValues: [algorithm as 'RS256'] };
+}
+
+const signingKeys = new Map<string, Promise<JWK>>();
+
+/** RS256, as the large providers use, or another. One key for a process, since making it takes longer than the rest. */
+export function sharedSigningKey(algorithm = 'RS256'): Promise<JWK> {
+  const kind = /^(?:HS|none)/.test(algorithm) ? 'RS256' : algorithm;
+  const known = signingKeys.get(kind) ?? makeKey(kind);
+  signingKeys.set(kind, known);
+  return known;
+}
+
+async function makeKey(algorithm: string): Promise<JWK> {
+  const { privateKey } = await keyPair(algorithm);
+  return { ...(privateKey.export({ format: 'jwk' }) as JWK), alg: algorithm, use: 'sig', kid: 'signing' };
+}
+
+function keyPair(algorithm: string): Promise<{ privateKey: KeyObject }> {
+  const curves: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' };
+  const namedCurve = curves[algorithm];
+  if (namedCurve !== undefined) return promisify(generateKeyPair)('ec', { namedCurve });
+  if (algorithm.startsWith('Ed')) return promisify(generateKeyPair)('ed25519');
+  return promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
 }
