@@ -58,8 +58,7 @@ export class AccountStore {
 
   /** All accounts, by address. */
   async list(): Promise<Account[]> {
-    const { accounts } = await this.read();
-    return Object.values(accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
+    return accountsOf(await this.read());
   }
 
   /**
@@ -140,6 +139,11 @@ function firstFault(accounts: Record<string, unknown>): string | undefined {
     if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+/** By address. */
+export function accountsOf({ accounts }: AccountsFile): Account[] {
+  return Object.values(accounts).sort((a, b) => (a.address < b.address ? -1 : 1));
 }
 
 function unreadable(path: string, reason: string): CmsError {

@@ -226,6 +226,7 @@ export class Daemon {
     this.#accountsStamp = stamp;
     this.#tokens.forget();
     this.#options.vault.forgetFailure();
+    this.#options.vault.expectKey(this.#directory.vaultKeyId);
   }
 
   async #wantedSockets(settings: Settings): Promise<Wanted[]> {

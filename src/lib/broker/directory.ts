@@ -1,12 +1,13 @@
 /** The accounts as the broker sees them: in memory, indexed by every name that a request may use. */
 import type { Account } from '../accounts/account.ts';
 import { domainOf } from '../accounts/address.ts';
-import { accountUnknown, type AccountStore } from '../accounts/store.ts';
+import { accountsOf, accountUnknown, type AccountStore } from '../accounts/store.ts';
 
 export class AccountDirectory {
   readonly #store: AccountStore;
   #accounts: readonly Account[] = [];
   #byName = new Map<string, Account>();
+  #vaultKeyId: string | undefined;
 
   constructor(store: AccountStore) {
     this.#store = store;
@@ -18,13 +19,20 @@ export class AccountDirectory {
 
   /** Reads the accounts anew. @throws CmsError as `AccountStore.read`; the accounts of before then stay */
   async reload(): Promise<void> {
-    const accounts = await this.#store.list();
+    const file = await this.#store.read();
+    const accounts = accountsOf(file);
     const names = new Map<string, Account>();
     // Addresses win over aliases, whatever the order.
     for (const account of accounts) for (const alias of account.aliases) names.set(alias, account);
     for (const account of accounts) names.set(account.address, account);
     this.#accounts = accounts;
     this.#byName = names;
+    this.#vaultKeyId = file.vault_key?.id;
+  }
+
+  /** The name of the key that seals the vault now. */
+  get vaultKeyId(): string | undefined {
+    return this.#vaultKeyId;
   }
 
   /** The account that an address or alias names. */

@@ -61,6 +61,11 @@ export function unseal(text: string, key: SealingKey, name: string): GrantRecord
   }
 }
 
+/** The name of the key that sealed the file; not authenticated. Undefined where the file is not in the form of `textOf`. */
+export function sealedWith(text: string): string | undefined {
+  return /^\{"version":\d+,"key_id":"([^"\\]*)"/.exec(text)?.[1];
+}
+
 /** The one place where a grant's secrets become text. */
 function plainText(secrets: GrantSecrets): string {
   const entries: [string, unknown][] = Object.entries(secrets);

@@ -21,7 +21,7 @@ import type { GrantHeader, GrantRecord } from './grant.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { type FileTrust, OTHERS_READ } from './trusted.ts';
 import { Reservation } from './reservation.ts';
-import { NONCE_BYTES, seal, type SealingKey, unseal, unsealedHeader } from './seal.ts';
+import { NONCE_BYTES, seal, sealedWith, type SealingKey, unseal, unsealedHeader } from './seal.ts';
 
 /** More than a grant with tokens of the longest form takes, sealed. */
 const RESERVED_BYTES = 16_384;
@@ -34,6 +34,10 @@ export class Vault {
   readonly #openKey: () => Promise<SealingKey>;
   #key: Promise<SealingKey> | undefined;
   #failedAt = -Infinity;
+  #opened: SealingKey | undefined;
+  #renewedAt = -Infinity;
+  /** Keys of before, by their names. */
+  readonly #former = new Map<string, SealingKey>();
 
   constructor(paths: Paths, openKey: () => Promise<SealingKey>) {
     this.#paths = paths;
@@ -58,7 +62,8 @@ export class Vault {
   async #ask(): Promise<SealingKey> {
     this.#failedAt = Infinity;
     try {
-      return await this.#openKey();
+      this.#opened = await this.#openKey();
+      return this.#opened;
     } catch (error) {
       this.#failedAt = elapsedMs();
       throw error;
@@ -74,7 +79,44 @@ export class Vault {
     const path = this.#file(address);
     const text = this.#textOf(path);
     if (text === undefined) return undefined;
-    return ofAddress(address, unseal(text, await this.key(), path), path);
+    return ofAddress(address, unseal(text, await this.#keyOf(text), path), path);
+  }
+
+  /** The key that sealed the file, as far as it is known or can be had. */
+  async #keyOf(text: string): Promise<SealingKey> {
+    const id = sealedWith(text);
+    const former = id === undefined ? undefined : this.#former.get(id);
+    if (former !== undefined) return former;
+    const key = await this.key();
+    if (id === undefined || key.id === id || elapsedMs() - this.#renewedAt < FAILURE_HOLDS_MS) return key;
+    // Another process has made a new key since.
+    this.#renewedAt = elapsedMs();
+    this.#supersede(key);
+    return this.key().catch(() => this.#goOnWith(key));
+  }
+
+  /**
+   * The vault is sealed with the key of this name from now on: one that is in memory opens what it has sealed, and is
+   * asked for again to seal.
+   */
+  expectKey(id: string | undefined): void {
+    const key = this.#opened;
+    if (id !== undefined && key !== undefined && key.id !== id) this.#supersede(key);
+  }
+
+  /** The keyring cannot be asked now: what has worked so far goes on working. */
+  #goOnWith(key: SealingKey): SealingKey {
+    this.#former.delete(key.id);
+    this.#opened = key;
+    this.#key = Promise.resolve(key);
+    this.#failedAt = Infinity;
+    return key;
+  }
+
+  #supersede(key: SealingKey): void {
+    this.#former.set(key.id, key);
+    this.#opened = undefined;
+    this.#key = undefined;
   }
 
   /**

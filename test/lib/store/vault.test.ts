@@ -72,6 +72,68 @@ describe('the vault', () => {
     assert.equal(asked, 2);
   });
 
+  it('reads with a new key, writes with it, and goes on to open what the former one sealed', async () => {
+    const newer = { key: new Secret(Buffer.alloc(32, 2)), id: 'newer' };
+    let current = KEY;
+    let asked = 0;
+    const open = () => {
+      asked++;
+      return Promise.resolve(current);
+    };
+    const resident = new Vault(paths, open);
+    await resident.write(record('jane@example.org'));
+    current = newer;
+    const elsewhere = new Vault(paths, () => Promise.resolve(newer));
+    await elsewhere.write(record('bob@example.org'));
+    assert.equal((await resident.read('bob@example.org'))?.address, 'bob@example.org');
+    assert.equal((await resident.read('jane@example.org'))?.address, 'jane@example.org');
+    assert.equal(asked, 2);
+    await resident.write(record('jane@example.org', 'sealed again'));
+    assert.equal((await elsewhere.read('jane@example.org'))?.secrets.refresh_token?.reveal(), 'sealed again');
+  });
+
+  it('goes on with its key where the one of another file cannot be had', async () => {
+    let locked = false;
+    const resident = new Vault(paths, () =>
+      locked ? Promise.reject(new CmsError('store_locked', 'locked')) : Promise.resolve(KEY),
+    );
+    await resident.write(record('jane@example.org'));
+    const newer = { key: new Secret(Buffer.alloc(32, 2)), id: 'newer' };
+    await new Vault(paths, () => Promise.resolve(newer)).write(record('bob@example.org'));
+    locked = true;
+    await assert.rejects(resident.read('bob@example.org'), { code: 'store_unavailable' });
+    await resident.write(record('jane@example.org', 'again'));
+    assert.equal((await resident.read('jane@example.org'))?.secrets.refresh_token?.reveal(), 'again');
+  });
+
+  it('seals with the key that is said to be in use now', async () => {
+    const newer = { key: new Secret(Buffer.alloc(32, 2)), id: 'newer' };
+    let current = KEY;
+    const resident = new Vault(paths, () => Promise.resolve(current));
+    await resident.write(record('jane@example.org'));
+    resident.expectKey('k');
+    current = newer;
+    resident.expectKey('newer');
+    await resident.write(record('jane@example.org'));
+    const elsewhere = new Vault(paths, () => Promise.resolve(newer));
+    assert.equal((await elsewhere.read('jane@example.org'))?.address, 'jane@example.org');
+  });
+
+  it('has room for an answer on a disk that is full by then', async () => {
+    await vault.write(record('jane@example.org', 'before'));
+    await using room = await vault.reserve(record('jane@example.org'));
+    const next = record('jane@example.org', 'x'.repeat(6000));
+    await vault.write(next, room);
+    assert.deepEqual(revealed(await vault.read('jane@example.org')), revealed(next));
+    assert.equal((await files()).length, 1);
+    {
+      await using unused = await vault.reserve(next);
+      assert.ok(unused.holds(Buffer.alloc(16_384)));
+      assert.equal((await files()).length, 2);
+    }
+    assert.equal((await files()).length, 1);
+  });
+
   it('gives a hundred thousand hostile names a file each, and none of them a path', () => {
     const parts = [
       '..',
