@@ -122,6 +122,27 @@ for (const shell of ['dash', 'bash'] as const)
         assert.deepEqual(requests, []);
       });
 
+      it('asks no socket on a way that others can change', async () => {
+        const above = join(home.path, 'above');
+        const folder = join(above, 'between', 'cms');
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        server.close();
+        await once(server.listen(join(folder, 'cms.sock')), 'listening');
+        const ask = (runtimeDir = folder): Promise<Finished> => call([JANE], { CMS_RUNTIME_DIR: runtimeDir });
+        assert.equal((await ask()).status, 0);
+        for (const mode of [0o770, 0o702, 0o1777]) {
+          await chmod(above, mode);
+          // A sticky folder is one that nobody else owns only where it is root's.
+          const isRoots = mode === 0o1777 && process.getuid?.() === 0;
+          assert.equal((await ask()).status, isRoots ? 0 : 67, mode.toString(8));
+        }
+        await chmod(above, 0o700);
+        assert.equal((await ask()).status, 0);
+        await symlink(above, join(home.path, 'link'));
+        assert.equal((await ask(join(home.path, 'link', 'between', 'cms'))).status, 67);
+        assert.equal((await ask(`${above}/../above/between/cms`)).status, 67);
+      });
+
       it('finds the socket as cms does', async () => {
         const socket = join(home.runtimeDir, 'cms.sock');
         const without = { CMS_RUNTIME_DIR: undefined, CMS_STATE_DIR: undefined };

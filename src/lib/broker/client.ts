@@ -57,7 +57,10 @@ export function parseAnswer(answer: string, socketPath: string): Record<string, 
   try {
     value = JSON.parse(answer);
   } catch {
-    throw strangeAnswer(socketPath);
+    // What there is of it is the beginning of an answer: the broker has ended, or was ended.
+    throw answer === '' || answer.startsWith('{')
+      ? noAnswer(socketPath, 'it closed the connection')
+      : strangeAnswer(socketPath);
   }
   if (typeof value !== 'object' || value === null) throw strangeAnswer(socketPath);
   const { error, error_description, suggestions } = value as Record<string, unknown>;
@@ -104,22 +107,28 @@ function cannotConnect(path: string, reason: string, cause: Error): CmsError {
   });
 }
 
-/** Only our own user or root may stand behind the socket: it is believed without a further word. */
+/**
+ * Only our own user or root may be behind the socket: it is believed without a further word. The kernel says who listens
+ * on this very connection; whose the path is says nothing, as it can lead elsewhere a moment later.
+ */
 function requireTrusted(socket: Socket, path: string): void {
-  if (isPrivateFolder(dirname(path))) return;
   const peer = peerCredentials(socket);
   const own = process.getuid?.();
-  if (peer !== undefined && (peer.uid === own || peer.uid === 0)) return;
+  if (peer === undefined ? isTrustedUnseen(path) : peer.uid === own || peer.uid === 0) return;
   throw new CmsError(
     'broker_unavailable',
-    `the broker at ${path} belongs to ${peer === undefined ? 'nobody knows whom' : `uid ${peer.uid}`}, so its answer is not trusted`,
+    `the broker at ${path} ${peer === undefined ? 'has an unknown owner' : `belongs to uid ${peer.uid}`}, so its answer is not trusted`,
     {
       suggestions: [`ls -ld ${dirname(path)}`, 'export CMS_SOCKET=/path/to/your/own/cms.sock'],
     },
   );
 }
 
-/** Nobody but us could have put the socket there. */
+/** Where the kernel is not asked: nobody but us could have put the socket there. */
+function isTrustedUnseen(path: string): boolean {
+  return process.platform !== 'linux' && isPrivateFolder(dirname(path));
+}
+
 function isPrivateFolder(folder: string): boolean {
   try {
     const stat = lstatSync(folder);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ask } from '../../../src/lib/broker/client.ts';
+import { ask, askForToken } from '../../../src/lib/broker/client.ts';
+import { parseAddress } from '../../../src/lib/accounts/address.ts';
 import { temporaryHome } from '../../support/environment.ts';
 import { start } from '../../support/processes.ts';
 
@@ -13,8 +14,31 @@ const STOPPED = `
     process.kill(process.pid, 'SIGSTOP');
   });`;
 
+/** Takes a request, says what it is told to, and is killed. */
+const KILLED = `
+  require('node:net').createServer((peer) => peer.once('data', () => {
+    require('node:fs').writeSync(peer._handle.fd, process.argv[2]);
+    process.kill(process.pid, 'SIGKILL');
+  })).listen(process.argv[1], () => require('node:fs').writeSync(1, 'there'));`;
+
 describe('a client of the broker', function () {
   this.timeout(20_000);
+
+  for (const said of ['', '{"access_token":"ya29.a']) {
+    it(`says that the broker is gone, where it was killed after ${JSON.stringify(said)}`, async () => {
+      await using home = await temporaryHome();
+      await mkdir(home.runtimeDir, { mode: 0o700 });
+      const path = join(home.runtimeDir, 'cms.sock');
+      await using broker = start(process.execPath, ['-e', KILLED, path, said], { env: {} });
+      await broker.waitFor(/there/);
+      const line = { protocol: 'smtp', address: parseAddress('jane@example.org') } as const;
+      await assert.rejects(askForToken(path, line), {
+        code: 'broker_unavailable',
+        exitStatus: 69,
+        message: /^no answer from the broker at \S+: (it closed the connection|ECONNRESET)$/,
+      });
+    });
+  }
 
   it('does not wait for ever for a broker that is stopped, and whose backlog is full', async () => {
     await using home = await temporaryHome();
