@@ -33,6 +33,7 @@ export class Connection implements Linked<Connection>, Asker {
   #received: Buffer | undefined = undefined;
   /** Whether there is an answer, or will never be one. */
   #done = false;
+  #isClosed = false;
   /** The line whose answer has to be waited for. */
   #awaited: string | undefined = undefined;
   // For an answer at once, this is also the time of a client which forgets to close.
@@ -53,8 +54,10 @@ export class Connection implements Linked<Connection>, Asker {
     return !this.#done;
   }
 
+  /** Ends it now: its descriptor is free, and `closed` has been told, when this returns. */
   destroy(): void {
     this.#socket.destroy();
+    this.#closed();
   }
 
   /** Time passes. */
@@ -123,6 +126,8 @@ export class Connection implements Linked<Connection>, Asker {
   }
 
   #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     if (!this.#done && this.#awaited !== undefined) this.#broker.abandoned(this.#awaited, this);
     this.#done = true;
     this.#events.closed(this);
