@@ -52,13 +52,15 @@ async function serve({ logFormat, logLevel, socket }: ServeArguments, env: Envir
     version,
     activated,
     manager,
+    asked,
   });
   reloadAtHangup(starting, log);
   const daemon = await starting;
-  await asked;
+  const failure = await Promise.race([asked, daemon.failed]);
   log.info('ending');
   await daemon.stop();
   if (daemon.unstored.length > 0) throw grantsLost(daemon.unstored);
+  if (failure !== undefined) throw failure;
 }
 
 /** Before anybody can know that the broker is there: a SIGHUP without a listener would end it. */

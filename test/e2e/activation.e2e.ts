@@ -165,6 +165,42 @@ describe('the broker as a service', function () {
     });
   }
 
+  it('waits while another broker runs, without being started again for each client, and then takes over', async () => {
+    const elsewhere = join(world.home.path, 'elsewhere');
+    await writeSockets('');
+    await using other = spawnCms(['serve'], { env: { ...world.env, CMS_RUNTIME_DIR: elsewhere } });
+    await other.waitFor(/listening socket=/);
+    await writeSockets(`[[socket]]\npath = "${exim}"\nmode = "0660"\n`);
+    await using service = await activate();
+    for (const path of [own, exim, own]) assert.equal(await talk(path, `SMTP ${JANE}`), '');
+    assert.equal(service.stderr.split('this one waits for its end').length - 1, 1, service.stderr);
+    assert.match(await talk(join(elsewhere, 'cms.sock'), `SMTP ${JANE}`), XOAUTH2);
+    await other.stop();
+    await service.waitFor(/listening socket=\S+exim\.sock/);
+    assert.match(await talk(own, `SMTP ${JANE}`), XOAUTH2);
+    assert.equal((await service.stop()).status, 0);
+  });
+
+  it('ends when it is told to, also while it waits', async () => {
+    await writeSockets('');
+    const env = { ...world.env, CMS_RUNTIME_DIR: join(world.home.path, 'elsewhere') };
+    await using other = spawnCms(['serve'], { env });
+    await other.waitFor(/listening socket=/);
+    await using service = await activate();
+    assert.equal(await talk(own, `SMTP ${JANE}`), '');
+    await service.waitFor(/waits for its end/);
+    assert.equal((await service.stop()).status, 0);
+    assert.ok(other.running);
+  });
+
+  it('keeps off a socket that waits for its first client, and does not wake it', async () => {
+    await using service = await activate();
+    await using second = spawnCms(['serve'], { env: world.env });
+    assert.equal((await second.exited).status, 73);
+    assert.match(second.stderr, /another program listens on \S+cms\.sock/);
+    assert.doesNotMatch(service.stderr, /Communication attempt|Execing|listening socket/);
+  });
+
   it('is silent towards the watchdog while its event loop hangs', async () => {
     await using manager = start('socat', [
       ...['-d', '-d', '-u', `UNIX-RECV:${join(world.home.path, 'watch')}`, 'STDOUT'],

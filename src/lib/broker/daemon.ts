@@ -1,13 +1,14 @@
 /** The broker with everything around it: its lock, its sockets, its ticker, and its reading of changes. */
 import { type FSWatcher, statSync, watch } from 'node:fs';
-import type { Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AccountStore } from '../accounts/store.ts';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { duplicate } from '../native.ts';
 import { redact } from '../redact.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
-import { acquireLockNow, type Lock } from '../store/lock.ts';
 import { readSettings, type Settings, type SocketSettings } from '../settings.ts';
 import type { TokenService, TokenServiceOptions } from '../token/service.ts';
 import type { Vault } from '../store/vault.ts';
@@ -16,6 +17,7 @@ import { Notifier } from '../notify/notifier.ts';
 import type { Environment, Paths } from '../paths.ts';
 import { Broker } from './broker.ts';
 import { AuditTrail, requireAuditFile } from './audit.ts';
+import { BrokerLock } from './broker-lock.ts';
 import { Conditions } from './conditions.ts';
 import { AccountDirectory } from './directory.ts';
 import { Doorkeeper } from './doorkeeper.ts';
@@ -36,6 +38,10 @@ const TROUBLE_MS = 5000;
 const DRAIN_TIMEOUT_MS = 5000;
 /** How soon a socket that cannot be had is tried again. */
 const MISSING_MS = 2000;
+/** How soon the place of another broker is taken that has ended. */
+const STAND_BY_MS = 1000;
+/** For a client that is turned away and does not close. */
+const TURN_AWAY_MS = 1000;
 
 export interface DaemonOptions {
   paths: Paths;
@@ -51,6 +57,8 @@ export interface DaemonOptions {
   /** Bound by the service manager. One is served where its path is a wanted one. */
   activated?: readonly ActivatedSocket[];
   manager?: ServiceManager | undefined;
+  /** Resolves when the process is asked to end. */
+  asked?: Promise<void>;
 }
 
 export class Daemon {
@@ -72,7 +80,7 @@ export class Daemon {
   readonly #accountsRead = new Series(() => this.#readAccountsNow());
   readonly #reloads = new Series(() => this.#reloadNow());
   readonly #statusText = new Series(() => brokerStatusText(this.#statusParts(), redact));
-  #lock: Lock | undefined;
+  #lock: BrokerLock | undefined;
   readonly #watchers = new Map<string, FSWatcher>();
   #accountsStamp = '';
   #ticker: NodeJS.Timeout | undefined;
@@ -80,6 +88,10 @@ export class Daemon {
   #again = false;
   #debounce: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
+  #isAskedToEnd = false;
+  #fail: (reason: CmsError) => void = () => undefined;
+  /** Resolves when this broker cannot go on. */
+  readonly failed = new Promise<CmsError>((resolve) => (this.#fail = resolve));
 
   private constructor(options: DaemonOptions) {
     this.#options = options;
@@ -126,10 +138,15 @@ export class Daemon {
   }
 
   async #start(): Promise<void> {
+    void this.#options.asked?.then(() => (this.#isAskedToEnd = true));
     const { paths, vault } = this.#options;
-    for (const folder of [paths.configDir, paths.stateDir, paths.lockDir]) await ensurePrivateFolder(folder);
-    this.#lock = await acquireLockNow(join(paths.lockDir, 'broker.lock'));
-    if (this.#lock === undefined) throw alreadyRuns(paths.stateDir);
+    await ensurePrivateFolder(paths.configDir);
+    this.#lock = (await BrokerLock.acquire(paths)) ?? (await this.#standBy());
+    if (this.#lock === undefined) {
+      if (this.#isAskedToEnd) return;
+      throw alreadyRuns(paths.stateDir);
+    }
+    for (const file of [paths.lockDir, join(paths.lockDir, 'broker.lock')]) this.#watch(file, () => this.#tickSoon());
     requireAuditFile(paths.auditFile);
     await vault.sweep();
     await this.#accountsRead.next();
@@ -142,6 +159,36 @@ export class Daemon {
     this.#warn();
     this.#tellManager('READY=1');
     this.#tickSoon();
+  }
+
+  /**
+   * Another broker runs. A service manager that holds our sockets would start us again for each client that waits there,
+   * so we stay, answer nothing on them, and take over when that one ends.
+   * @returns undefined without sockets of a service manager, and when this broker is to end
+   */
+  async #standBy(): Promise<BrokerLock | undefined> {
+    const { activated = [], manager, paths } = this.#options;
+    if (activated.length === 0) return undefined;
+    this.#log.warn('another broker runs; this one waits for its end, and answers nothing until then', {
+      state: paths.stateDir,
+    });
+    manager?.tell('READY=1', 'STATUS=waiting: another broker runs');
+    const turnAway = (socket: Socket): void => {
+      socket.on('error', () => undefined).setTimeout(TURN_AWAY_MS, () => socket.destroy());
+      socket.resume().end();
+    };
+    const turnedAway = activated.map(({ fd }) => createServer(turnAway).listen({ fd: duplicate(fd) }));
+    try {
+      for (;;) {
+        await Promise.race([sleep(STAND_BY_MS), this.#options.asked]);
+        if (this.#isAskedToEnd) return undefined;
+        manager?.tell('WATCHDOG=1');
+        const lock = await BrokerLock.acquire(paths);
+        if (lock !== undefined) return lock;
+      }
+    } finally {
+      for (const server of turnedAway) server.close();
+    }
   }
 
   /** What `STATUS` answers. */
@@ -212,6 +259,7 @@ export class Daemon {
     const listeners = [...this.#listeners.values()];
     const impatience = setTimeout(() => this.#doorkeeper.destroyAll(), DRAIN_TIMEOUT_MS);
     await Promise.all(listeners.map((listener) => listener.close()));
+    await this.#doorkeeper.drained();
     clearTimeout(impatience);
     this.#notifier.close();
     await this.#tokens.close();
@@ -353,6 +401,7 @@ export class Daemon {
 
   /** @returns milliseconds until there may be something to do */
   async #work(): Promise<number> {
+    if (this.#lock?.isInPlace() === false) await this.#renew(this.#lock);
     if (this.#stamp() !== this.#accountsStamp) await this.#accountsChanged();
     await this.#tokens.storeUnstored();
     this.#audit.tick();
@@ -364,6 +413,14 @@ export class Daemon {
     await this.#reconcile(() => false);
     const next = Math.min(await this.#refresher.tick(), await this.#notify());
     return this.#missing.size > 0 ? Math.min(next, MISSING_MS) : next;
+  }
+
+  /** The lock was deleted, or its folder: what is there now is locked, unless another broker has done so. */
+  async #renew(lock: BrokerLock): Promise<void> {
+    const { stateDir } = this.#options.paths;
+    if (await lock.renew())
+      this.#log.warn('the lock of the broker was deleted, and is taken again', { state: stateDir });
+    else this.#fail(lockLost(stateDir));
   }
 
   /** @returns milliseconds until there may be something to tell */
@@ -437,6 +494,12 @@ function policyIfKnown(settings: SocketSettings): Promise<SocketPolicy | undefin
 
 function ownUid(): number {
   return process.getuid?.() ?? -1;
+}
+
+function lockLost(stateDir: string): CmsError {
+  return new CmsError('cannot_create', `the lock in ${stateDir} was deleted, and another broker has it now`, {
+    suggestions: ['cms status'],
+  });
 }
 
 function alreadyRuns(stateDir: string): CmsError {

@@ -16,11 +16,11 @@ import {
   statSync,
   unlinkSync,
 } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { checkSocketPath } from '../paths.ts';
-import { duplicate } from '../native.ts';
+import { duplicate, isBound } from '../native.ts';
 import { cures } from '../store/barred.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import { judgeFolder } from '../store/trusted.ts';
@@ -28,7 +28,6 @@ import type { SocketPolicy } from './policy.ts';
 
 /** More than the usual 511, for the moment when a thousand clients arrive at once. */
 const BACKLOG = 4096;
-const PROBE_TIMEOUT_MS = 1000;
 /** A descriptor for the file without opening it, as a socket cannot be opened; Node has no name for it. @see open(2) */
 const O_PATH = 0o10000000;
 
@@ -61,7 +60,7 @@ export async function listenOn(policy: SocketPolicy, accept: (socket: Socket) =>
   checkSocketPath(path);
   if (policy.private) await ensurePrivateFolder(dirname(path));
   else requireFolder(dirname(path), path);
-  await requireFree(path);
+  requireFree(path);
   const server = createServer({ allowHalfOpen: true }, accept);
   const inode = await publish(server, policy);
   const isInPlace = (): boolean => inodeOf(path) === inode;
@@ -227,7 +226,7 @@ function requireFolder(folder: string, path: string): void {
 }
 
 /** A stale socket is replaced; anything else that is there stays. */
-async function requireFree(path: string): Promise<void> {
+function requireFree(path: string): void {
   let isSocket: boolean;
   try {
     isSocket = lstatSync(path).isSocket();
@@ -238,25 +237,11 @@ async function requireFree(path: string): Promise<void> {
   if (!isSocket) {
     throw new CmsError('cannot_create', `${path} is there and is no socket`, { suggestions: [`ls -l ${path}`] });
   }
-  if (await isAlive(path)) {
+  if (isBound(path)) {
     throw new CmsError('cannot_create', `another program listens on ${path}`, {
       suggestions: [`fuser -v ${path}`, 'cms status'],
     });
   }
-}
-
-/** Only a refused connection proves that nobody listens. */
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    const end = (alive: boolean): void => {
-      socket.destroy();
-      resolve(alive);
-    };
-    socket.setTimeout(PROBE_TIMEOUT_MS, () => end(true));
-    socket.once('connect', () => end(true));
-    socket.once('error', (error) => end(systemErrorCode(error) !== 'ECONNREFUSED'));
-  });
 }
 
 /** @returns undefined where there is no file */

@@ -1,5 +1,5 @@
 /** Kernel locks between processes: `flock(2)` on a file of its own, freed by the kernel however the holder ends. */
-import { closeSync, constants } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { elapsedMs } from '../elapsed.ts';
 import { CmsError } from '../errors.ts';
@@ -21,27 +21,43 @@ export interface Lock extends AsyncDisposable {
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Lock> {
   const deadline = elapsedMs() + timeoutMs;
-  const fd = openLockFile(path);
-  try {
-    // Polling with a little jitter: a blocking flock would hold one of the four threads that all file access shares.
-    for (let wait = FIRST_WAIT_MS; !tryLock(fd); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-      if (elapsedMs() >= deadline) {
-        throw new CmsError('temporarily_unavailable', `another process holds ${path} for more than ${timeoutMs} ms`, {
-          suggestions: [`fuser -v ${path}`],
-        });
-      }
-      await sleep(wait * (0.5 + Math.random()));
+  for (;;) {
+    const lock = held(openLockFile(path));
+    try {
+      await wait(lock, path, timeoutMs, deadline);
+      if (isLockedAt(path, lock)) return lock;
+    } catch (error) {
+      await lock[Symbol.asyncDispose]();
+      throw error;
     }
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    // The file was deleted while it was waited for: a lock on it keeps out only those that had it open as well.
+    await lock[Symbol.asyncDispose]();
   }
-  return held(fd);
+}
+
+async function wait({ fd }: Lock, path: string, timeoutMs: number, deadline: number): Promise<void> {
+  // Polling with a little jitter: a blocking flock would hold one of the four threads that all file access shares.
+  for (let pause = FIRST_WAIT_MS; !tryLock(fd); pause = Math.min(pause * 2, LONGEST_WAIT_MS)) {
+    if (elapsedMs() >= deadline) {
+      throw new CmsError('temporarily_unavailable', `another process holds ${path} for more than ${timeoutMs} ms`, {
+        suggestions: [`fuser -v ${path}`],
+      });
+    }
+    await sleep(pause * (0.5 + Math.random()));
+  }
 }
 
 /** The lock, or undefined when another process holds it. */
 export async function acquireLockNow(path: string): Promise<Lock | undefined> {
-  const fd = openLockFile(path);
+  for (;;) {
+    const lock = lockedNow(openLockFile(path));
+    if (lock === undefined || isLockedAt(path, lock)) return lock;
+    await lock[Symbol.asyncDispose]();
+  }
+}
+
+/** The lock on what is open, which is closed when another process holds it. */
+export function lockedNow(fd: number): Lock | undefined {
   let isHeld = false;
   try {
     isHeld = tryLock(fd);
@@ -49,6 +65,13 @@ export async function acquireLockNow(path: string): Promise<Lock | undefined> {
     if (!isHeld) closeSync(fd);
   }
   return isHeld ? held(fd) : undefined;
+}
+
+/** Whether the lock is on what is at `path` now: judged by the inode, because names can be deleted and made again. */
+export function isLockedAt(path: string, { fd }: Lock): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  const locked = fstatSync(fd);
+  return there?.ino === locked.ino && there.dev === locked.dev;
 }
 
 function held(fd: number): Lock {

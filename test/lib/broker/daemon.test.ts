@@ -1,11 +1,13 @@
 /** The broker in this process: its sockets, and what it says of itself. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../../../src/lib/accounts/account.ts';
 import { type AuditLine, readAudit } from '../../../src/lib/broker/audit.ts';
+import { BrokerLock } from '../../../src/lib/broker/broker-lock.ts';
 import { Daemon } from '../../../src/lib/broker/daemon.ts';
 import type { BrokerStatus } from '../../../src/lib/broker/status.ts';
 import { openContext } from '../../../src/lib/context.ts';
@@ -104,6 +106,57 @@ describe('the broker', function () {
       said,
       JSON.parse(JSON.stringify({ ...broker.status(), broker: { ...broker.status().broker, requests } })),
     );
+  });
+
+  it('stays the only one for its state folder, whatever is deleted in it', async () => {
+    await bob();
+    await serve();
+    const lockFile = join(home.stateDir, 'lock', 'broker.lock');
+    const second = async (): Promise<void> => {
+      const context = openContext({ ...home.env, CMS_RUNTIME_DIR: join(home.path, 'second') }, { log: silentLogger });
+      const starting = Daemon.start({
+        ...context,
+        openTokens: (more) => openTokens(context, more),
+        sockets: [],
+        version: '2',
+      });
+      await assert.rejects(
+        starting.then((other) => other.stop()),
+        { code: 'cannot_create', message: /a broker runs already/ },
+      );
+    };
+    const lockedAgain = async (): Promise<void> => {
+      while (!existsSync(lockFile)) await sleep(10);
+    };
+    await rm(join(home.stateDir, 'lock'), { recursive: true });
+    await second();
+    await rm(lockFile);
+    await lockedAgain();
+    await second();
+    await rm(join(home.stateDir, 'lock'), { recursive: true });
+    await lockedAgain();
+    await second();
+    assert.match(await talk(socket(), `SMTP,password ${BOB}`), /secret of bob/);
+  });
+
+  it('knows when another one has taken its place', async () => {
+    const paths = { stateDir: home.stateDir, lockDir: join(home.stateDir, 'lock') };
+    await using first = await BrokerLock.acquire(paths);
+    assert.ok(first);
+    assert.ok(first.isInPlace());
+    assert.equal(await BrokerLock.acquire(paths), undefined);
+    await rm(home.stateDir, { recursive: true });
+    assert.equal(first.isInPlace(), false);
+    assert.equal(await first.renew(), true);
+    assert.ok(first.isInPlace());
+    assert.equal(await BrokerLock.acquire(paths), undefined);
+    await rename(home.stateDir, `${home.stateDir}.old`);
+    await using second = await BrokerLock.acquire(paths);
+    assert.ok(second);
+    assert.ok(second.isInPlace());
+    assert.equal(first.isInPlace(), false);
+    assert.equal(await first.renew(), false);
+    assert.ok(second.isInPlace());
   });
 
   it('ends although the folder of a socket is closed to it by now', async function () {
