@@ -23,7 +23,7 @@ import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
 import { renderInstallScript, whatItDoes } from '../lib/exim/install-script.ts';
 import { type Installed, readInstalled } from '../lib/exim/installed.ts';
 import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/options.ts';
-import { ownerOf } from '../lib/exim/owner.ts';
+import { ownerForRoot, ownerOf } from '../lib/exim/owner.ts';
 import { type EximPlan, noSender, noteOf, planExim } from '../lib/exim/plan.ts';
 import { lookupKeys, type SmartHost } from '../lib/exim/smart-hosts.ts';
 import { nameOfOthers, parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
@@ -110,8 +110,9 @@ Options that are not given are those of the last --install.`;
   async run(): Promise<void> {
     const { flags } = await this.parse(EximConfig);
     const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
-    const { name, env, uid: owner } = await ownerOf(caller, run);
+    const { name, env, uid } = await ownerOf(caller, run);
     const paths = resolvePaths(env);
+    const owner = uid ?? (await ownerForRoot(paths, caller.uid));
     const folder = flags.write === undefined ? undefined : resolve(flags.write);
     const beside = folder === undefined ? undefined : join(folder, 'exim-smart-hosts');
     const [accounts, installed] = [await new AccountStore(paths, owner).list(), await readInstalled(paths, owner)];
@@ -210,6 +211,7 @@ Options that are not given are those of the last --install.`;
     const passwords = plan.lines.some(({ auth }) => auth !== undefined);
     const { addition, remark } = socketChange(toml, { path: plan.socket, passwords });
     if (remark !== undefined) this.say(`cms: ${remark}`);
+    if (plan.takenOver.length > 0) this.say(`cms: kept from the last --install: ${plan.takenOver.join(' ')}`);
     const installation = {
       ...plan,
       smartHostsFile: plan.options.smartHostsFile,

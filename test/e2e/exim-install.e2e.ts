@@ -261,7 +261,7 @@ describe('installing the exim configuration', function () {
       '--try',
       'jane@example.org',
     ]);
-    assert.equal(tried.status, 75);
+    assert.equal(tried.status, 75, tried.stderr);
     assert.match(tried.stdout, /^line +ok [^]*^socket +failed .*exim\.sock/m);
     assert.match(tried.stderr, /cannot send: socket: not running: nobody answers at .*cms\.sock[^]*try: cms serve/);
   });

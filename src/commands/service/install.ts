@@ -6,7 +6,7 @@ import { CmsError } from '../../lib/errors.ts';
 import { run, runScriptAsRoot } from '../../lib/exim/exim4.ts';
 import { resolvePaths } from '../../lib/paths.ts';
 import type { UserPlan } from '../../lib/service/plan.ts';
-import type { Program } from '../../lib/service/program.ts';
+import { type Program, requireOwnProgram } from '../../lib/service/program.ts';
 import { renderSystemInstall } from '../../lib/service/system-script.ts';
 import {
   CREDENTIALS_SINCE,
@@ -57,6 +57,7 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
     const program = programOf(this.config.root);
     const uid = process.getuid?.();
     if (!flags.system) refuseRoot(uid, process.env, 'service install');
+    requireOwnProgram(program);
     const systemd = await findSystemd(run, process.env, uid, flags.system);
     if (systemd === undefined) throw this.#withoutSystemd(program);
     if (flags.system) return this.#installSystem(systemd, program, flags);

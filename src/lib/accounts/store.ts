@@ -11,6 +11,7 @@ import {
   writeFileDurable,
 } from '../store/files.ts';
 import { acquireLock } from '../store/lock.ts';
+import { isAbsent } from '../store/trusted.ts';
 import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
 import { domainOf, lowerAscii } from './address.ts';
@@ -50,6 +51,7 @@ export class AccountStore {
   }
 
   async #readAnew(): Promise<AccountsFile> {
+    if (isAbsent(this.#paths.accountsFile)) return { version: ACCOUNTS_VERSION, accounts: {} };
     if (this.#owner === undefined) requirePrivateFolder(this.#paths.configDir);
     const bytes = await readFileIfAny(this.#paths.accountsFile, { owner: this.#owner });
     if (bytes === undefined) return { version: ACCOUNTS_VERSION, accounts: {} };

@@ -31,6 +31,7 @@ function __cms_accounts
     set -l folder $HOME/.config/cms
     set -q XDG_CONFIG_HOME; and test -n "$XDG_CONFIG_HOME"; and set folder $XDG_CONFIG_HOME/cms
     set -q CMS_CONFIG_DIR; and test -n "$CMS_CONFIG_DIR"; and set folder $CMS_CONFIG_DIR
+    test -f $folder/accounts.json -a -O $folder/accounts.json -a ! -L $folder/accounts.json; or return
     grep -o '"address": *"[^"\\\\\\\\]*"' $folder/accounts.json 2>/dev/null | cut -d '"' -f 4
 end
 

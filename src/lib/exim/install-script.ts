@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { installedFile, type Installed } from './installed.ts';
 import { MTA_GROUP, SYSTEM_TRUST, userName } from './options.ts';
 import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
-import { hereDocument, quote } from './shell.ts';
+import { hereDocument, JUDGE_WAY, quote } from './shell.ts';
 import { socketLine } from './socket-config.ts';
 import type { Paths } from '../paths.ts';
 
@@ -73,11 +73,14 @@ lines=${quote(smartHostsFile)}
 
 fail() { echo "cms: $*" >&2; exit 1; }
 # What belongs to the user is written by the user: root follows nobody's links.
-as_user() { if [ "$user" = root ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
-
+as_user() { if [ "$user" = root ]; then "$@"; else timeout --foreground 60 runuser -u "$user" -- "$@"; fi; }
+${JUDGE_WAY}
 [ "$(id -u)" = 0 ] || fail "this script wants to be run as root: sudo sh FILE"
 [ -x /usr/sbin/exim4 ] || fail "exim4 is not installed: apt-get install exim4-daemon-light"
 getent group ${MTA_GROUP} >/dev/null || fail "there is no group ${MTA_GROUP}"
+judge "$conf"
+judge "\${lines%/*}"
+[ ! -L "$lines" ] && { [ ! -e "$lines" ] || [ -f "$lines" ]; } || fail "$lines is not a regular file: ls -l $lines"
 work=$(mktemp -d "\${conf%/*}/.cms.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 `;
@@ -170,6 +173,7 @@ as_user sh -c '
   umask 077
   mkdir -p "\${1%/*}"
   [ -e "$1" ] || : >"$1"
+  [ -f "$1" ] || { echo "cms: $1 is not a regular file" >&2; exit 1; }
   grep -qxF "$2" "$1" || cat >>"$1"
 ' sh ${quote(paths.configFile)} ${quote(socketLine(socket))} <"$work/socket"
 `;
@@ -206,7 +210,8 @@ else
   restart || { back "$conf" old-conf; back "$lines" old-lines; restart || :; undo "exim does not start"; }
   echo "cms: exim is installed: $conf, $lines"
 fi
-chown root:${MTA_GROUP} "$lines"
+# In a directory of root's, where nobody else can put a link in its place.
+chown -h root:${MTA_GROUP} "$lines"
 chmod 0640 "$lines"
 `;
 

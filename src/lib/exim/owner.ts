@@ -1,6 +1,7 @@
 /** Whose accounts are meant: the caller's, and under sudo those of the user who called sudo, never root's. */
+import { lstat } from 'node:fs/promises';
 import { CmsError } from '../errors.ts';
-import type { Environment } from '../paths.ts';
+import type { Environment, Paths } from '../paths.ts';
 import type { Run } from './exim4.ts';
 
 export interface Owner {
@@ -35,4 +36,17 @@ export async function ownerOf({ uid, name, env }: Caller, run: Run): Promise<Own
     uid: Number(sudoUid),
     env: { ...env, HOME: home, XDG_CONFIG_HOME: undefined, XDG_STATE_HOME: undefined, XDG_RUNTIME_DIR: undefined },
   };
+}
+
+/**
+ * Whose files root reads that was sent to the folder of a user (`CMS_CONFIG_DIR`, or `HOME` that was kept): that user's,
+ * and nobody else's.
+ */
+export async function ownerForRoot(
+  { configDir }: Pick<Paths, 'configDir'>,
+  uid: number | undefined,
+): Promise<number | undefined> {
+  if (uid !== 0) return undefined;
+  const found = await lstat(configDir).catch(() => undefined);
+  return found?.isDirectory() && found.uid !== 0 ? found.uid : undefined;
 }

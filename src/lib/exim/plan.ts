@@ -9,6 +9,7 @@ import { blockDigest, INSTALLED_VERSION } from './installed.ts';
 import {
   DEFAULT_OPTIONS,
   type EximOptions,
+  formatListener,
   parseListener,
   socketPath,
   SYSTEM_TRUST,
@@ -41,6 +42,8 @@ export interface EximPlan {
   block: string;
   /** For people, on stderr. */
   remarks: string[];
+  /** Flags that come from the user's own note of the last installation, not from who asks now. */
+  takenOver: string[];
 }
 
 export interface Surroundings {
@@ -72,7 +75,32 @@ export function planExim(request: EximRequest, { user, hostName, accounts, insta
     config: renderConfig(options),
     block: renderBlock(user, lines),
     remarks: [...remarks, ...onNames],
+    takenOver: takenOver(request, installed, user),
   };
+}
+
+/** What the user's own note decides about the host: root runs what comes of it, and should see it. */
+function takenOver(request: EximRequest, installed: Installed | undefined, user: string): string[] {
+  if (installed === undefined) return [];
+  const { socket, options: before } = installed;
+  const { smartHostsFile, listen, caFile, localDomains } = before;
+  const lines: [boolean, string][] = [
+    [
+      request.listen === undefined && listen !== undefined,
+      `--listen ${listen === undefined ? '' : formatListener(listen)}`,
+    ],
+    [request.socket === undefined && socket !== defaultSocket(user), `--socket ${socket}`],
+    [
+      request.smartHostsFile === undefined && smartHostsFile !== DEFAULT_OPTIONS.smartHostsFile,
+      `--smart-hosts-file ${smartHostsFile}`,
+    ],
+    [request.caFile === undefined && caFile !== undefined, `--ca-file ${caFile ?? ''}`],
+    [
+      request.localDomains === undefined && localDomains.length > 0,
+      localDomains.map((domain) => `--local-domain ${domain}`).join(' '),
+    ],
+  ];
+  return lines.flatMap(([taken, flag]) => (taken ? [flag] : []));
 }
 
 const NO_DEFAULT =
@@ -109,7 +137,8 @@ function defaultFor(
 function ownSocket(path: string, user: string): string {
   const socket = normalize(socketPath(path));
   const owner = /^\/(?:var\/)?run\/cms\/([^/]+)(?:\/|$)/.exec(socket)?.[1];
-  if (owner === undefined || owner === user) return socket;
+  // root tries the lines of users.
+  if (owner === undefined || owner === user || user === 'root') return socket;
   throw new CmsError('config_invalid', `the socket ${path} is not one of ${user}: it lies in the folder of ${owner}`, {
     suggestions: [`cms exim-config --install --socket ${defaultSocket(user)}`],
   });

@@ -14,6 +14,21 @@ export function hereDocument(target: string, text: string): string {
   return `cat >${target} <<'${END}'\n${text}${END}`;
 }
 
+/**
+ * `judge PATH`: ends the script, by its `fail`, where anybody but root could exchange something on the way to PATH, links
+ * and what they lead to included. What root has judged so it may use by name. @see namei(1)
+ */
+export const JUDGE_WAY = `# Refuses a path on which anybody but root could exchange a name.
+judge() {
+  found=$(namei -l -- "$1" 2>/dev/null | awk '
+    !/^[-dlbcpsD][-rwxsStT]{9}/ { next }
+    $2 != "root" { print $4 " belongs to " $2; exit }
+    !/^l/ && !/^d........[tT]/ && (/^........w/ || (/^.....w/ && $3 != "root" && $3 != "staff")) { print "others may write to " $4; exit }
+  ')
+  [ -z "$found" ] || fail "cannot trust $1: $found: sudo chown root, or sudo chmod go-w"
+}
+`;
+
 /** One word. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,5 +1,6 @@
 /** Which program a unit starts: this very one, by paths that will still be there at the next boot. Pure. */
 import { CmsError } from '../errors.ts';
+import { isTrustedOwner, judgeWay } from '../store/trusted.ts';
 
 export interface Program {
   /** Absolute path of node. */
@@ -36,6 +37,22 @@ export function requireLasting({ node, script }: Program, system: boolean): void
         ],
       });
     }
+  }
+}
+
+/**
+ * Refuses a program that another user could exchange before the service starts it.
+ * @throws CmsError `config_invalid`
+ */
+export function requireOwnProgram({ node, script }: Program): void {
+  for (const path of [node, script]) {
+    const refuse = (why: string, suggestions: string[]): CmsError =>
+      new CmsError('config_invalid', `no service can start ${path}: ${why}`, { suggestions });
+    const { path: real, stat } = judgeWay(path, { links: true, refuse });
+    if (stat === undefined) throw refuse('it is not there', [`ls -l ${path}`]);
+    if (!isTrustedOwner(stat.uid))
+      throw refuse(`${real} belongs to another user (uid ${stat.uid})`, [`sudo chown root ${real}`]);
+    if ((stat.mode & 0o002) !== 0) throw refuse(`others may write to ${real}`, [`chmod go-w ${real}`]);
   }
 }
 

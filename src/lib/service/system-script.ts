@@ -1,5 +1,5 @@
 /** The scripts that root runs for the system's service: plain POSIX sh, so that they can be read first. Pure. */
-import { hereDocument, quote } from '../exim/shell.ts';
+import { hereDocument, JUDGE_WAY, quote } from '../exim/shell.ts';
 import { type Program, requireLasting } from './program.ts';
 import { SYSTEM } from './system.ts';
 import { MARK_PATTERN } from './unit-file.ts';
@@ -19,7 +19,7 @@ LC_ALL=C
 export PATH LC_ALL
 fail() { echo "cms: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "this script wants to be run as root: sudo sh FILE"
-ours() { grep -q ${quote(MARK_PATTERN)} "$1"; }
+${JUDGE_WAY}ours() { grep -q ${quote(MARK_PATTERN)} "$1"; }
 `;
 
 /**
@@ -30,6 +30,7 @@ export function renderSystemInstall(installation: SystemInstallation): string {
   requireLasting(installation.program, true);
   return [
     `#!/bin/sh\n# Installs the system's service of cms. To be run as root.\n${PREAMBLE}`,
+    program(installation.program),
     USER,
     installation.credential
       ? CREDENTIAL
@@ -37,6 +38,11 @@ export function renderSystemInstall(installation: SystemInstallation): string {
     units(installation),
     enable(installation.now),
   ].join('\n');
+}
+
+/** The system's service runs no program that a user could exchange. */
+function program({ node, script }: Program): string {
+  return `# What the units start.\njudge ${quote(node)}\njudge ${quote(script)}\n`;
 }
 
 const USER = `# The user that the broker runs as.

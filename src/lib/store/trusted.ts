@@ -161,7 +161,8 @@ function requireFolder(place: string, stat: Stats | undefined, path: string, tru
  * @throws CmsError `config_invalid` for one that others can change (or, where it is secret, read); `io_error`
  */
 export function openTrusted(path: string, flags: number, trust: FileTrust = {}, mode = 0o600): number | undefined {
-  const place = judgeWay(path, trust);
+  const place = unlessAbsent(path, flags, () => judgeWay(path, trust));
+  if (place === undefined) return undefined;
   let fd: number;
   try {
     fd = openSync(place.path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode);
@@ -178,6 +179,24 @@ export function openTrusted(path: string, flags: number, trust: FileTrust = {}, 
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/** Where a way cannot be trusted and nothing is at its end, there is nothing to be deceived by. */
+function unlessAbsent(path: string, flags: number, judge: () => Place): Place | undefined {
+  try {
+    return judge();
+  } catch (error) {
+    if ((flags & constants.O_CREAT) === 0 && isAbsent(path)) return undefined;
+    throw error;
+  }
+}
+
+export function isAbsent(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch (error) {
+    return systemErrorCode(error) === 'ENOTDIR';
   }
 }
 

@@ -34,7 +34,18 @@ describe('the plan of an installation', () => {
     assert.equal(again.config, before.config);
     assert.equal(again.block, before.block);
     assert.deepEqual(again.remarks, []);
+    assert.deepEqual(before.takenOver, []);
+    assert.deepEqual(again.takenOver, ['--listen 127.0.0.1:25', '--local-domain b.example'], 'for root to see');
     assert.match(plan({ helo: 'c.example' }, { before }).config, /c\.example/);
+  });
+
+  it('has no socket in the directory of another user, whether asked for or noted', () => {
+    for (const socket of ['/run/cms/bob/exim.sock', '//run/./cms/bob/exim.sock', '/run/cms/jane/../bob/exim.sock']) {
+      assert.throws(() => plan({ socket }), { code: 'config_invalid' }, socket);
+    }
+    assert.deepEqual(plan({}, { before: plan({ socket: '/srv/jane/exim.sock' }) }).takenOver, [
+      '--socket /srv/jane/exim.sock',
+    ]);
   });
 
   it('gives up a default that has gone since, and says so', () => {
