@@ -9,7 +9,7 @@ const PAGES = 32;
 /** Ext4 wants room for itself. */
 const EXT4_KIB = 1024;
 
-const root = async (...argv: string[]): Promise<number | null> => {
+export const root = async (...argv: string[]): Promise<number | null> => {
   const [file = '', ...args] = process.getuid?.() === 0 ? argv : ['sudo', '-n', ...argv];
   return (await run(file, args, { env: { PATH: process.env.PATH } })).status;
 };
@@ -66,7 +66,7 @@ async function sweep(kind: 'tmpfs' | 'ext4', steps: number, checks: Checks) {
   }
 }
 
-async function mount(kind: 'tmpfs' | 'ext4', site: Site): Promise<boolean> {
+export async function mount(kind: 'tmpfs' | 'ext4', site: Site): Promise<boolean> {
   const { stateDir } = site.home;
   const owner = `uid=${process.getuid?.() ?? 0},gid=${process.getgid?.() ?? 0},mode=0700`;
   if (kind === 'tmpfs') return (await root('mount', '-t', 'tmpfs', '-o', `size=256k,${owner}`, 'none', stateDir)) === 0;
@@ -82,7 +82,7 @@ async function mount(kind: 'tmpfs' | 'ext4', site: Site): Promise<boolean> {
 }
 
 /** Fills the file system to the last page, then gives `pages` back. */
-function leaveFree(folder: string, pages: number): void {
+export function leaveFree(folder: string, pages: number): void {
   const fillers = join(folder, 'filler');
   rmSync(fillers, { recursive: true, force: true });
   mkdirSync(fillers, { mode: 0o700 });

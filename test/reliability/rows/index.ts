@@ -31,6 +31,9 @@ import { soak } from './28-soak.ts';
 import { beside } from './29-beside.ts';
 import { callback } from './30-callback.ts';
 import { twoLogins } from './31-two-logins.ts';
+import { signals } from './32-signals.ts';
+import { clockFailures } from './33-clock-failures.ts';
+import { fullMeanwhile } from './34-full-meanwhile.ts';
 
 export const ROWS: readonly Row[] = [
   concurrent,
@@ -64,4 +67,7 @@ export const ROWS: readonly Row[] = [
   beside,
   callback,
   twoLogins,
+  signals,
+  clockFailures,
+  fullMeanwhile,
 ];

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CMS_PROGRAM } from '../../support/environment.ts';
+import { faults } from '../../support/provider.ts';
+import { type Row, Checks, Site } from '../harness.ts';
+import { nothingLost } from '../lost.ts';
+
+const ACCOUNTS = 5;
+const PROVIDER_MS = 250;
+/** From the start of the process to some time after its answer. */
+const SPAN_MS = 1500;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+export const signals: Row = {
+  number: 32,
+  title: 'SIGTERM, SIGINT, SIGHUP at 200 points of an exchange without a broker',
+  target: 'the grant survives each of them with strict reuse detection',
+  async run(scale) {
+    const checks = new Checks();
+    const addresses = Array.from({ length: ACCOUNTS }, (_each, index) => `user${index}@example.org`);
+    await using site = await Site.open({ provider: { refreshTokens: 'rotate' }, addresses });
+    site.provider.setFault(faults.delay(PROVIDER_MS));
+    const tally = { before: 0, within: 0, after: 0 };
+    const points = scale.pick(10, 200);
+    const each = points / ACCOUNTS;
+    const all = addresses.map(async (address, lane) => {
+      for (let point = 0; point < each; point++) {
+        const sent = countOf(site);
+        const child = site.spawn([process.execPath, CMS_PROGRAM, 'token', address, '--force-refresh']);
+        await Promise.race([sleep((SPAN_MS * (point + lane / ACCOUNTS)) / each), child.exited]);
+        const wasSent = countOf(site) > sent;
+        const signal = SIGNALS[(point + lane) % SIGNALS.length] ?? 'SIGTERM';
+        const twice = point % 2 === 0;
+        if (child.running) {
+          child.kill(signal);
+          if (twice) child.kill(signal);
+        }
+        const exit = await child.exited;
+        tally[exit.signal === null ? 'after' : wasSent ? 'within' : 'before']++;
+        const { state, secrets } = await site.onDisk(address);
+        checks.that(state === 'active', `${address}, point ${point}, ${signal}: ${state}`);
+        checks.that(secrets.attempt === undefined, `${address}, point ${point}, ${signal}: the answer is not stored`);
+      }
+    });
+    await Promise.all(all);
+    site.provider.setFault(undefined);
+    checks.that(tally.within > 0, 'no signal came within an exchange');
+    checks.all((await nothingLost(site)).problems);
+    return checks.measured(
+      `0 of ${points} lost: ${tally.within} with a request under way somewhere, ${tally.before} before one, ${tally.after} too late`,
+    );
+  },
+};
+
+function countOf(site: Site): number {
+  return site.provider.count('refresh_token');
+}
