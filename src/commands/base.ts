@@ -61,7 +61,16 @@ export abstract class BaseCommand extends Command {
 
   /** This command with a yes to its question. */
   protected get withYes(): string {
-    return ['cms', ...(this.id ?? '').split(':'), ...this.argv.map(quoted), '--yes'].join(' ');
+    // Behind "--", a flag would be an argument.
+    const end = this.argv.indexOf('--');
+    const [flags, rest] = end < 0 ? [this.argv, []] : [this.argv.slice(0, end), this.argv.slice(end)];
+    return [
+      'cms',
+      ...(this.id ?? '').split(':'),
+      ...flags.filter((flag) => flag !== '--json').map(quoted),
+      '--yes',
+      ...rest.map(quoted),
+    ].join(' ');
   }
 
   /** @throws CmsError `usage` at Ctrl-C */

@@ -9,6 +9,7 @@ import { screenOf } from '../lib/status/screen.ts';
 import { exitStatusOf, readStatus } from '../lib/status/view.ts';
 import { Display, watch } from '../lib/status/watch.ts';
 import { BaseCommand } from './base.ts';
+import { quoted } from '../lib/shell-word.ts';
 
 const DEFAULT_SECONDS = 2;
 const LONGEST_SECONDS = 86_400;
@@ -119,7 +120,7 @@ function giveTerminalBackWhileStopped(display: Display): void {
 function secondsFrom(word: string | undefined, watching: boolean): number {
   if (word === undefined) return DEFAULT_SECONDS;
   if (word.includes('@')) {
-    const suggestions = [`cms account show ${word}`, `cms doctor ${word}`];
+    const suggestions = [`cms account show ${quoted(word)}`, `cms doctor ${quoted(word)}`];
     throw new CmsError('usage', 'status shows all accounts, not one', { suggestions });
   }
   if (!watching)

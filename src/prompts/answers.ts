@@ -2,6 +2,7 @@
 import type { ClientAnswer } from '../lib/enrol/choose-client.ts';
 import type { Questions } from '../lib/enrol/enrol.ts';
 import type { CmsError } from '../lib/errors.ts';
+import { quoted } from '../lib/shell-word.ts';
 
 export interface Answers {
   questions: Questions;
@@ -40,6 +41,11 @@ export function remembering(questions: Questions): Answers {
         }
         return answer;
       },
+      authority: async (report) => {
+        const answer = await questions.authority(report);
+        said.push(...flag('--ca-file', answer));
+        return answer;
+      },
       store: async () => {
         const answer = await questions.store();
         said.push('--store', answer);
@@ -73,14 +79,38 @@ function flag(name: string, value: string | number | undefined): string[] {
  * A failure whose commands keep what was given and answered; one that has none gets the command that goes on. The
  * failure itself where there is nothing but secrets to keep.
  */
-export function resumable(failure: CmsError, address: string, given: readonly string[], answered: string[]): CmsError {
-  const kept = flagsOf([...given.filter((word) => word !== address), ...answered]);
-  const start = `cms account add ${address}`;
+export function resumable(
+  failure: CmsError,
+  address: string,
+  given: readonly string[],
+  answered: string[],
+  excludes: (flag: string) => readonly string[] = () => [],
+): CmsError {
+  const dropped = failure.code === 'identity_mismatch' ? UNASKED : [];
+  const all = flagsOf([...given.filter((word) => word !== address), ...answered]);
+  const kept = all.filter(([flag = '']) => !dropped.includes(flag));
+  const start = `cms account add ${quoted(address)}`;
+  const keeping = (line: string): string => withFlags(kept, start, line, excludes);
   const isSignIn = (line: string): boolean => line === start || line.startsWith(`${start} `);
-  const suggestions = failure.suggestions.map((line) => (isSignIn(line) ? keeping(kept, start, line) : line));
+  const suggestions = failure.suggestions.map((line) => (isSignIn(line) ? keeping(line) : line));
   if (!failure.suggestions.some(isSignIn) && (answered.length > 0 || !given.includes(address)))
-    suggestions.unshift(`${keeping(kept, start, start)}   # goes on where you stopped`);
+    suggestions.unshift(`${keeping(start)}   # goes on where you stopped`);
   return failure.inOtherWords(failure.message, suggestions);
+}
+
+/** What keeps a person from being asked, or a mail server from telling, who signed in. */
+const UNASKED: readonly string[] = ['--yes', '--json', '--no-test'];
+
+/** Flags as they were understood, each of them a word that says what it belongs to, and a value another one. */
+export function wordsOf(flags: Readonly<Record<string, unknown>>, address: string): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
+    return [value].flat().flatMap((each) => {
+      const text = String(each);
+      // A word of its own would be taken for a flag, or for ADDRESS.
+      return text === '' || text === address || text.startsWith('-') ? [`--${name}=${text}`] : [`--${name}`, text];
+    });
+  });
 }
 
 /** Flags with their values. */
@@ -97,16 +127,17 @@ function flagsOf(words: readonly string[]): string[][] {
 const CLIENT_FLAGS = ['--client-id', '--client-secret-file', '--client-file', '--register'];
 
 /** `line` with the flags that it does not bring itself. */
-function keeping(flags: readonly string[][], start: string, line: string): string {
-  const own = line.match(/--[\w-]+/g) ?? [];
-  const replaced = own.some((flag) => ['--client-id', '--client-file'].includes(flag))
-    ? [...own, ...CLIENT_FLAGS]
-    : own;
+function withFlags(
+  flags: readonly string[][],
+  start: string,
+  line: string,
+  excludes: (flag: string) => readonly string[],
+): string {
+  const own = line.replace(/\s#\s.*$/, '').match(/(?<=\s)--[\w-]+/g) ?? [];
+  const client = own.some((flag) => ['--client-id', '--client-file'].includes(flag)) ? CLIENT_FLAGS : [];
+  const replaced = [...own, ...client, ...own.flatMap(excludes)];
   const others = flags.filter(([flag = '']) => !replaced.includes(flag.replace(/=.*$/, '')));
   return [start, ...others.flat().map(quoted)].join(' ') + line.slice(start.length);
 }
 
-/** As a POSIX shell takes it. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
+export { quoted };

@@ -127,7 +127,7 @@ function readText(path: string): string {
 }
 
 /** As a shell would find it. */
-function placeOf(path: string): string {
+export function placeOf(path: string): string {
   return resolve(path.replace(/^~(?=\/)/, () => homedir()));
 }
 

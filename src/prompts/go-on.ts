@@ -14,6 +14,7 @@ import { authorityBefore, eximAuthority } from '../lib/proof/exim-authority.ts';
 import { sendToSelf } from '../lib/proof/send.ts';
 import { serviceState } from '../lib/service/offer.ts';
 import { askChoice, askYesNo } from './ask.ts';
+import { quoted } from '../lib/shell-word.ts';
 
 export interface GoOnOptions {
   say: (line: string) => void;
@@ -165,7 +166,7 @@ export function sayWhatWorks(
 ): void {
   const { address, kind } = account;
   if (reports.some(({ refused }) => refused !== undefined))
-    say(`The account is kept. Once that is mended: cms account test ${address}`);
+    say(`The account is kept. Once that is mended: cms account test ${quoted(address)}`);
   if (ofSystem) {
     if (exim === 'open' || exim === 'stale') show(`exim:   ${EXIM_OF_SYSTEM}`);
     return say('next:   cms status');

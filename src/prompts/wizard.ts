@@ -9,6 +9,9 @@ import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
 import type { CheckAnswer } from '../lib/oauth/authorization-code.ts';
 import type { LoginReport } from '../lib/enrol/login-test.ts';
+import { type MissingScope, namesOf } from '../lib/providers/missing-scopes.ts';
+import { quoted } from '../lib/shell-word.ts';
+import { readAuthorities } from '../lib/trust.ts';
 import type { Outcome } from '../lib/enrol/sign-in.ts';
 import { CmsError } from '../lib/errors.ts';
 import { advice } from '../lib/explain/advice.ts';
@@ -17,7 +20,7 @@ import type { Provider } from '../lib/providers/provider.ts';
 import type { Secret } from '../lib/secret.ts';
 import { remembering } from './answers.ts';
 import { askChoice, askPasted, askText, askYesNo } from './ask.ts';
-import { askAppPassword, askClient, sayPasswordWay } from './client.ts';
+import { askAppPassword, askClient, placeOf, sayPasswordWay } from './client.ts';
 import { askIssuer, askProvider } from './provider.ts';
 import { waitForKey } from './wait.ts';
 
@@ -94,12 +97,19 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
     answered: answers.flags,
     ...(asks && !options.takesDefaults && { questions: answers.questions }),
     ...(asks && { whileWaiting: (ways: readonly OtherWay[], over: AbortSignal) => otherWay(options, ways, over) }),
+    ...(asks &&
+      !options.takesDefaults && {
+        confirmUnknown: ({ address }: OAuthAccount) =>
+          askYesNo(`Nothing shows that this is the sign-in of ${address}. Keep it all the same?`, false),
+      }),
     ...(asks && {
       confirmIdentity: (identity: string, account: OAuthAccount) => confirmIdentity(say, identity, account),
     }),
     detected: ({ provider, because }) => remark(`provider: ${provider.name} (${because})`),
     note: (text) => remark(`note: ${text}`),
-    openBrowser: (url, redirectUri) => showUrl(options, url, redirectUri),
+    openBrowser: (url, redirectUri, oneTime) => showUrl(options, url, redirectUri, oneTime),
+    // A line that counts the time may stand there.
+    meanwhile: (words) => say(asks && options.env.TERM !== 'dumb' ? `\r\x1b[K${words}` : words),
     showDeviceCode: (code) => {
       say('On any device, open this page and enter the code:');
       say(code.verification_uri);
@@ -114,9 +124,13 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
       if (verdict !== 'unverified') return;
       remark(
         options.tests
-          ? 'note: the provider did not say who signed in; the login at the mail server tells'
+          ? 'note: the provider did not say who signed in; a login at the mail server, or you, told it'
           : 'warning: the provider did not say who signed in, and --no-test leaves it at that',
       );
+    },
+    lacking: (missing, { address }) => {
+      remark(`warning: not granted: ${namesOf(missing)}`);
+      remark(`  do: cms account add ${quoted(address)}   # allow everything that is asked for`);
     },
     testing: ({ servers }: Account) => {
       const hosts = Object.values(servers).map(({ host, port }) => `${host}:${port}`);
@@ -130,7 +144,8 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
   };
 }
 
-async function showUrl(options: TerminalOptions, url: string, redirectUri: string): Promise<void> {
+/** The address that is shown is never an argument: every user of this computer can read those. */
+async function showUrl(options: TerminalOptions, url: string, redirectUri: string, oneTime: string): Promise<void> {
   const { say, show, env } = options;
   const opens = options.opensBrowser && hasBrowser(env, process.platform);
   say(opens ? 'Opening the browser; if none appears, open this address:' : 'Open this address in a browser:');
@@ -142,7 +157,7 @@ async function showUrl(options: TerminalOptions, url: string, redirectUri: strin
     show(forwarding);
   }
   say(`waiting for the browser on ${redirectUri} …`);
-  if (opens && !(await openBrowser(url, env))) say('note: no browser could be started here');
+  if (opens && !(await openBrowser(oneTime, env))) say('note: no browser could be started here');
 }
 
 /** The command that brings the redirect from the machine at the other end of this session. @see sshd(8) SSH_CONNECTION */
@@ -199,12 +214,28 @@ function confirmIdentity(say: (line: string) => void, identity: string, account:
   return askYesNo(`Is ${identity} the login that may use the mailbox ${account.address}?`, false);
 }
 
+/** @returns undefined for an empty answer */
+async function askAuthority(say: (line: string) => void, { server }: LoginReport): Promise<string | undefined> {
+  say(`The certificate of ${server} is from an authority that this computer does not know.`);
+  const text = await askText('File of that authority (PEM), empty if you have none:', async (answer) => {
+    if (answer !== '') await readAuthorities(placeOf(answer));
+  });
+  return text === '' ? undefined : placeOf(text);
+}
+
+function askAgain(say: (line: string) => void, missing: readonly MissingScope[]): Promise<boolean> {
+  say(`Not granted: ${namesOf(missing)}.`);
+  return askYesNo('Sign in again, and allow everything that is asked for?', true);
+}
+
 function questions(say: (line: string) => void, caFile: string | undefined): Questions {
   const issuer = (proposed?: string): Promise<string> => askIssuer(caFile, proposed);
   return {
     provider: (...asked) => askProvider(say, issuer, ...asked),
     issuer: () => issuer(),
     client: (question) => askClient(say, question),
+    authority: (report) => askAuthority(say, report),
+    again: (missing) => askAgain(say, missing),
     password: (provider) => askPassword(say, provider),
     server: (protocol, address, proposed) => askServer(protocol, address, proposed),
     store: () =>

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCms, spawnCms } from '../support/environment.ts';
 import { approveDevice, signIn, signInForCallbackUrl } from '../support/person.ts';
@@ -37,6 +37,10 @@ describe('cms account', function () {
   const urlOf = async (adding: RunningProcess): Promise<string> =>
     (await adding.waitFor(/^(http:\/\/127\.0\.0\.1:\d+\/auth\?\S+)$/m, { stream: 'stderr' }))[1]!;
 
+  const sealedText = async (): Promise<string> => {
+    const folder = join(world.home.stateDir, 'vault');
+    return (await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8')))).join();
+  };
   const accountsText = (): Promise<string> => readFile(join(world.home.configDir, 'accounts.json'), 'utf8');
   const stored = async (): Promise<Record<string, Record<string, unknown>>> =>
     (JSON.parse(await accountsText()) as { accounts: Record<string, Record<string, unknown>> }).accounts;
@@ -143,6 +147,59 @@ describe('cms account', function () {
       const [first, second] = world.provider.requests.filter(({ grantType }) => grantType?.endsWith('device_code'));
       assert.ok(second!.receivedAt - first!.receivedAt >= 5900, 'interval of 1 s and 5 s more');
       await expectToken();
+    });
+
+    it('goes on asking for a device through what passes, and more rarely', async () => {
+      const blips = [
+        faults.answer(502, '<html>bad gateway</html>'),
+        faults.answer(200, '<html>log in to this network</html>'),
+      ];
+      let polls = 0;
+      world.provider.setFault((request, forward) => blips[polls++]?.(request, forward));
+      const adding = startAdd('--flow', 'device', '--no-test');
+      const [, uri, code] = await adding.waitFor(/^(http\S+\/device)\n([A-Z0-9-]{6,})$/m, { stream: 'stderr' });
+      await approveDevice(uri!, code!, { login: JANE });
+      assert.equal((await adding.exited).status, 0, adding.stderr);
+      const seen = world.provider.requests.filter(({ grantType }) => grantType?.endsWith('device_code'));
+      assert.equal(seen.length, 3);
+      assert.ok(seen[2]!.receivedAt - seen[1]!.receivedAt >= 10_900, 'interval of 1 s and twice 5 s more');
+      await expectToken();
+    });
+
+    it('logs in as the UPN where the server takes nothing else, and keeps that', async () => {
+      world.provider.accounts.set(JANE, { email: JANE, preferredUsername: 'jd@example.test' });
+      await using server = await startSubmission({
+        provider: world.provider,
+        delegates: { 'jd@example.test': [JANE] },
+      });
+      server.refuse(JANE, '535 5.7.3 Authentication unsuccessful');
+      const scope = world.serverFlags.map((flag) =>
+        flag === String(world.submission.port)
+          ? String(server.port)
+          : flag.replace('openid email', 'openid email profile'),
+      );
+      const added = await runCms(['account', 'add', JANE, ...scope, '--protocol', 'smtp'], {
+        env: { ...world.env, CMS_TEST_LOGIN: JANE },
+      });
+      assert.equal(added.status, 0, added.stderr);
+      assert.match(added.stderr, /SMTP localhost:\d+: login as jd@example\.test accepted/);
+      const { smtp_user, imap_user, login } = (await stored())[JANE]!;
+      assert.deepEqual([smtp_user, imap_user, login], ['jd@example.test', JANE, JANE]);
+    });
+
+    it('says at once what was not granted, and replaces no grant that is good for more', async () => {
+      const narrow = faults.rewrite((answer) => ({ ...answer, scope: 'openid email offline_access mail.smtp' }));
+      world.provider.setFault(narrow);
+      const first = await world.add(JANE, '--no-test');
+      assert.equal(first.status, 78, first.stderr);
+      assert.match(first.stderr, /warning: not granted: mail\.imap \(imap\)\n +do: cms account add jane@example\.org /);
+      world.provider.setFault(undefined);
+      assert.equal((await world.add(JANE, '--no-test')).status, 0);
+      const token = await expectToken();
+      world.provider.setFault(narrow);
+      assertFailure(await world.add(JANE, '--no-test'), 78, /not granted: mail\.imap \(imap\); the sign-in before, /);
+      world.provider.setFault(undefined);
+      assert.equal(await expectToken(), token);
     });
 
     it('says that a device was refused', async () => {
@@ -338,10 +395,11 @@ describe('cms account', function () {
       assert.match(byAlias.stdout, /^user=boss@example\.org\x01auth=Bearer /);
     });
 
-    it('reports a refused login test, keeps the account and ends well', async () => {
+    it('reports a refused login test, keeps the account, and ends with the status that account test has', async () => {
       world.submission.refuse('*', '535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled');
       const added = await world.add(JANE);
-      assert.equal(added.status, 0, added.stderr);
+      assert.equal(added.status, 77, added.stderr);
+      assert.equal((await world.cms('account', 'test', JANE)).status, 77);
       assert.match(added.stderr, /SMTP login failed: .*5\.7\.139/);
       assert.match(added.stderr, /The account is kept/);
       await expectToken();
@@ -527,6 +585,31 @@ describe('cms account', function () {
       await expectToken();
     });
 
+    it('changes both files or neither where accounts.json cannot be replaced, and says so before anybody signs in', async () => {
+      await world.add(JANE, '--no-test');
+      const [before, sealed] = [await accountsText(), await sealedText()];
+      world.provider.clearRequests();
+      await chmod(world.home.configDir, 0o500);
+      try {
+        assertFailure(await world.add(JANE, '--no-test', '--login', JANE), 74, /cannot write .*accounts\.json/);
+      } finally {
+        await chmod(world.home.configDir, 0o700);
+      }
+      assert.equal(world.provider.requests.length, 0);
+      assert.deepEqual([await accountsText(), await sealedText()], [before, sealed]);
+    });
+
+    it('refuses the address of an account that is an alias of another, with the command that frees it', async () => {
+      await world.add(JANE, '--alias', 'sales@example.org', '--no-test');
+      const added = await world.add('sales@example.org', '--no-test');
+      assertFailure(
+        added,
+        78,
+        /sales@example\.org belongs to the account jane@/,
+        /cms account add jane@.* --alias jane@example\.org/,
+      );
+    });
+
     it('refuses an alias of another account before anybody signs in', async () => {
       await world.add(JANE, '--alias', 'team@example.org', '--no-test');
       world.provider.clearRequests();
@@ -541,17 +624,49 @@ describe('cms account', function () {
       world.provider.accounts.set(JANE, { email: null, preferredUsername: null });
     });
 
-    it('keeps the account and warns where nothing tests it', async () => {
-      const added = await world.add(JANE, '--no-test');
+    it('stores nothing where no login tells either, and names the command without what kept it from telling', async () => {
+      for (const flags of [['--no-test'], ['--no-test', '--yes']]) {
+        const added = await world.add(JANE, ...flags);
+        assertFailure(added, 77, /does not say who signed in, and no login .* was tried; nothing was stored/);
+        const command = /cms account add jane@example\.org .*/.exec(added.stderr)?.[0] ?? '';
+        assert.match(command, /--client-id/);
+        assert.doesNotMatch(command, /--no-test|--yes/);
+      }
+      await assertNothingStored();
+    });
+
+    it('stores nothing where the login is refused, and tells why', async () => {
+      world.submission.refuse('*', '535 5.7.139 Authentication unsuccessful');
+      assertFailure(
+        await world.add(JANE, '--protocol', 'smtp'),
+        77,
+        /no mail server accepted the login: .*5\.7\.139/,
+        /cms account add jane@/,
+      );
+      await assertNothingStored();
+    });
+
+    it('stores nothing where no mail server can be asked, which may pass', async () => {
+      await world.submission.stop();
+      assertFailure(
+        await world.add(JANE, '--protocol', 'smtp'),
+        75,
+        /no mail server could be asked.*; nothing was stored/,
+      );
+      await assertNothingStored();
+    });
+
+    it('is proven by a login at a mail server, which is not repeated', async () => {
+      const added = await world.add(JANE);
       assert.equal(added.status, 0, added.stderr);
-      assert.match(added.stderr, /warning: the provider did not say who signed in/);
+      assert.equal(added.stderr.match(/SMTP localhost:\d+: login as jane@example\.org accepted/g)?.length, 1);
+      await expectToken();
     });
 
     it('takes an unverified address for none', async () => {
       world.provider.accounts.set(JANE, { email: 'eve@example.org', emailVerified: false, preferredUsername: null });
       const added = await world.add(JANE, '--no-test');
-      assert.equal(added.status, 0, added.stderr);
-      assert.match(added.stderr, /did not say who signed in/);
+      assertFailure(added, 77, /does not say who signed in/);
     });
   });
 

@@ -219,8 +219,9 @@ ${more}`,
       delete world.env.NODE_EXTRA_CA_CERTS;
       await preset();
       const refused = await add();
-      assert.equal(refused.status, 0, refused.stderr);
+      assert.equal(refused.status, 78, refused.stderr);
       assert.match(refused.stderr, /SMTP login failed: .*certificate/);
+      assert.match(refused.stderr, /do: cms account add jane@example\.org --ca-file FILE/);
       await preset(`ca_file = ${JSON.stringify(caFile)}\n`);
       const added = await add();
       assert.match(added.stderr, /SMTP localhost:\d+: login as jane@example\.org accepted/, added.stderr);

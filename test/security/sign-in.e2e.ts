@@ -81,6 +81,40 @@ describe('a sign-in on a machine with other users', function () {
     }
   });
 
+  // Row 3.
+  it('shows other users nothing that they could use in the arguments of the browser', async function () {
+    requires(this, 'sudo');
+    const env = { ...world.env, BROWSER: `${process.execPath} -e setInterval(()=>0,1000)` };
+    await using adding = spawnCms(['account', 'add', JANE, ...world.serverFlags, '--no-test'], { env });
+    await adding.waitFor(/waiting for the browser on/, { stream: 'stderr' });
+    const look = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n" | grep ^http://127 || true';
+    const redirect = /waiting for the browser on (\S+) /.exec(adding.stderr)?.[1] ?? '';
+    const inArguments = async (): Promise<string[]> =>
+      (await asOther(['sh', '-c', look])).stdout.split('\n').filter((line) => line.startsWith(redirect));
+    let lines = await inArguments();
+    for (let tries = 0; lines.length === 0 && tries < 100; tries++) lines = await inArguments();
+    const [oneTime = ''] = lines;
+    assert.ok(oneTime.startsWith(redirect), 'the browser is there, with an address of cms');
+    const [shown = ''] = /^http:\S+\/auth\?\S+$/m.exec(adding.stderr) ?? [];
+    for (const name of ['state', 'nonce', 'code_challenge'])
+      assert.ok(!lines.join().includes(new URL(shown).searchParams.get(name)!), name);
+
+    const theirs = await asOther(['curl', '-si', oneTime]);
+    assert.match(theirs.stdout, /^HTTP\/1\.1 403 /);
+    assert.doesNotMatch(theirs.stdout, /^(?:location|set-cookie):/im);
+    await adding.waitFor(/another user of this computer \(uid \d+\) tried to open this sign-in/, { stream: 'stderr' });
+
+    const ours = await fetch(oneTime, { redirect: 'manual' });
+    assert.equal(ours.status, 302);
+    const { state, ...led } = Object.fromEntries(new URL(ours.headers.get('location')!).searchParams);
+    assert.notEqual(state, new URL(shown).searchParams.get('state'));
+    assert.equal(led.code_challenge, new URL(shown).searchParams.get('code_challenge'));
+    assert.equal((await fetch(`${redirect}?code=theirs&state=${state!}`)).status, 403, 'without its cookie');
+    assert.equal((await fetch(oneTime, { redirect: 'manual' })).status, 410, 'a second time');
+    assert.equal((await signIn(shown, { login: JANE })).status, 200);
+    assert.equal((await adding.exited).status, 0, adding.stderr);
+  });
+
   // Row 5.
   it('survives ten thousand callbacks that are not its own', async () => {
     await using adding = add(...world.serverFlags, '--json');

@@ -7,19 +7,20 @@ import { accountView } from '../../lib/accounts/view.ts';
 import { notifyBroker } from '../../lib/broker/client.ts';
 import { openContext } from '../../lib/context.ts';
 import { secretIn } from '../../lib/enrol/defaults.ts';
-import { enrol, type EnrolRequest } from '../../lib/enrol/enrol.ts';
+import { enrol, type Enrolled, type EnrolRequest } from '../../lib/enrol/enrol.ts';
 import type { LoginReport } from '../../lib/enrol/login-test.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
-import { CmsError } from '../../lib/errors.ts';
+import { CmsError, EXIT_STATUS } from '../../lib/errors.ts';
 import { withAdminMail } from '../../lib/explain/admin-mail.ts';
 import { fromOclif } from '../../oclif-errors.ts';
 import { redact } from '../../lib/redact.ts';
 import { Secret } from '../../lib/secret.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
+import { exitStatusOf } from '../../lib/proof/verdict.ts';
 import { lentFile, requireForBroker } from '../../lib/service/as-system.ts';
 import { isAsSystem } from '../../lib/service/system.ts';
 import { ioError } from '../../lib/store/files.ts';
-import { resumable } from '../../prompts/answers.ts';
+import { resumable, wordsOf } from '../../prompts/answers.ts';
 import { EXIM_OF_SYSTEM, goOn } from '../../prompts/go-on.ts';
 import { askAddress, terminalDialogue } from '../../prompts/wizard.ts';
 import { BaseCommand } from '../base.ts';
@@ -128,7 +129,7 @@ export default class AccountAdd extends BaseCommand {
   static override readonly flags = FLAGS;
 
   async run(): Promise<void> {
-    const { args, flags } = await this.parse(AccountAdd);
+    const { args, flags, metadata } = await this.parse(AccountAdd);
     const ofSystem = isAsSystem(process.env);
     if (flags.system || ofSystem) refuseOfRoot(flags);
     if (flags.system && !ofSystem) return this.#runAsSystem();
@@ -151,9 +152,12 @@ export default class AccountAdd extends BaseCommand {
     const request = await requestFrom(address, flags);
     if (ofSystem && request.client.caFile !== undefined) await requireForBroker(request.client.caFile);
     const enrolled = await enrol(context, request, dialogue).catch((error: unknown) => {
-      throw resumable(fromOclif(error, 'account add'), address, this.argv, dialogue.answered());
+      const given = Object.entries(flags).filter(([name]) => metadata.flags[name]?.setFromDefault !== true);
+      const words = [...(args.address === undefined ? [] : [address]), ...wordsOf(Object.fromEntries(given), address)];
+      throw resumable(fromOclif(error, 'account add'), address, words, dialogue.answered(), excludedBy);
     });
-    const { account, reports } = enrolled;
+    const { account, reports, missing } = enrolled;
+    process.exitCode = statusOf(enrolled);
     const brokerRuns = await notifyBroker(context.paths.privateSocket);
     const { send, exim, service } = flags;
     const sent = await goOn(context, enrolled, {
@@ -166,7 +170,13 @@ export default class AccountAdd extends BaseCommand {
       installExim: async (argv) => (await import('../exim-config.ts')).default.run(argv, this.config),
       installService: async (argv) => (await import('../service/install.ts')).default.run(argv, this.config),
     });
-    if (flags.json) this.printJson({ ...accountView(account), login_test: reports.map(shown), ...given('sent', sent) });
+    if (flags.json)
+      this.printJson({
+        ...accountView(account),
+        login_test: reports.map(shown),
+        ...given('not_granted', names(missing)),
+        ...given('sent', sent),
+      });
   }
 
   async #runAsSystem(): Promise<void> {
@@ -194,7 +204,20 @@ function refuseOfRoot({ exim, service }: AddFlags): void {
   );
 }
 
+/** Flags that a flag does not go together with; each may have been named by the other one only. */
+function excludedBy(flag: string): string[] {
+  const relations: readonly [string, { exclusive?: readonly string[] }][] = Object.entries(FLAGS);
+  const all = relations.flatMap(([name, { exclusive = [] }]) => exclusive.map((other) => [`--${name}`, `--${other}`]));
+  return all.filter((pair) => pair.includes(flag)).flatMap((pair) => pair.filter((each) => each !== flag));
+}
+
 type AddFlags = Interfaces.InferredFlags<typeof FLAGS>;
+
+/** As `account test` has it: the account is kept, but whatever was to come after it has to wait. */
+function statusOf({ reports, missing }: Enrolled): number {
+  const logins = exitStatusOf(reports.map(({ user, explanation }) => ({ ok: user !== undefined, explanation })));
+  return logins !== 0 || missing.length === 0 ? logins : EXIT_STATUS.protocol_not_granted;
+}
 
 async function requestFrom(address: string, flags: AddFlags): Promise<EnrolRequest> {
   return {
@@ -253,6 +276,10 @@ function serverFrom(flags: AddFlags, protocol: Extract<Protocol, 'smtp' | 'imap'
     ...given('port', flags[`${protocol}-port`]),
     ...given('tls', flags[`${protocol}-tls`]),
   };
+}
+
+function names(missing: Enrolled['missing']): string[] | undefined {
+  return missing.length === 0 ? undefined : missing.map(({ scope }) => scope);
 }
 
 function shown({ explanation, ...report }: LoginReport): object {

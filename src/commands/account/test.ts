@@ -23,6 +23,7 @@ import { exitStatusOf } from '../../lib/proof/verdict.ts';
 import { requireProtocol } from '../../lib/token/errors.ts';
 import { obtainPassword, obtainToken } from '../../token-main.ts';
 import { BaseCommand } from '../base.ts';
+import { quoted } from '../../lib/shell-word.ts';
 
 export default class AccountTest extends BaseCommand {
   static override readonly summary = 'log in at the mail servers of an account, and explain what they refuse';
@@ -177,6 +178,6 @@ async function explainNoToken(
 
 function sendsNothing(address: string): CmsError {
   return new CmsError('usage', 'a mail is sent over SMTP, which is not among the protocols', {
-    suggestions: [`cms account test ${address} --protocol smtp --send`],
+    suggestions: [`cms account test ${quoted(address)} --protocol smtp --send`],
   });
 }

@@ -79,6 +79,10 @@ export function caFileOf(account: Account): string | undefined {
   return account.kind === 'oauth' ? account.client.ca_file : account.ca_file;
 }
 
+export function withAuthority<T extends Account>(account: T, ca_file: string): T {
+  return account.kind === 'oauth' ? { ...account, client: { ...account.client, ca_file } } : { ...account, ca_file };
+}
+
 /** The name that SASL's `user=` (or PLAIN's authcid) carries for `protocol`. */
 export function saslUser(account: Account, protocol: Protocol): string {
   return protocol === 'smtp' ? account.smtp_user : account.imap_user;

@@ -11,7 +11,8 @@ declare const validated: unique symbol;
 export type Address = string & { [validated]: 'address' };
 
 // RFC 5321 atext less the characters that exim reads as syntax: $ { } # *, and quotes, backslash, colon and semicolon.
-const LOCAL_PART = /^[a-z0-9!%&'+/=?^_`|~-]+(?:\.[a-z0-9!%&'+/=?^_`|~-]+)*$/;
+// A hyphen at the beginning would make a flag of it, for cms and for every mail program.
+const LOCAL_PART = /^(?!-)[a-z0-9!%&'+/=?^_`|~-]+(?:\.[a-z0-9!%&'+/=?^_`|~-]+)*$/;
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 // RFC 5321 section 4.5.3.1: 64 octets of local part, 255 of domain.
 const MAX_LOCAL_PART = 64;
@@ -72,6 +73,17 @@ export function parseLoginName(text: string): string {
   if (text.includes('@')) return parseAddress(text);
   if (text.length > MAX_LOCAL_PART || !LOCAL_PART.test(lowerAscii(text))) throw invalid(text);
   return text;
+}
+
+/** `text` with the domain behind its last `@` as A-labels, in lower case; as it is where there is none, or no usable one. */
+export function withALabels(text: string): string {
+  const at = text.lastIndexOf('@');
+  if (at < 1) return text;
+  try {
+    return text.slice(0, at + 1) + parseDomain(text.slice(at + 1));
+  } catch {
+    return text;
+  }
 }
 
 export function domainOf(address: string): string {

@@ -5,17 +5,22 @@ import { CmsError, messageOf } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import {
   ensurePrivateFolder,
+  proveWritable,
   readFileIfAny,
   requirePrivateFolder,
   sweepTemporaries,
   writeFileDurable,
 } from '../store/files.ts';
-import { acquireLock } from '../store/lock.ts';
+import { acquireLock, acquireLockNow } from '../store/lock.ts';
+import { quoted } from '../shell-word.ts';
 import { isAbsent } from '../store/trusted.ts';
 import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
-import { domainOf, lowerAscii } from './address.ts';
+import { type HalfDone, halfDone } from './half-done.ts';
+import { findAccount } from './names.ts';
 import { faultOfAccount, faultOfVaultKey, isRecord } from './shape.ts';
+
+export { findAccount } from './names.ts';
 
 const ACCOUNTS_VERSION = 1;
 const LOCK_TIMEOUT_MS = 10_000;
@@ -29,6 +34,7 @@ export interface AccountsFile {
 export class AccountStore {
   readonly #paths: Paths;
   readonly #owner: number | undefined;
+  readonly #half: HalfDone;
   /** What stood in the file when it had this stamp: with ten thousand accounts it takes a tenth of a second to parse. */
   #last: { stamp: string; file: AccountsFile } | undefined;
 
@@ -36,6 +42,7 @@ export class AccountStore {
   constructor(paths: Paths, owner?: number) {
     this.#paths = paths;
     this.#owner = owner;
+    this.#half = halfDone(paths);
   }
 
   /**
@@ -43,6 +50,7 @@ export class AccountStore {
    * @throws CmsError `config_invalid` when it is unreadable, of a newer version, or others can change it; `io_error`
    */
   async read(): Promise<AccountsFile> {
+    if (this.#half.exists()) await this.#finish();
     const stamp = await stampOf(this.#paths.accountsFile);
     if (stamp !== undefined && this.#last?.stamp === stamp) return this.#last.file;
     const file = await this.#readAnew();
@@ -82,11 +90,87 @@ export class AccountStore {
     await ensurePrivateFolder(this.#paths.configDir);
     await ensurePrivateFolder(this.#paths.stateDir);
     await ensurePrivateFolder(this.#paths.lockDir);
-    await using _lock = await acquireLock(join(this.#paths.lockDir, 'accounts.lock'), LOCK_TIMEOUT_MS);
+    await using _lock = await acquireLock(this.#lockFile, LOCK_TIMEOUT_MS);
     await sweepTemporaries(this.#paths.configDir, this.#paths.accountsFile);
+    await this.#finishHalfDone();
     const changed = await change(await this.#readAnew());
-    await writeFileDurable(this.#paths.accountsFile, `${JSON.stringify(changed, null, 2)}\n`);
+    await this.#write(changed);
     return changed;
+  }
+
+  /**
+   * Stores an account together with its grant: both, or neither. What a crash in between leaves half done is finished
+   * by whoever reads next.
+   * @param grant writes the sealed file, and takes that back
+   * @param check throws for an account that may not be stored beside the others; they cannot change meanwhile
+   * @throws CmsError as `update`, and what `grant.write` throws
+   */
+  async store(
+    account: Account,
+    grant: { id: string; write: () => Promise<void>; undo: () => Promise<void> },
+    check: (others: Readonly<Record<string, Account>>) => void,
+  ): Promise<void> {
+    const progress = { begun: false };
+    try {
+      await this.update(async (file) => {
+        check(file.accounts);
+        await this.#proveReplaceable(file);
+        await this.#half.note({ account, grant_id: grant.id });
+        progress.begun = true;
+        await grant.write();
+        return { ...file, accounts: { ...file.accounts, [account.address]: account } };
+      });
+    } catch (error) {
+      // What cannot be taken back stays noted, and is finished later.
+      if (progress.begun)
+        await grant.undo().then(
+          () => this.#half.forget(),
+          () => undefined,
+        );
+      throw error;
+    }
+    // Both are there: a note that stays changes nothing.
+    await this.#half.forget().catch(() => undefined);
+  }
+
+  /** Proves, before somebody signs in, that the file can be replaced. @throws CmsError as `update` */
+  async probe(): Promise<void> {
+    if ((await stampOf(this.#paths.accountsFile)) !== undefined) await this.update((file) => file);
+  }
+
+  /** The same content: nothing but the real thing proves it. */
+  async #proveReplaceable(file: AccountsFile): Promise<void> {
+    if ((await stampOf(this.#paths.accountsFile)) === undefined) return proveWritable(this.#paths.configDir);
+    await this.#write(file);
+  }
+
+  #write(file: AccountsFile): Promise<void> {
+    return writeFileDurable(this.#paths.accountsFile, `${JSON.stringify(file, null, 2)}\n`);
+  }
+
+  get #lockFile(): string {
+    return join(this.#paths.lockDir, 'accounts.lock');
+  }
+
+  /** Whoever is in the middle of it holds the lock; then it is not for us to finish. */
+  async #finish(): Promise<void> {
+    try {
+      await using lock = await acquireLockNow(this.#lockFile);
+      if (lock !== undefined) await this.#finishHalfDone();
+    } catch (error) {
+      // What can be read is read all the same; the next one tries again.
+      if (!(error instanceof CmsError)) throw error;
+    }
+  }
+
+  async #finishHalfDone(): Promise<void> {
+    if (!this.#half.exists()) return;
+    const account = await this.#half.read();
+    if (account !== undefined) {
+      const file = await this.#readAnew();
+      await this.#write({ ...file, accounts: { ...file.accounts, [account.address]: account } });
+    }
+    await this.#half.forget();
   }
 }
 
@@ -96,20 +180,10 @@ async function stampOf(path: string): Promise<string | undefined> {
   return found && [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
 }
 
-export function findAccount(accounts: Readonly<Record<string, Account>>, address: string): Account | undefined {
-  const key = lowerAscii(address);
-  if (Object.hasOwn(accounts, key)) return accounts[key];
-  const all = Object.values(accounts);
-  const domain = `@${domainOf(key)}`;
-  return (
-    all.find((account) => account.aliases.includes(key)) ?? all.find((account) => account.aliases.includes(domain))
-  );
-}
-
 export function accountUnknown(address: string, known: readonly string[]): CmsError {
   return new CmsError('account_unknown', `no account ${address}`, {
     suggestions: [
-      `cms account add ${address}`,
+      `cms account add ${quoted(address)}`,
       ...(known.length > 0 ? ['cms account list   # shows the accounts there are'] : []),
     ],
   });

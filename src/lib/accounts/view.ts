@@ -9,6 +9,7 @@ import type { GrantHeader } from '../store/grant.ts';
 import type { Vault } from '../store/vault.ts';
 import { type Account, caFileOf } from './account.ts';
 import { subjectOf } from './subject.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface AccountView {
   address: string;
@@ -124,7 +125,7 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself 
   }
   if (failure === undefined) return { state: 'ok' };
   const explained = explain({ ...about, source: 'oauth', ...fromWords(failure.message), address });
-  const again = `cms token ${address} --force-refresh`;
+  const again = `cms token ${quoted(address)} --force-refresh`;
   // Whoever was asked too often is not asked once more.
   const tooOften = explained.class === 'back off';
   return {
@@ -170,7 +171,7 @@ function neverSignedIn(address: string): StateView {
 }
 
 function signIn(address: string): string {
-  return `cms account add ${address}`;
+  return `cms account add ${quoted(address)}`;
 }
 
 export function iso(milliseconds: number): string {

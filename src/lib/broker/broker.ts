@@ -23,6 +23,7 @@ import {
   type RequestLine,
   type TokenLine,
 } from './wire.ts';
+import { quoted } from '../shell-word.ts';
 
 /** One forced refresh per account in this time, however often servers refuse its token. */
 const REFUSAL_INTERVAL_MS = 60_000;
@@ -338,7 +339,9 @@ function clientGone(): CmsError {
 
 function serverRefuses(address: string): CmsError {
   return new CmsError('access_denied', `the mail server refuses even a fresh token of ${address}`, {
-    suggestions: [`cms account add ${address}   # signs in anew and tries the login, with the server's own words`],
+    suggestions: [
+      `cms account add ${quoted(address)}   # signs in anew and tries the login, with the server's own words`,
+    ],
   });
 }
 

@@ -1,6 +1,6 @@
 /** The accounts as the broker sees them: in memory, indexed by every name that a request may use. */
 import type { Account } from '../accounts/account.ts';
-import { domainOf } from '../accounts/address.ts';
+import { indexByName, ownerIn } from '../accounts/names.ts';
 import { accountsOf, accountUnknown, type AccountStore } from '../accounts/store.ts';
 
 export class AccountDirectory {
@@ -21,12 +21,8 @@ export class AccountDirectory {
   async reload(): Promise<void> {
     const file = await this.#store.read();
     const accounts = accountsOf(file);
-    const names = new Map<string, Account>();
-    // Addresses win over aliases, whatever the order.
-    for (const account of accounts) for (const alias of account.aliases) names.set(alias, account);
-    for (const account of accounts) names.set(account.address, account);
     this.#accounts = accounts;
-    this.#byName = names;
+    this.#byName = indexByName(accounts);
     this.#vaultKeyId = file.vault_key?.id;
   }
 
@@ -37,7 +33,7 @@ export class AccountDirectory {
 
   /** The account that an address or alias names. */
   find(address: string): Account | undefined {
-    return this.#byName.get(address) ?? this.#byName.get(`@${domainOf(address)}`);
+    return ownerIn(this.#byName, address);
   }
 
   /** The same. @throws CmsError `account_unknown` */

@@ -14,6 +14,7 @@ import { isUnexpired } from '../token/schedule.ts';
 import type { Broker } from './broker.ts';
 import type { AccountDirectory } from './directory.ts';
 import type { SocketPolicy } from './policy.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface AccountStatus extends StateView {
   address: string;
@@ -200,6 +201,6 @@ function refused(address: string, since: number): StateView {
     code: 'access_denied',
     reason: 'the mail server refuses even a fresh token',
     since: iso(since),
-    remedy: `cms account add ${address}   # tries the login and shows the server's own words`,
+    remedy: `cms account add ${quoted(address)}   # tries the login and shows the server's own words`,
   };
 }

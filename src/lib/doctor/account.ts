@@ -27,6 +27,7 @@ import {
 } from './finding.ts';
 import { judgeAudience, judgeScopes, type MissingScope, missingScopes } from './scopes.ts';
 import type { Step } from './walk.ts';
+import { quoted } from '../shell-word.ts';
 
 /** How tokens and passwords are had: from the broker, else done here, as `cms token` does. */
 export interface TokenPorts {
@@ -179,7 +180,7 @@ function judgeHeader({ account, now }: AccountLook, header: GrantHeader): Judgem
   const left = `${Math.max(0, Math.round((expires - now()) / 60_000))} min left`;
   if (trouble === undefined) return ok(`fresh, ${left}`);
   return warning(`fresh, ${left}, but the last refresh failed: ${trouble.message}`, {
-    fix: [`cms token ${account.address} --force-refresh   # tries again`],
+    fix: [`cms token ${quoted(account.address)} --force-refresh   # tries again`],
     who: WHO_MENDS[trouble.code] ?? 'nobody: wait',
     ...meaning(trouble.message),
   });
@@ -215,7 +216,7 @@ function withMail(
   { address }: Pick<Account, 'address'>,
 ): Judgement {
   if (explained?.admin === undefined) return judged;
-  const write = `cms account test ${address} --admin-mail   # writes the mail to the administrator`;
+  const write = `cms account test ${quoted(address)} --admin-mail   # writes the mail to the administrator`;
   return { ...judged, fix: [...(judged.fix ?? []), write] };
 }
 

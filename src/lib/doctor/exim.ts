@@ -16,6 +16,7 @@ import { bySudo } from '../sudo.ts';
 import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import { judgeSplit, linesCommand, requestOf, SPLIT_FOLDER, type SplitFacts, transportsCommands } from './split.ts';
 import type { Step } from './walk.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface EximLook {
   env: Environment;
@@ -240,6 +241,6 @@ export function judgeSender(sender: CheckedSender, { user }: Pick<EximPlan, 'use
   if (sender.ok) return ok(`through ${account} at ${host} (line ${line}, ${detail})`);
   return failure('temporarily_unavailable', `exim would not send now: ${detail}`, {
     cause: `line ${line} of ${user}, account ${account}`,
-    fix: [bySudo(`cms exim-config --try ${sender.sender === '<>' ? '"<>"' : sender.sender.slice(1, -1)}`)],
+    fix: [bySudo(`cms exim-config --try ${quoted(sender.sender === '<>' ? '<>' : sender.sender.slice(1, -1))}`)],
   });
 }

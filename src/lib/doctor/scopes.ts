@@ -1,56 +1,16 @@
-/** What was granted against what the protocols need, and for whom a token is made. Pure. */
-import { type OAuthAccount, type Protocol, PROTOCOLS } from '../accounts/account.ts';
-import { findProvider } from '../providers/table.ts';
+/** Whether enough was granted, and for whom a token is made. Pure. */
+import type { OAuthAccount } from '../accounts/account.ts';
+import { type MissingScope, namesOf } from '../providers/missing-scopes.ts';
 import { failure, type Judgement, ok, skipped, warning } from './finding.ts';
+import { quoted } from '../shell-word.ts';
 
-/** Those that have nothing to do with mail; providers give them back under other names, or not at all. */
-const IDENTITY = /^(?:openid|email|profile|offline_access)$/;
-
-export interface MissingScope {
-  scope: string;
-  protocols: Protocol[];
-}
-
-/**
- * The mail scopes that are not among those granted. What was asked for is what is needed, where no preset says so; a
- * scope whose name says for which protocol it is counts for that one only.
- * @param granted undefined where the provider did not say: then it is what was asked for (RFC 6749 section 5.1)
- */
-export function missingScopes(account: OAuthAccount, granted: string | undefined): MissingScope[] {
-  if (granted === undefined) return [];
-  const there = new Set(granted.split(' ').map(comparable));
-  const wanted = new Map<string, Protocol[]>();
-  for (const protocol of account.protocols) {
-    for (const scope of scopesFor(account, protocol)) wanted.set(scope, [...(wanted.get(scope) ?? []), protocol]);
-  }
-  return [...wanted]
-    .filter(([scope]) => !there.has(comparable(scope)))
-    .map(([scope, protocols]) => ({ scope, protocols }));
-}
-
-function scopesFor({ client, provider }: OAuthAccount, protocol: Protocol): string[] {
-  const asked = client.scope.split(' ').filter((scope) => scope !== '' && !IDENTITY.test(scope));
-  const preset = findProvider(provider);
-  const known = preset !== undefined && preset.oauth !== 'none' ? (preset.scopes[protocol] ?? []) : [];
-  // With a scope of one's own in place of the preset's, the preset says nothing.
-  const stated = known.filter((scope) => asked.some((each) => comparable(each) === comparable(scope)));
-  if (stated.length > 0) return stated;
-  return asked.filter((scope) => {
-    const named = PROTOCOLS.filter((each) => scope.toLowerCase().includes(each));
-    return named.length === 0 || named.includes(protocol);
-  });
-}
-
-function comparable(scope: string): string {
-  return scope.toLowerCase().replace(/\/$/, '');
-}
+export { type MissingScope, missingScopes } from '../providers/missing-scopes.ts';
 
 export function judgeScopes({ address }: OAuthAccount, missing: readonly MissingScope[]): Judgement {
   if (missing.length === 0) return ok('what the protocols need was granted');
-  const names = missing.map(({ scope, protocols }) => `${scope} (${protocols.join(', ')})`);
-  return failure('protocol_not_granted', `not granted: ${names.join(', ')}`, {
+  return failure('protocol_not_granted', `not granted: ${namesOf(missing)}`, {
     cause: 'the person or an administrator did not allow it, or the client is not registered for it',
-    fix: [`cms account add ${address}   # allow everything that is asked for`],
+    fix: [`cms account add ${quoted(address)}   # allow everything that is asked for`],
   });
 }
 
@@ -68,7 +28,9 @@ export function judgeAudience({ client, address }: OAuthAccount, token: string):
   const audience = audienceOf(token);
   if (audience === undefined) return skipped('the token says nothing that could be read');
   if (OUTLOOK.test(audience)) return ok('made for the mail servers');
-  const fix = [`cms account add ${address}   # with the mail scopes of the preset, and no scope of another service`];
+  const fix = [
+    `cms account add ${quoted(address)}   # with the mail scopes of the preset, and no scope of another service`,
+  ];
   if (GRAPH.test(audience)) {
     return failure('config_invalid', 'the token is made for Microsoft Graph, not for the mail servers', {
       cause: 'a token is made for the resource of the first scope that is asked for',

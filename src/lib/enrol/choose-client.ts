@@ -5,6 +5,7 @@ import { discover } from '../oauth/discover.ts';
 import type { Endpoints, OAuthProvider } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { ClientWishes } from './plan.ts';
+import { quoted } from '../shell-word.ts';
 
 /** What a person says where no client is known. */
 export type ClientAnswer =
@@ -77,14 +78,14 @@ export async function chooseClient(search: ClientSearch): Promise<ChosenClient> 
 
 function noRegistration({ provider, address }: ClientSearch): CmsError {
   return new CmsError('client_invalid', `${provider.name}: no registration endpoint, so cms cannot register itself`, {
-    suggestions: [`cms account add ${address} --client-id ID`, 'with --register give --issuer URL, too'],
+    suggestions: [`cms account add ${quoted(address)} --client-id ID`, 'with --register give --issuer URL, too'],
   });
 }
 
 function couldRegister(address: string, endpoint: string): CmsError {
   const { host } = new URL(endpoint);
   return new CmsError('client_invalid', `no client id for ${host}, which lets programs register themselves`, {
-    suggestions: [`cms account add ${address} --register`, '--client-id ID'],
+    suggestions: [`cms account add ${quoted(address)} --register`, '--client-id ID'],
   });
 }
 

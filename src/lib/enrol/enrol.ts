@@ -11,6 +11,7 @@ import {
   type OAuthClient,
   type PasswordAccount,
   type Protocol,
+  withAuthority,
 } from '../accounts/account.ts';
 import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
@@ -24,6 +25,10 @@ import type { Flow, OAuthProvider, Provider } from '../providers/provider.ts';
 import { findProvider, providerIds } from '../providers/table.ts';
 import type { KeyStore } from '../store/key-source.ts';
 import type { Secret } from '../secret.ts';
+import { quoted } from '../shell-word.ts';
+import type { SignedIn } from '../oauth/sign-in.ts';
+import { type MissingScope, missingScopes, namesOf } from '../providers/missing-scopes.ts';
+import type { Vault } from '../store/vault.ts';
 import { readProviders } from '../settings.ts';
 import { readAuthorities } from '../trust.ts';
 import { chooseClient, type ChosenClient, type ClientAnswer, type ClientQuestion } from './choose-client.ts';
@@ -41,7 +46,7 @@ import {
 import { type Outcome, signIn, type SignInDialogue, type SignInPlan } from './sign-in.ts';
 import { probeStores } from './prepare.ts';
 import { type Proposal, proposeServers } from './propose.ts';
-import { type ClientSecrets, keepUsers, storePassword } from './store-account.ts';
+import { type ClientSecrets, keepProven, storePassword } from './store-account.ts';
 
 export interface EnrolRequest {
   address: string;
@@ -75,6 +80,10 @@ export interface Questions {
   password: (provider: Provider) => Promise<Secret | undefined>;
   server: (protocol: Protocol, address: string, proposed?: MailServer) => Promise<Partial<MailServer> | undefined>;
   store: () => Promise<KeyStore>;
+  /** The file of the authority that has signed the certificate of a mail server; undefined: leave it at that. */
+  authority: (report: LoginReport) => Promise<string | undefined>;
+  /** Less was allowed than was asked for: whether to sign in again. */
+  again: (missing: readonly MissingScope[]) => Promise<boolean>;
 }
 
 export interface EnrolDialogue extends SignInDialogue {
@@ -85,6 +94,8 @@ export interface EnrolDialogue extends SignInDialogue {
   testing: (account: Account) => void;
   /** As soon as a mail server has answered. */
   tested: (report: LoginReport, account: Account) => void;
+  /** Less was granted than was asked for. */
+  lacking: (missing: readonly MissingScope[], account: Account) => void;
   signal: AbortSignal;
   /** Whether the keyring may open its dialog. */
   interactive: boolean;
@@ -95,6 +106,8 @@ export interface Enrolled {
   reports: LoginReport[];
   /** Of this sign-in, for what comes after it. */
   credential: Credential;
+  /** What was asked for and not granted. */
+  missing: MissingScope[];
 }
 
 /** @throws CmsError of every kind that the parts throw; then nothing of the account was changed */
@@ -160,21 +173,79 @@ async function enrolOAuth(
   const registered = await register(client, chosen, dialogue);
   const account = { ...plan, kind: 'oauth' as const, client: { ...client, ...registered?.client } };
   const secrets = registered ? secretsOf(registered) : await secretsFor(context, account, wishes, before);
-  const outcome = await signInOrUnregister(
-    context,
-    {
-      account,
-      secrets,
-      beforeStoring,
-      flow,
-      otherWays: otherWays(provider, hasDeviceEndpoint),
-      signal: dialogue.signal,
+  const works = isActive(context.vault, address);
+  const signInPlan: SignInPlan = {
+    account,
+    secrets,
+    beforeStoring,
+    admit: (signedIn) => {
+      if (works) refuseLess(account, signedIn);
     },
-    dialogue,
-    registered,
-  );
+    prove: request.test
+      ? async (unproven, signedIn) => {
+          dialogue.testing(unproven);
+          const credential = { accessToken: signedIn.access_token };
+          return logIn(unproven, credential, dialogue, signedIn.username);
+        }
+      : undefined,
+    flow,
+    otherWays: otherWays(provider, hasDeviceEndpoint),
+    signal: dialogue.signal,
+  };
+  const outcome = await signInOrUnregister(context, signInPlan, dialogue, registered);
+  const missing = missingScopes(outcome.account, outcome.signedIn.scope);
   dialogue.stored(outcome);
-  return tryOut(context, request, outcome.account, { accessToken: outcome.signedIn.access_token }, dialogue);
+  if (missing.length > 0) dialogue.lacking(missing, outcome.account);
+  const { access_token: accessToken, username } = outcome.signedIn;
+  const { reports } = outcome;
+  if (reports !== undefined) return { account: outcome.account, reports, credential: { accessToken }, missing };
+  return { ...(await tryOut(context, request, outcome.account, { accessToken }, dialogue, username)), missing };
+}
+
+/**
+ * Again for as long as less is granted than was asked for, and somebody wants to try again. What was stored stays until
+ * the next sign-in is.
+ */
+async function signInFully(context: Context, plan: SignInPlan, dialogue: EnrolDialogue): Promise<Outcome> {
+  const again = async (missing: readonly MissingScope[]): Promise<boolean> =>
+    missing.length > 0 && ((await dialogue.questions?.again(missing)) ?? false);
+  let stored: Outcome | undefined;
+  for (;;) {
+    try {
+      stored = await signIn(context, plan, dialogue);
+      if (!(await again(missingScopes(plan.account, stored.signedIn.scope)))) return stored;
+    } catch (error) {
+      // Given up at the next try: what the one before it has brought is there.
+      if (stored !== undefined) return stored;
+      if (!(error instanceof LessGranted) || !(await again(error.missing))) throw error;
+    }
+  }
+}
+
+class LessGranted extends CmsError {
+  readonly missing: readonly MissingScope[];
+
+  constructor(address: string, missing: readonly MissingScope[]) {
+    super('protocol_not_granted', `not granted: ${namesOf(missing)}; the sign-in before, which works, was kept`, {
+      suggestions: [`cms account add ${quoted(address)}   # allow everything that is asked for`],
+    });
+    this.missing = missing;
+  }
+}
+
+/** A grant that works is not replaced by one that is good for less. @throws LessGranted */
+function refuseLess(account: OAuthAccount, { scope }: SignedIn): void {
+  const missing = missingScopes(account, scope);
+  if (missing.length > 0) throw new LessGranted(account.address, missing);
+}
+
+function isActive(vault: Vault, address: string): boolean {
+  try {
+    return vault.readHeader(address)?.state === 'active';
+  } catch {
+    // What cannot be read is about to be replaced.
+    return false;
+  }
 }
 
 /** Whose name the consent page shows; undefined where that has been said, or is about to be. */
@@ -233,7 +304,7 @@ async function signInOrUnregister(
   registered: RegisteredClient | undefined,
 ): Promise<Outcome> {
   try {
-    return await signIn(context, plan, dialogue);
+    return await signInFully(context, plan, dialogue);
   } catch (error) {
     if (registered !== undefined) await unregisterClient(plan.account.client, registered.registration_access_token);
     throw error;
@@ -282,9 +353,9 @@ async function findOut(
   if (dialogue.questions) return { ...(await dialogue.questions.provider(address, own, proposal)), proposal };
   throw new CmsError('usage', `cannot tell which provider ${address} belongs to`, {
     suggestions: [
-      `cms account add ${address} --provider ID   # ${providerIds(own).slice(0, 4).join(', ')}, …`,
+      `cms account add ${quoted(address)} --provider ID   # ${providerIds(own).slice(0, 4).join(', ')}, …`,
       ...(proposal === undefined ? [] : [proposedCommand(address, proposal)]),
-      `cms account add ${address} --issuer URL --client-id ID`,
+      `cms account add ${quoted(address)} --issuer URL --client-id ID`,
     ],
   });
 }
@@ -299,7 +370,7 @@ function issuerFor({ address }: EnrolRequest, { questions }: EnrolDialogue): Pro
   if (questions !== undefined) return questions.issuer();
   throw new CmsError('usage', `where does ${address} sign in? nothing names the authorization server`, {
     suggestions: [
-      `cms account add ${address} --issuer URL --client-id ID`,
+      `cms account add ${quoted(address)} --issuer URL --client-id ID`,
       'or name the endpoints: --authorization-endpoint URL --token-endpoint URL',
     ],
   });
@@ -312,7 +383,7 @@ function proposedCommand(address: string, { from, servers, issuer = 'URL' }: Pro
     if (server === undefined) return [];
     return [`--${protocol}-host ${server.host} --${protocol}-port ${server.port} --${protocol}-tls ${server.tls}`];
   });
-  return `cms account add ${address} --issuer ${issuer} ${flags.join(' ')}   # as ${from} proposes`;
+  return `cms account add ${quoted(address)} --issuer ${issuer} ${flags.join(' ')}   # as ${from} proposes`;
 }
 
 function named(id: string, own: readonly Provider[]): Provider {
@@ -349,7 +420,7 @@ function needsPassword(address: string, provider: Provider): CmsError {
   const way = provider.app_password;
   const how = way === undefined ? [] : 'url' in way ? [`${way.url}   # ${way.how}`] : [way.unavailable];
   return new CmsError('config_invalid', `${provider.name}: ${reason}`, {
-    suggestions: [`cms account add ${address} --password-file FILE   # with an app password`, ...how],
+    suggestions: [`cms account add ${quoted(address)} --password-file FILE   # with an app password`, ...how],
   });
 }
 
@@ -388,7 +459,7 @@ async function keptSecret({ vault }: Context, address: string): Promise<Secret> 
   );
   if (secret !== undefined) return secret;
   throw new CmsError('client_invalid', `the client secret of ${address} is lost; it has to be given again`, {
-    suggestions: [`cms account add ${address} --client-secret-file FILE`],
+    suggestions: [`cms account add ${quoted(address)} --client-secret-file FILE`],
   });
 }
 
@@ -416,11 +487,25 @@ async function tryOut(
   account: Account,
   credential: Credential,
   dialogue: EnrolDialogue,
+  username?: string,
 ): Promise<Enrolled> {
-  if (!request.test) return { account, reports: [], credential };
+  if (!request.test) return { account, reports: [], credential, missing: [] };
   dialogue.testing(account);
-  const reports = await testLogins(account, credential, (report) => dialogue.tested(report, account));
-  const proven = withWorkingUsers(account, reports);
-  if (JSON.stringify(proven) !== JSON.stringify(account)) await keepUsers(context, proven);
-  return { account: proven, reports, credential };
+  const { account: proven, reports } = await logIn(account, credential, dialogue, username);
+  if (JSON.stringify(proven) !== JSON.stringify(account)) await keepProven(context, proven);
+  return { account: proven, reports, credential, missing: [] };
+}
+
+/** Logs in everywhere; again with an authority that somebody names for a server that this computer does not trust. */
+async function logIn<T extends Account>(
+  account: T,
+  credential: Credential,
+  dialogue: EnrolDialogue,
+  username: string | undefined,
+): Promise<{ account: T; reports: LoginReport[] }> {
+  const reports = await testLogins(account, credential, (report) => dialogue.tested(report, account), username);
+  const untrusted = reports.find(({ explanation }) => explanation?.id === 'certificate-untrusted');
+  const caFile = untrusted && (await dialogue.questions?.authority(untrusted));
+  if (caFile !== undefined) return logIn(withAuthority(account, caFile), credential, dialogue, username);
+  return { account: withWorkingUsers(account, reports), reports };
 }

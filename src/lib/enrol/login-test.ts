@@ -1,5 +1,6 @@
 /** The proof after a sign-in: a real login at the mail servers, and the user name that they take. */
 import { type Account, caFileOf, type Protocol, saslUser } from '../accounts/account.ts';
+import { parseLoginName } from '../accounts/address.ts';
 import { subjectOf } from '../accounts/subject.ts';
 import { type Explanation, explain } from '../explain/explain.ts';
 import { imapLogin } from '../mail/imap.ts';
@@ -36,26 +37,32 @@ export async function testLogins(
   account: Account,
   credential: Credential,
   tested: (report: LoginReport) => void = () => undefined,
+  username?: string,
 ): Promise<LoginReport[]> {
   const reports = account.protocols.map(async (protocol) => {
-    const report = await testLogin(account, protocol, credential);
+    const report = await testLogin(account, protocol, credential, username);
     if (report !== undefined) tested(report);
     return report;
   });
   return (await Promise.all(reports)).filter((report) => report !== undefined);
 }
 
-/** One login, as the name that is kept or as the login. @returns undefined without a server */
+/**
+ * One login, as the name that is kept, as the login, or as the name that the provider calls the person by.
+ * @returns undefined without a server
+ */
 export async function testLogin(
   account: Account,
   protocol: Protocol,
   credential: Credential,
+  username?: string,
 ): Promise<LoginReport | undefined> {
   const server = account.servers[protocol];
   if (server === undefined) return undefined;
   const ca = await trustedAuthorities(caFileOf(account));
   const trust = ca === undefined ? {} : { ca };
-  const result = await tryUsers([saslUser(account, protocol), account.login], (user) =>
+  const named = username !== undefined && isLoginName(username) ? [username] : [];
+  const result = await tryUsers([saslUser(account, protocol), account.login, ...named], (user) =>
     LOGINS[protocol]({ server, user, ...trust, ...revealed(credential) }),
   );
   const place = { protocol, server: `${server.host}:${server.port}` };
@@ -67,6 +74,15 @@ export async function testLogin(
     refused: [failure, ...others].map(({ detail }) => detail).join('; '),
     explanation: explainFailure(account, protocol, failure),
   };
+}
+
+/** What a provider calls a person may hold what no mail server takes. */
+function isLoginName(name: string): boolean {
+  try {
+    return parseLoginName(name) !== '';
+  } catch {
+    return false;
+  }
 }
 
 /** After a login has waited in vain, in milliseconds. */
@@ -110,7 +126,7 @@ export function revealed(credential: Credential): { accessToken: string } | { pa
 }
 
 /** The account with the user names that worked. */
-export function withWorkingUsers(account: Account, reports: readonly LoginReport[]): Account {
+export function withWorkingUsers<T extends Account>(account: T, reports: readonly LoginReport[]): T {
   const user = (protocol: Protocol): string | undefined => reports.find((report) => report.protocol === protocol)?.user;
   return { ...account, smtp_user: user('smtp') ?? account.smtp_user, imap_user: user('imap') ?? account.imap_user };
 }

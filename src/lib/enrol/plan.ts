@@ -13,6 +13,7 @@ import { parseEndpoint } from '../endpoint.ts';
 import type { Secret } from '../secret.ts';
 import { clientFor, serversFor } from '../providers/client.ts';
 import type { Endpoints, OAuthProvider, Provider } from '../providers/provider.ts';
+import { quoted } from '../shell-word.ts';
 
 /** What the person said about the account, by flags or by answers; everything else is kept or taken from the preset. */
 export interface AccountWishes {
@@ -216,17 +217,27 @@ export function endpointsFromFlags(flags: Partial<Record<string, string>>): Endp
 }
 
 /**
- * Aliases must not lead to two accounts.
+ * A name, be it an address, an alias or a domain, belongs to one account.
  * @throws CmsError `config_invalid`
  */
 export function refuseTakenAliases(account: Account, others: Readonly<Record<string, Account>>): void {
+  const names = new Set([account.address, ...account.aliases]);
   for (const other of Object.values(others)) {
     if (other.address === account.address) continue;
-    const taken = account.aliases.find((alias) => alias === other.address || other.aliases.includes(alias));
-    if (taken !== undefined) {
-      throw new CmsError('config_invalid', `${taken} belongs to the account ${other.address} already`, {
-        suggestions: [`cms account show ${other.address}`],
-      });
-    }
+    const taken = [other.address, ...other.aliases].find((name) => names.has(name));
+    if (taken === undefined) continue;
+    throw new CmsError('config_invalid', `${taken} belongs to the account ${other.address} already`, {
+      suggestions: [
+        `cms account show ${quoted(other.address)}`,
+        ...(taken === other.address ? [] : [without(taken, other)]),
+      ],
+    });
   }
+}
+
+/** An alias that is the address is none: so the last one can be taken away, too. */
+function without(alias: string, { address, aliases }: Account): string {
+  const left = aliases.filter((each) => each !== alias);
+  const flags = (left.length === 0 ? [address] : left).map((each) => `--alias ${quoted(each)}`);
+  return `cms account add ${quoted(address)} ${flags.join(' ')}   # signs in again, without the alias ${alias}`;
 }

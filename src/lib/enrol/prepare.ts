@@ -12,7 +12,8 @@ import { type KeyWishes, needsKey, prepareVault } from './store-account.ts';
  * @throws CmsError `store_locked`, `store_unavailable`, `config_invalid`, `io_error`
  */
 export async function probeStores(context: Context, wishes: KeyWishes): Promise<() => Promise<void>> {
-  const { paths, env } = context;
+  const { paths, env, accounts } = context;
+  await accounts.probe();
   if (!(await needsKey(context, wishes))) {
     await prepareVault(context, wishes);
     return () => Promise.resolve();

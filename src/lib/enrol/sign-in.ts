@@ -6,16 +6,20 @@ import { CmsError, toCmsError } from '../errors.ts';
 import { type CheckAnswer, signInManually, signInWithBrowser } from '../oauth/authorization-code.ts';
 import { type DeviceCode, signInWithDevice } from '../oauth/device.ts';
 import { judgeIdentity, type Verdict } from '../oauth/identity.ts';
-import { failurePage, type PageContent, questionPage, signedInPage } from '../oauth/page.ts';
+import { failurePage, type PageContent, questionPage, signedInPage, unknownPage } from '../oauth/page.ts';
 import type { SignedIn, SignInOptions } from '../oauth/sign-in.ts';
 import type { Flow } from '../providers/provider.ts';
+import { quoted } from '../shell-word.ts';
 import type { OtherWay } from './flow.ts';
+import type { LoginReport } from './login-test.ts';
 import { type ClientSecrets, storeSignIn } from './store-account.ts';
 
 /** The person in front of it, as far as a sign-in needs one. */
 export interface SignInDialogue {
-  /** Opens or shows the URL; the browser comes back to `redirectUri`. */
-  openBrowser: (url: string, redirectUri: string) => void | Promise<void>;
+  /** Shows `url` and opens `oneTime`, or either; the browser comes back to `redirectUri`. */
+  openBrowser: (url: string, redirectUri: string, oneTime: string) => void | Promise<void>;
+  /** What came to the redirect URI without being the answer, while it is waited for. */
+  meanwhile?: (words: string) => void;
   showDeviceCode: (code: DeviceCode) => void;
   /** Shows the URL, unless it was shown already, and returns what was pasted. */
   askForResponse: (url: string | undefined, check: CheckAnswer, signal: AbortSignal) => Promise<string>;
@@ -23,6 +27,15 @@ export interface SignInDialogue {
   whileWaiting?: (ways: readonly OtherWay[], signal: AbortSignal) => Promise<OtherWay>;
   /** Whether `identity` may be kept as the login of `address`; undefined where nobody can be asked. */
   confirmIdentity?: (identity: string, account: OAuthAccount) => Promise<boolean>;
+  /** Whether a sign-in counts that nothing shows to be that of ADDRESS; undefined where nobody can be asked. */
+  confirmUnknown?: (account: OAuthAccount) => Promise<boolean>;
+}
+
+/** What logins at the mail servers have shown, before anything is stored. */
+export interface Proof {
+  /** With the names that worked. */
+  account: OAuthAccount;
+  reports: LoginReport[];
 }
 
 export interface SignInPlan {
@@ -30,6 +43,10 @@ export interface SignInPlan {
   secrets: ClientSecrets;
   /** What is made as late as when there is something to store, such as the key of the vault. */
   beforeStoring?: () => Promise<void>;
+  /** Throws for a sign-in that shall not be stored whoever it is. */
+  admit?: (signedIn: SignedIn) => void;
+  /** Where the provider does not say who signed in. Undefined where no login is tried. */
+  prove?: ((account: OAuthAccount, signedIn: SignedIn) => Promise<Proof>) | undefined;
   flow: Flow;
   /** What the person may turn to while the browser is waited for. */
   otherWays: readonly OtherWay[];
@@ -40,6 +57,8 @@ export interface Outcome {
   account: OAuthAccount;
   signedIn: SignedIn;
   verdict: Verdict;
+  /** Of logins that were tried before it was stored. */
+  reports?: LoginReport[] | undefined;
 }
 
 /**
@@ -80,11 +99,13 @@ async function signInBy(context: Context, plan: SignInPlan, dialogue: SignInDial
       const early = await signInWithBrowser({
         ...options,
         open: dialogue.openBrowser,
+        tell: dialogue.meanwhile,
         finish: (signedIn) => finishInBrowser(context, plan, dialogue, signedIn),
         failurePage: (error) => pageOf(error),
         byHand: (check, over) => turnOrPaste(plan, dialogue, check, over),
       });
-      return early.stored ? early : askAndStore(context, plan, dialogue, early.signedIn);
+      const { stored, ...judged } = early;
+      return stored ? judged : settle(context, plan, dialogue, judged);
     }
     case 'device':
       return judgeAndStore(context, plan, dialogue, await signInByDevice(options, dialogue));
@@ -127,7 +148,20 @@ async function signInByDevice(options: SignInOptions, dialogue: SignInDialogue):
   }
 }
 
-type Finished = Outcome & { stored: boolean };
+/** `settled`: it is clear that it may be stored. */
+type Judged = Outcome & { settled: boolean };
+type Finished = Judged & { stored: boolean };
+
+/** Who that was: by what the provider says, or else by a login at a mail server as ADDRESS. */
+async function judge({ account, admit, prove }: SignInPlan, signedIn: SignedIn): Promise<Judged> {
+  admit?.(signedIn);
+  const verdict = judgeIdentity(account.login, signedIn.identity);
+  if (verdict !== 'unverified') return { account, signedIn, verdict, settled: verdict === 'match' };
+  const proof = await prove?.(account, signedIn);
+  if (proof === undefined) return { account, signedIn, verdict, settled: false };
+  const settled = proof.reports.some(({ user }) => user !== undefined);
+  return { ...proof, signedIn, verdict, settled };
+}
 
 /** The browser waits: what is clear is stored and shown; a question is left to the terminal. */
 async function finishInBrowser(
@@ -136,14 +170,15 @@ async function finishInBrowser(
   dialogue: SignInDialogue,
   signedIn: SignedIn,
 ): Promise<{ page: PageContent; value: Finished }> {
-  const { account } = plan;
-  const verdict = judgeIdentity(account.login, signedIn.identity);
-  if (verdict === 'mismatch' && signedIn.identity !== undefined && dialogue.confirmIdentity) {
-    const value = { account, signedIn, verdict, stored: false };
-    return { page: questionPage(signedIn.identity, account.login), value };
-  }
-  const outcome = await judgeAndStore(context, plan, dialogue, signedIn);
-  return { page: signedInPage(signedIn.identity, account.address), value: { ...outcome, stored: true } };
+  const { address, login } = plan.account;
+  const judged = await judge(plan, signedIn);
+  const { identity } = signedIn;
+  if (!judged.settled && identity !== undefined && dialogue.confirmIdentity)
+    return { page: questionPage(identity, login), value: { ...judged, stored: false } };
+  if (!judged.settled && identity === undefined && dialogue.confirmUnknown)
+    return { page: unknownPage(address), value: { ...judged, stored: false } };
+  const outcome = await settle(context, plan, dialogue, judged);
+  return { page: signedInPage(identity, address), value: { ...outcome, settled: true, stored: true } };
 }
 
 async function judgeAndStore(
@@ -152,25 +187,28 @@ async function judgeAndStore(
   dialogue: SignInDialogue,
   signedIn: SignedIn,
 ): Promise<Outcome> {
-  const { account } = plan;
-  const verdict = judgeIdentity(account.login, signedIn.identity);
-  if (verdict === 'mismatch') return askAndStore(context, plan, dialogue, signedIn);
-  await store(context, plan, account, signedIn);
-  return { account, signedIn, verdict };
+  return settle(context, plan, dialogue, await judge(plan, signedIn));
 }
 
-async function askAndStore(
+/** Stores what is clear, and what somebody says yes to. @throws CmsError `identity_mismatch`, `temporarily_unavailable` */
+async function settle(
   context: Context,
   plan: SignInPlan,
   dialogue: SignInDialogue,
-  signedIn: SignedIn,
+  { settled, ...outcome }: Judged,
 ): Promise<Outcome> {
-  const identity = signedIn.identity ?? '';
-  if (!(await dialogue.confirmIdentity?.(identity, plan.account))) throw identityMismatch(plan.account, identity);
-  // What a provider calls a person may hold what no mail server takes.
-  const account = { ...plan.account, login: parseLoginName(identity) };
+  const { account, signedIn, verdict } = outcome;
+  const { identity = '' } = signedIn;
+  if (!settled && verdict === 'mismatch') {
+    if (!(await dialogue.confirmIdentity?.(identity, account))) throw identityMismatch(account, identity);
+    // What a provider calls a person may hold what no mail server takes.
+    const other = { ...account, login: parseLoginName(identity) };
+    await store(context, plan, other, signedIn);
+    return { account: other, signedIn, verdict: 'match' };
+  }
+  if (!settled && !(await dialogue.confirmUnknown?.(account))) throw identityUnknown(account, outcome.reports ?? []);
   await store(context, plan, account, signedIn);
-  return { account, signedIn, verdict: 'match' };
+  return outcome;
 }
 
 async function store(context: Context, plan: SignInPlan, account: OAuthAccount, signedIn: SignedIn): Promise<void> {
@@ -182,14 +220,41 @@ async function store(context: Context, plan: SignInPlan, account: OAuthAccount, 
 function identityMismatch({ address, login }: OAuthAccount, identity: string): CmsError {
   return new CmsError('identity_mismatch', `${identity} signed in, not ${login}; nothing was stored`, {
     suggestions: [
-      `cms account add ${address}   # and sign in as ${login}, in a private window if need be`,
+      `cms account add ${quoted(address)}   # and sign in as ${login}, in a private window if need be`,
       // Nothing to be pasted into a shell that the provider could have chosen freely.
       ...(/^[\w.+@-]+$/.test(identity)
-        ? [`cms account add ${address} --login ${identity}   # if ${identity} may use this mailbox`]
+        ? [`cms account add ${quoted(address)} --login ${identity}   # if ${identity} may use this mailbox`]
         : []),
     ],
   });
 }
+
+/** Anybody may have answered: only a login at the mail server, or a person, could tell. */
+function identityUnknown({ address, login }: OAuthAccount, reports: readonly LoginReport[]): CmsError {
+  const passes = reports.every(({ explanation }) => PASSES.has(explanation?.class ?? 'unknown'));
+  const unreached = reports.length > 0 && passes;
+  const why =
+    reports.length === 0
+      ? 'no login at a mail server was tried'
+      : unreached
+        ? 'no mail server could be asked'
+        : 'no mail server accepted the login';
+  const said = reports.flatMap(({ refused }) => refused ?? []);
+  return new CmsError(
+    unreached ? 'temporarily_unavailable' : 'identity_mismatch',
+    `the provider does not say who signed in, and ${[why, ...said].join(': ')}; nothing was stored`,
+    {
+      suggestions: [
+        `cms account add ${quoted(address)}   # sign in as ${login}; at a terminal cms asks whether to keep it`,
+        ...reports.flatMap(
+          ({ explanation }) => explanation?.fix.filter((line) => !line.startsWith('cms account test')) ?? [],
+        ),
+      ],
+    },
+  );
+}
+
+const PASSES: ReadonlySet<string> = new Set(['transient', 'back off']);
 
 function pageOf(error: unknown): PageContent {
   const { message, suggestions } = toCmsError(error);

@@ -1,6 +1,6 @@
 /** Putting accounts into the stores, and taking them out. The grant is written first: an account always has one. */
 import { randomUUID } from 'node:crypto';
-import type { Account, OAuthAccount } from '../accounts/account.ts';
+import { type Account, caFileOf, type OAuthAccount, withAuthority } from '../accounts/account.ts';
 import type { Context } from '../context.ts';
 import { CmsError } from '../errors.ts';
 import type { SignedIn } from '../oauth/sign-in.ts';
@@ -85,13 +85,14 @@ export async function storeSignIn(
   signedIn: SignedIn,
   { clientSecret, registrationAccessToken }: ClientSecrets = {},
 ): Promise<void> {
-  const { access_token, refresh_token, scope, identity, issued_at, expires_in, defect } = signedIn;
+  const { access_token, refresh_token, scope, identity, username, issued_at, expires_in, defect } = signedIn;
   const { refresh_token_expires_in: lifetime } = signedIn;
   await storeAccount(context, account, {
     ...(defect === undefined
       ? { issued_at, expires_at: issued_at + expires_in * 1000 }
       : { failure: unusable(defect, issued_at) }),
     ...(identity !== undefined && { identity }),
+    ...(username !== undefined && { username }),
     ...(lifetime !== undefined && { refresh_token_expires_at: issued_at + lifetime * 1000 }),
     secrets: {
       refresh_token,
@@ -117,25 +118,28 @@ export function storePassword(context: Context, account: Account, password: Secr
 
 type NewGrant = Pick<
   GrantRecord,
-  'issued_at' | 'expires_at' | 'failure' | 'identity' | 'refresh_token_expires_at' | 'secrets'
+  'issued_at' | 'expires_at' | 'failure' | 'identity' | 'username' | 'refresh_token_expires_at' | 'secrets'
 >;
 
 async function storeAccount({ accounts, vault }: Context, account: Account, grant: NewGrant): Promise<void> {
-  const { accounts: known } = await accounts.read();
-  refuseTakenAliases(account, known);
   await using _lock = await vault.lock(account.address, LOCK_TIMEOUT_MS);
+  const { accounts: known } = await accounts.read();
   const now = Date.now();
   const lives = livesSoFar(vault, account, known[account.address], now);
   // A new id: an exchange that began before this sign-in finds it changed and stores nothing.
-  await vault.write({
-    address: account.address,
-    grant_id: randomUUID(),
-    state: 'active',
-    signed_in_at: now,
-    ...(lives.length > 0 && { sign_in_lives: lives }),
-    ...grant,
-  });
-  await accounts.update((file) => ({ ...file, accounts: { ...file.accounts, [account.address]: account } }));
+  const id = randomUUID();
+  const write = (): Promise<void> =>
+    vault.write({
+      address: account.address,
+      grant_id: id,
+      state: 'active',
+      signed_in_at: now,
+      ...(lives.length > 0 && { sign_in_lives: lives }),
+      ...grant,
+    });
+  await accounts.store(account, { id, write, undo: vault.snapshot(account.address) }, (others) =>
+    refuseTakenAliases(account, others),
+  );
 }
 
 /** How long sign-ins last is a matter of who signs in where, with which client: for others it is forgotten. */
@@ -153,12 +157,15 @@ function livesSoFar(vault: Vault, account: Account, before: Account | undefined,
   }
 }
 
-/** Keeps the names that the mail servers take; nothing comes back of an account that was removed meanwhile. */
-export async function keepUsers({ accounts }: Context, { address, smtp_user, imap_user }: Account): Promise<void> {
+/** Keeps what the logins have shown: names and authority; nothing comes back of an account that was removed meanwhile. */
+export async function keepProven({ accounts }: Context, proven: Account): Promise<void> {
+  const { address, smtp_user, imap_user } = proven;
+  const caFile = caFileOf(proven);
   await accounts.update((file) => {
     const stored = file.accounts[address];
     if (stored === undefined) return file;
-    return { ...file, accounts: { ...file.accounts, [address]: { ...stored, smtp_user, imap_user } } };
+    const kept = { ...(caFile === undefined ? stored : withAuthority(stored, caFile)), smtp_user, imap_user };
+    return { ...file, accounts: { ...file.accounts, [address]: kept } };
   });
 }
 

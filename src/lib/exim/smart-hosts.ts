@@ -7,6 +7,7 @@ import type { Account, MailServer } from '../accounts/account.ts';
 import { domainOf, parseAddress, parseDomain, parseLoginName } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
 import { socketPath } from './options.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface SmartHost {
   /** An address, a domain, or `*`. */
@@ -80,8 +81,8 @@ export function ableAccounts(
 /** The server that takes the account's mail, or why there is none. */
 function sendingServer(account: Account): MailServer | string {
   if (!account.protocols.includes('smtp'))
-    return `it is not for sending; cms account add ${account.address} --protocol smtp`;
-  return account.servers.smtp ?? `it has no SMTP server; cms account add ${account.address} --smtp-host NAME`;
+    return `it is not for sending; cms account add ${quoted(account.address)} --protocol smtp`;
+  return account.servers.smtp ?? `it has no SMTP server; cms account add ${quoted(account.address)} --smtp-host NAME`;
 }
 
 /** The line of the default account, which may be named by an alias. */
@@ -92,13 +93,13 @@ function defaultLine(lines: ReadonlyMap<string, SmartHost>, accounts: readonly A
   const account = accounts.find((one) => one.address === address);
   if (account !== undefined) throw cannotSend(account);
   throw new CmsError('account_unknown', `no account ${address} for the default line`, {
-    suggestions: ['cms account list', `cms account add ${address}`],
+    suggestions: ['cms account list', `cms account add ${quoted(address)}`],
   });
 }
 
 function cannotSend(account: Account): CmsError {
   return new CmsError('config_invalid', `${account.address} cannot be the default: it cannot send`, {
-    suggestions: [`cms account add ${account.address} --protocol smtp`],
+    suggestions: [`cms account add ${quoted(account.address)} --protocol smtp`],
   });
 }
 

@@ -6,6 +6,7 @@ import type { MailServer } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
 import type { Run } from './exim4.ts';
 import { entryFor, fieldsOf, parseEntries } from './smart-hosts-file.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface Step {
   step: 'line' | 'socket' | 'ready' | 'credentials' | 'connect' | 'certificate' | 'login';
@@ -176,7 +177,7 @@ export function failureOf(sender: string, steps: readonly Step[], caFile = 'FILE
         ...(failed.step === 'line' ? ['cms exim-config --install'] : []),
         ...(failed.step === 'certificate'
           ? [
-              `cms exim-config --install --ca-file ${caFile}   # its authority, for all accounts in place of the system's`,
+              `cms exim-config --install --ca-file ${quoted(caFile)}   # its authority, for all accounts in place of the system's`,
             ]
           : []),
         'cms doctor   # every link on the way',

@@ -1,5 +1,6 @@
 /** An explanation as lines for a terminal. */
 import type { Explanation } from './explain.ts';
+import { quoted } from '../shell-word.ts';
 
 /** The sentence, who must act, each step on a line of its own, and where to read on; nothing for what nobody knows. */
 export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation, address: string): string[] {
@@ -8,7 +9,9 @@ export function advice({ class: kind, sentence, who, fix, link, admin }: Explana
     sentence,
     `who can mend it: ${who}`,
     ...fix.map((line) => `do: ${line}`),
-    ...(admin === undefined ? [] : [`do: cms account test ${address} --admin-mail   # writes to the administrator`]),
+    ...(admin === undefined
+      ? []
+      : [`do: cms account test ${quoted(address)} --admin-mail   # writes to the administrator`]),
     ...(link === undefined ? [] : [`see: ${link}`]),
   ];
 }

@@ -35,10 +35,11 @@ export const CONNECTION: readonly Entry[] = [
     match: { words: /certificate|self.signed|issuer|CERT/i },
     class: 'client configuration',
     who: 'you',
-    sentence: 'nobody whom this computer trusts has signed the certificate of {host}; nothing was sent',
+    sentence:
+      'the certificate of {host} is not signed by a certificate authority (CA) that this computer trusts; nothing was sent',
     fix: [
-      'at a mail server of your own: export NODE_EXTRA_CA_CERTS=/path/to/ca.pem',
-      'elsewhere: somebody may stand between you and {host}; try from another network',
+      'cms account add {address} --ca-file FILE   # at a server with a private CA: trusts it, for this account',
+      'elsewhere: another computer may have answered in place of {host}; try from another network',
     ],
     example: 'unable to verify the first certificate',
   },

@@ -1,5 +1,7 @@
 /** Filling in what stands in braces. A value that could mean something to a shell is left out. */
 
+import { quoted } from '../shell-word.ts';
+
 /** Of what is known about the account, whatever is known. */
 export interface Subject {
   address?: string | undefined;
@@ -19,11 +21,27 @@ export interface Subject {
 
 /** Nothing in it ends a word or begins anything in sh or PowerShell. */
 const HARMLESS = /^[A-Za-z0-9][A-Za-z0-9._@+:/-]*$/;
+const PRINTABLE = /^[\x21-\x7e]+$/;
 /** Tenants that are no tenant: the organisation is then named by the domain of the login. */
 const ANY_TENANT: ReadonlySet<string> = new Set(['common', 'organizations', 'consumers']);
 
+/**
+ * A name in a command is quoted where a shell would take it apart: a command has to work as it stands. Elsewhere, what
+ * is not harmless gives way to its own name in capitals.
+ */
 export function fill(template: string, subject: Subject): string {
-  return template.replace(/\{([a-z_]+)\}/g, (_all, name: string) => valueOf(name, subject) ?? name.toUpperCase());
+  const remark = template.startsWith('cms ') ? template.indexOf(' # ') : 0;
+  const commandEnd = remark < 0 ? template.length : remark;
+  return template.replace(/\{([a-z_]+)\}/g, (_all, name: string, at: number) => {
+    const word = at < commandEnd ? nameIn(name, subject) : undefined;
+    return word ?? valueOf(name, subject) ?? name.toUpperCase();
+  });
+}
+
+function nameIn(name: string, { address, login = address, user = address }: Subject): string | undefined {
+  const names: Record<string, string | undefined> = { address, login, user };
+  const value = names[name];
+  return value !== undefined && PRINTABLE.test(value) ? quoted(value) : undefined;
 }
 
 function valueOf(name: string, subject: Subject): string | undefined {

@@ -9,16 +9,24 @@ import { hasFixedIssuer, readSignIn, type SignedIn, signInFailure, type SignInOp
 
 /** One sign-in under way: what was sent, and what has to come back. */
 interface Challenge {
+  /** For the person's eyes and for no argument list: the answer to it needs no more than its state. */
   url: string;
   redirectUri: string;
   state: string;
+  /** The same for a browser that is led here, whose answer needs its cookie as well. */
+  led: { url: string; state: string };
   nonce: string | undefined;
   codeVerifier: Secret;
 }
 
 export interface BrowserSignInOptions<T> extends SignInOptions {
-  /** Shows the URL, opens it, or both. */
-  open: (url: string, redirectUri: string) => void | Promise<void>;
+  /**
+   * Shows `url`, or has a browser open `oneTime`, or both. Every user of this computer can read the arguments of a
+   * browser: `url` must not be among them.
+   */
+  open: (url: string, redirectUri: string, oneTime: string) => void | Promise<void>;
+  /** Hears, sparingly, of what came to the redirect URI and was not the answer. */
+  tell?: ((words: string) => void) | undefined;
   /** Judges and stores the result while the browser waits, and says what its page shows. */
   finish: (signedIn: SignedIn) => Promise<{ page: PageContent; value: T }>;
   failurePage: (error: unknown) => PageContent;
@@ -39,8 +47,8 @@ export type CheckAnswer = (pasted: string) => void;
  * @see RFC 8252 section 7.3
  */
 export async function signInWithBrowser<T>(options: BrowserSignInOptions<T>): Promise<T> {
-  const { client, open, finish, failurePage, signal, byHand } = options;
-  const listener = await listenForRedirect(client.redirect);
+  const { client, open, finish, failurePage, signal, byHand, tell } = options;
+  const listener = await listenForRedirect(client.redirect, tell);
   const over = new AbortController();
   try {
     const challenge = await makeChallenge(options, listener.redirectUri);
@@ -65,7 +73,8 @@ export async function signInWithBrowser<T>(options: BrowserSignInOptions<T>): Pr
       return pasted === undefined ? received : (await conclude(answerOf(pasted))).value;
     };
     // Opening can fail while the listener already waits; neither failure may go unheard.
-    const opened = Promise.resolve(open(challenge.url, listener.redirectUri));
+    const oneTime = listener.lead(challenge.led.url, challenge.led.state);
+    const opened = Promise.resolve(open(challenge.url, listener.redirectUri, oneTime));
     const [value] = await Promise.all([Promise.race([received, opened.then(carried)]), opened]);
     return value;
   } finally {
@@ -109,7 +118,7 @@ const LONGEST_CODE = 4096;
  */
 function authorizationResponse(
   pasted: string,
-  challenge: Pick<Challenge, 'redirectUri' | 'state'>,
+  challenge: Pick<Challenge, 'redirectUri' | 'state' | 'led'>,
   client: OAuthClient,
 ): URL {
   const text = pasted.trim();
@@ -118,7 +127,7 @@ function authorizationResponse(
     // Only the query counts: some browsers leave the scheme out of what they copy.
     const query = new URLSearchParams(/^[^?#]*\?([^#]*)/.exec(text)?.[1] ?? text);
     if (!query.has('code') && !query.has('error')) throw notAResponse('there is no code in it');
-    if (query.get('state') !== challenge.state) throw notAResponse('it belongs to another sign-in');
+    if (!statesOf(challenge).includes(query.get('state') ?? '')) throw notAResponse('it belongs to another sign-in');
     expected.search = query.toString();
     return expected;
   }
@@ -128,6 +137,10 @@ function authorizationResponse(
   expected.searchParams.set('state', challenge.state);
   if (client.issuer !== undefined) expected.searchParams.set('iss', client.issuer);
   return expected;
+}
+
+function statesOf({ state, led }: Pick<Challenge, 'state' | 'led'>): string[] {
+  return [state, led.state];
 }
 
 function notAResponse(why: string): CmsError {
@@ -155,7 +168,10 @@ async function makeChallenge({ client, login }: SignInOptions, redirectUri: stri
     state,
     ...(nonce !== undefined && { nonce }),
   });
-  return { url: url.href, redirectUri, state, nonce, codeVerifier };
+  const led = new URL(url);
+  const ledState = oidc.randomState();
+  led.searchParams.set('state', ledState);
+  return { url: url.href, redirectUri, state, led: { url: led.href, state: ledState }, nonce, codeVerifier };
 }
 
 function withLogin(parameters: Record<string, string>, login: string): Record<string, string> {
@@ -167,7 +183,9 @@ function withLogin(parameters: Record<string, string>, login: string): Record<st
 async function redeem(options: SignInOptions, challenge: Challenge, response: URL): Promise<SignedIn> {
   const { client, clientSecret, signal } = options;
   const { authorizationCodeGrant } = await import('openid-client');
-  const { state, nonce, codeVerifier } = challenge;
+  const { nonce, codeVerifier } = challenge;
+  const state = response.searchParams.get('state') ?? '';
+  if (!statesOf(challenge).includes(state)) throw notAResponse('it belongs to another sign-in');
   const sent = [state, response.searchParams.get('code') ?? ''].map((value) => new Secret(value));
   const secrets = [codeVerifier, ...sent, ...(clientSecret === undefined ? [] : [clientSecret])];
   let configured: ConfiguredClient | undefined;

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CmsError } from '../errors.ts';
 import { Secret } from '../secret.ts';
+import type { Configuration, customFetch } from 'openid-client';
 import { type ConfiguredClient, configure } from './client.ts';
+import { causeIn, NoAnswer } from './http.ts';
 import { readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
 
 export interface DeviceCode {
@@ -23,7 +25,7 @@ export interface DeviceSignInOptions extends SignInOptions {
  */
 export async function signInWithDevice(options: DeviceSignInOptions): Promise<SignedIn> {
   const { client, clientSecret, show, signal } = options;
-  const { initiateDeviceAuthorization, pollDeviceAuthorizationGrant } = await import('openid-client');
+  const oidc = await import('openid-client');
   if (client.device_authorization_endpoint === undefined) {
     throw new CmsError('config_invalid', 'this provider has no device authorization endpoint', {
       suggestions: ['--flow manual works without a browser on this machine'],
@@ -34,11 +36,14 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   const secrets = clientSecret === undefined ? [] : [clientSecret];
   try {
     configured = configure(client, { clientSecret, signal });
-    const code = await initiateDeviceAuthorization(configured.config, { scope: client.scope });
+    const code = await oidc.initiateDeviceAuthorization(configured.config, { scope: client.scope });
     secrets.push(new Secret(code.device_code));
     show(presentable(code));
+    const { config } = configured;
+    const { [oidc.customFetch]: inner } = config;
+    if (inner !== undefined) config[oidc.customFetch] = patiently(inner, signal);
     await Promise.race([
-      pollDeviceAuthorizationGrant(configured.config, code, undefined, {
+      oidc.pollDeviceAuthorizationGrant(configured.config, code, undefined, {
         signal: AbortSignal.any([signal, polling.signal]),
       }),
       expiry(code.expires_in, polling.signal),
@@ -50,6 +55,43 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
   } finally {
     polling.abort();
   }
+}
+
+type Fetch = NonNullable<Configuration[typeof customFetch]>;
+
+/** So many polls that came to nothing make the next ones rarer, by 5 s each. */
+const MOST_SLOWER = 6;
+
+/**
+ * A poll that fails in a way that passes says nothing about the code, which stays good: it is taken for `slow_down`.
+ * @see RFC 8628 section 3.5
+ */
+function patiently(inner: Fetch, signal: AbortSignal): Fetch {
+  let failures = 0;
+  const later = (headers?: Headers): Response => {
+    const error = failures++ < MOST_SLOWER ? 'slow_down' : 'authorization_pending';
+    const wait = headers?.get('retry-after');
+    return Response.json({ error }, { status: 400, headers: wait ? { 'retry-after': wait } : {} });
+  };
+  return async (...request) => {
+    try {
+      const answer = await inner(...request);
+      return (await passes(answer.clone())) ? later(answer.headers) : answer;
+    } catch (error) {
+      if (signal.aborted || causeIn(error, NoAnswer) === undefined) throw error;
+      return later();
+    }
+  };
+}
+
+/** A page instead of JSON, a status that speaks of the server and not of the code, or an error that says so. */
+async function passes(answer: Response): Promise<boolean> {
+  const { status } = answer;
+  if (status === 408 || status === 425 || status === 429 || status >= 500) return true;
+  const said: unknown = await answer.json().catch(() => undefined);
+  if (typeof said !== 'object' || said === null) return status === 200;
+  const { error } = said as { error?: unknown };
+  return typeof error === 'string' && (error === 'server_error' || error === 'temporarily_unavailable');
 }
 
 /** What goes to a terminal must not steer it. @throws CmsError `protocol_error` */

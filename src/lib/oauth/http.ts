@@ -128,7 +128,10 @@ function noAnswer(host: string, error: unknown, trouble: Trouble, proxy: Proxy |
 function requireVerification(): void {
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return;
   throw new CmsError('config_invalid', 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns the check of TLS certificates off', {
-    suggestions: ['unset NODE_TLS_REJECT_UNAUTHORIZED', 'export NODE_EXTRA_CA_CERTS=/path/to/an/authority.pem'],
+    suggestions: [
+      'unset NODE_TLS_REJECT_UNAUTHORIZED',
+      'cms account add ADDRESS --ca-file FILE   # trusts a private CA, for this account',
+    ],
   });
 }
 

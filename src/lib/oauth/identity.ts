@@ -1,6 +1,6 @@
 /** Who signed in, from what the provider said. Pure. */
 import { CmsError } from '../errors.ts';
-import { domainOf, lowerAscii } from '../accounts/address.ts';
+import { domainOf, lowerAscii, withALabels } from '../accounts/address.ts';
 import { isObject, parseJson } from './answer.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -20,8 +20,20 @@ function emailOf(claims: Claims | undefined): string | undefined {
   return verified === false || verified === 'false' ? undefined : text(email);
 }
 
+/**
+ * The name that the person signs in with, where it is another one than the identity: Microsoft's UPN, which its servers
+ * may take where they refuse the mail address.
+ */
+export function usernameOf(idToken: Claims | undefined, userinfo: Claims | undefined): string | undefined {
+  const name = text(idToken?.preferred_username) ?? text(idToken?.upn) ?? text(userinfo?.preferred_username);
+  return name === identityOf(idToken, userinfo) ? undefined : name;
+}
+
+/** Printable, its domain as A-labels: the one form in which names are compared, stored and shown. */
 function text(value: unknown): string | undefined {
-  return typeof value === 'string' && /^[\x21-\x7e]{1,320}$/.test(value) ? value : undefined;
+  if (typeof value !== 'string' || value.length > 320) return undefined;
+  const name = withALabels(value);
+  return /^[\x21-\x7e]{1,320}$/.test(name) ? name : undefined;
 }
 
 /** `unverified`: the provider did not say who signed in, so only a login at the mail server can tell. */
@@ -34,7 +46,7 @@ export function judgeIdentity(login: string, identity: string | undefined): Verd
 
 /** Gmail ignores dots, and googlemail.com is gmail.com; everywhere else only case is forgiven. */
 function canonical(address: string): string {
-  const lower = lowerAscii(address);
+  const lower = lowerAscii(withALabels(address));
   const domain = domainOf(lower);
   if (domain !== 'gmail.com' && domain !== 'googlemail.com') return lower;
   return `${lower.slice(0, lower.lastIndexOf('@')).replaceAll('.', '')}@gmail.com`;

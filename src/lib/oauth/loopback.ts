@@ -1,18 +1,29 @@
 /** The listener for the redirect: on loopback alone, for as long as the sign-in takes, for one answer. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, systemErrorCode } from '../errors.ts';
-import { judgeCallback } from './callback.ts';
+import { judgeCallback, type LedState } from './callback.ts';
 import { type Page, renderPage } from './page.ts';
+import { isForeign, uidOfPeer } from './peer-uid.ts';
+import { sparing } from './sparing.ts';
 
 /** Tries for a port that is free on 127.0.0.1 and on ::1 at once. */
 const PORT_ATTEMPTS = 10;
 const REQUEST_TIMEOUT_MS = 5000;
+/** A browser sends the cookies of every program on this host, whatever its port: 180 of 4 KiB at most. */
+const MAX_HEADER_BYTES = 1024 * 1024;
 
 export interface RedirectListener {
   /** As registered and as sent to the provider, with the port. */
   readonly redirectUri: string;
+  /**
+   * An address here that leads a browser on to `url`, once. Only the browser that opened it gets the cookie without
+   * which its answer, with `state`, is refused: whoever reads the address in an argument list gains nothing by it.
+   */
+  lead(url: string, state: string): string;
   /**
    * Waits for the authorization response with `state`. `answer` gets its URL and makes the page for the browser; what
    * it throws is thrown here, after the page of `failed` was shown.
@@ -26,23 +37,39 @@ export interface RedirectListener {
   close(): Promise<void>;
 }
 
+type Remark = (words: string) => void;
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * Listens on 127.0.0.1, and on ::1 as well where the redirect URI says `localhost`: a browser may try either first,
  * and whoever else held the other one would be sent the code.
+ * @param tell hears, sparingly, of what came and was not the answer
  * @throws CmsError `cannot_create` when the port is taken
  * @see RFC 8252 sections 7.3 and 8.3
  */
-export async function listenForRedirect(redirect: OAuthClient['redirect']): Promise<RedirectListener> {
+export async function listenForRedirect(
+  redirect: OAuthClient['redirect'],
+  tell: (words: string) => void = () => undefined,
+): Promise<RedirectListener> {
+  const remark = sparing(tell);
+  let lead: Lead | undefined;
   let handler: Handler = (_request, response) => send(response, notFound());
-  const dispatch: Handler = (request, response) => handler(request, response);
-  const servers = await bind(redirect, dispatch);
+  const dispatch: Handler = (request, response) => {
+    if (lead?.path === pathOf(request)) leadOn(lead, request, response, remark);
+    else handler(request, response);
+  };
+  const servers = await bind(redirect, dispatch, (words) => remark(`note: ${words}`));
   const [first] = servers;
   const port = (first?.address() as AddressInfo).port;
   const redirectUri = `http://${redirect.host}:${port}${redirect.path}`;
   return {
     redirectUri,
+    lead(url, state) {
+      const path = `/${randomBytes(16).toString('base64url')}`;
+      const cookie = { name: `cms-${randomBytes(4).toString('hex')}`, value: randomBytes(32).toString('base64url') };
+      lead = { path, host: new URL(redirectUri).host, url, state, cookie, opened: false };
+      return new URL(path, redirectUri).href;
+    },
     receive(state, answer, failed, signal) {
       return new Promise((resolve, reject) => {
         const abort = (): void => reject(signal.reason as Error);
@@ -50,17 +77,19 @@ export async function listenForRedirect(redirect: OAuthClient['redirect']): Prom
         signal.addEventListener('abort', abort, { once: true });
         let used = false;
         handler = (request, response) => {
-          const verdict = judgeCallback(
-            { method: request.method ?? '', target: request.url ?? '', hosts: hostHeaders(request) },
-            new URL(redirectUri),
-            state,
-          );
-          if (verdict.kind === 'refuse') return send(response, refused(verdict.status, verdict.why));
+          const seen = { method: request.method ?? '', target: request.url ?? '', hosts: hostHeaders(request) };
+          const { cookie } = request.headers;
+          const verdict = judgeCallback({ ...seen, cookie }, new URL(redirectUri), state, lead);
+          if (verdict.kind === 'refuse') {
+            if (verdict.tell !== undefined) remark(`note: an answer came that cannot be used: ${verdict.tell}`);
+            return send(response, refused(verdict.status, verdict.why));
+          }
           if (used) return send(response, alreadyUsed());
           used = true;
+          const over = (page: Page): Page => (lead === undefined ? page : withoutCookie(page, lead));
           answer(verdict.url).then(
-            ({ page, value }) => send(response, page, () => resolve(value)),
-            (error: unknown) => send(response, failed(error), () => reject(toError(error))),
+            ({ page, value }) => send(response, over(page), () => resolve(value)),
+            (error: unknown) => send(response, over(failed(error)), () => reject(toError(error))),
           );
         };
       });
@@ -69,17 +98,65 @@ export async function listenForRedirect(redirect: OAuthClient['redirect']): Prom
   };
 }
 
+interface Lead extends LedState {
+  path: string;
+  host: string;
+  /** Where it leads. */
+  url: string;
+  opened: boolean;
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.replace(/[?#].*$/s, '');
+}
+
+/** Once, unless it is the same browser that asks again; never for another user of this computer. */
+function leadOn(lead: Lead, request: IncomingMessage, response: ServerResponse, remark: (words: string) => void): void {
+  const hosts = hostHeaders(request);
+  if (hosts.length !== 1 || hosts[0] !== lead.host) return send(response, refused(403, 'wrong host'));
+  if (request.method !== 'GET') return send(response, refused(405, 'wrong method'));
+  const uid = uidOfPeer(request.socket);
+  if (isForeign(uid, process.env)) {
+    remark(
+      `warning: another user of this computer (uid ${uid ?? ''}) tried to open this sign-in, and was refused; if that was your browser, open the address above in it`,
+    );
+    return send(response, refused(403, 'it comes from another user of this computer'));
+  }
+  const { name, value } = lead.cookie;
+  const known = request.headers.cookie?.split(/; */).includes(`${name}=${value}`) ?? false;
+  if (lead.opened && !known) {
+    remark(
+      'warning: the address that opens the browser was opened a second time, and led nowhere; if the page of the provider has not appeared, end this with Ctrl-C: another program may have taken it',
+    );
+    return send(response, alreadyOpened());
+  }
+  lead.opened = true;
+  response.writeHead(302, {
+    location: lead.url,
+    'set-cookie': `${name}=${value}; Path=/; HttpOnly; SameSite=Lax`,
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    'content-length': '0',
+    connection: 'close',
+  });
+  response.end();
+}
+
+function withoutCookie(page: Page, { cookie: { name } }: Lead): Page {
+  return { ...page, headers: { ...page.headers, 'set-cookie': `${name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax` } };
+}
+
 function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-async function bind(redirect: OAuthClient['redirect'], handler: Handler): Promise<Server[]> {
+async function bind(redirect: OAuthClient['redirect'], handler: Handler, remark: Remark): Promise<Server[]> {
   const both = redirect.host === 'localhost';
   for (let attempt = 1; ; attempt++) {
-    const servers = [await listen('127.0.0.1', redirect.port ?? 0, handler)];
+    const servers = [await listen('127.0.0.1', redirect.port ?? 0, handler, remark)];
     const port = (servers[0]?.address() as AddressInfo).port;
     try {
-      const sixth = both ? await listenIfPossible('::1', port, handler) : undefined;
+      const sixth = both ? await listenIfPossible('::1', port, handler, remark) : undefined;
       return sixth === undefined ? servers : [...servers, sixth];
     } catch (error) {
       await closeAll(servers);
@@ -88,9 +165,14 @@ async function bind(redirect: OAuthClient['redirect'], handler: Handler): Promis
   }
 }
 
-async function listenIfPossible(host: string, port: number, handler: Handler): Promise<Server | undefined> {
+async function listenIfPossible(
+  host: string,
+  port: number,
+  handler: Handler,
+  remark: Remark,
+): Promise<Server | undefined> {
   try {
-    return await listen(host, port, handler);
+    return await listen(host, port, handler, remark);
   } catch (error) {
     const code = error instanceof CmsError ? systemErrorCode(error.cause) : undefined;
     // No IPv6 on this machine: then nobody else can listen there either.
@@ -99,9 +181,10 @@ async function listenIfPossible(host: string, port: number, handler: Handler): P
   }
 }
 
-function listen(host: string, port: number, handler: Handler): Promise<Server> {
+function listen(host: string, port: number, handler: Handler, remark: Remark): Promise<Server> {
   const server = createServer(
     {
+      maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: REQUEST_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: 1000,
@@ -110,10 +193,23 @@ function listen(host: string, port: number, handler: Handler): Promise<Server> {
     handler,
   );
   server.maxHeadersCount = 64;
+  server.on('clientError', (error, socket) => refuseUnread(error, socket, remark));
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(cannotListen(host, port, error)));
     server.listen({ host, port, exclusive: true }, () => resolve(server));
   });
+}
+
+/** What never becomes a request: too long, or not HTTP. A connection on which nothing comes is a browser's reserve. */
+function refuseUnread(error: Error, socket: Duplex, remark: Remark): void {
+  const code = systemErrorCode(error) ?? '';
+  const tooLong = code === 'HPE_HEADER_OVERFLOW';
+  if (tooLong) remark('a request of more than 1 MiB came, too long to be the answer');
+  else if (code.startsWith('HPE_')) remark('something came that is not HTTP; the address begins with http, not https');
+  if (!code.startsWith('HPE_') || !socket.writable) return void socket.destroy();
+  const { status, headers, body } = tooLong ? refused(431, 'it is too long') : refused(400, 'it is not HTTP');
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n'));
 }
 
 function cannotListen(host: string, port: number, error: Error): CmsError {
@@ -160,6 +256,14 @@ function notFound(): Page {
 
 function refused(status: number, why: string): Page {
   return renderPage({ tone: 'bad', title: 'Not for this page', lines: [`This request was refused: ${why}.`] }, status);
+}
+
+function alreadyOpened(): Page {
+  const lines = [
+    'This address works once, and something else on this computer has opened it before.',
+    'If that was not you, end the sign-in with Ctrl-C in the terminal; otherwise use the address that is shown there.',
+  ];
+  return renderPage({ tone: 'bad', title: 'Opened already', lines }, 410);
 }
 
 function alreadyUsed(): Page {

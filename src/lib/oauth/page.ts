@@ -101,6 +101,15 @@ export const failurePage = (message: string, command?: string): PageContent => (
   ...(command !== undefined && { command }),
 });
 
+export const unknownPage = (address: string): PageContent => ({
+  tone: 'open',
+  title: `Signed in for ${address}?`,
+  lines: [
+    'The provider does not say who signed in. Please answer the question in the terminal.',
+    'You can close this tab.',
+  ],
+});
+
 export const questionPage = (identity: string, login: string): PageContent => ({
   tone: 'open',
   title: `Signed in as ${identity}`,

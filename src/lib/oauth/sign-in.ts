@@ -9,8 +9,9 @@ import { readMembers } from './answer.ts';
 import { classifyTokenAnswer, describe, type TokenEndpointAnswer } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
 import { causeIn, NoAnswer, unreachable } from './http.ts';
-import { type Claims, claimsOfIdToken, identityOf, isReadable } from './identity.ts';
+import { type Claims, claimsOfIdToken, identityOf, isReadable, usernameOf } from './identity.ts';
 import { lifetimeSeconds } from './lifetime.ts';
+import { quoted } from '../shell-word.ts';
 
 /** A finished sign-in, not stored yet. */
 export interface SignedIn {
@@ -26,6 +27,8 @@ export interface SignedIn {
   identity?: string;
   /** What keeps the access token from being served. */
   defect?: string;
+  /** The name that the person signs in with, where the provider says another one than `identity`. */
+  username?: string;
 }
 
 export interface SignInOptions {
@@ -62,9 +65,11 @@ export async function readSignIn(
   if (refresh_token === undefined) throw noRefreshToken(options);
   const { id_token, expires_in, scope } = readMembers(answer.body) ?? {};
   const claims = typeof id_token === 'string' ? readClaims(configured, client, id_token, nonce) : undefined;
-  const identity =
-    identityOf(claims, undefined) ??
-    identityOf(claims, await readUserinfo(configured, client, access_token.reveal(), claims?.sub));
+  const said = identityOf(claims, undefined);
+  const userinfo =
+    said === undefined ? await readUserinfo(configured, client, access_token.reveal(), claims?.sub) : undefined;
+  const identity = said ?? identityOf(claims, userinfo);
+  const username = usernameOf(claims, userinfo);
   return {
     access_token,
     refresh_token,
@@ -74,6 +79,7 @@ export async function readSignIn(
     ...(typeof scope === 'string' && { scope }),
     ...(identity !== undefined && { identity }),
     ...(outcome.kind === 'unusable' && { defect: outcome.message }),
+    ...(username !== undefined && { username }),
   };
 }
 
@@ -123,7 +129,7 @@ function noRefreshToken({
     'the provider granted no refresh token, so nothing could be kept signed in',
     {
       suggestions: [
-        ...(asked ? [] : [`cms account add ${address} --scope '${scope} offline_access'`]),
+        ...(asked ? [] : [`cms account add ${quoted(address)} --scope '${scope} offline_access'`]),
         'allow offline access for the client at the provider (the grant "refresh token", the scope offline_access)',
         'remove the consent that was given before in the account settings of the provider, then sign in again',
       ],

@@ -10,6 +10,7 @@ import { smtpSend } from '../mail/smtp.ts';
 import { base64, xoauth2 } from '../sasl/sasl.ts';
 import { trustedAuthorities } from '../trust.ts';
 import { testMessage } from './message.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface TestStep {
   step: 'resolve' | 'connect' | 'tls' | 'login' | 'send';
@@ -54,8 +55,8 @@ export function protocolsToTest(account: Account, named: readonly Protocol[] | u
   throw new CmsError('config_invalid', `no ${missing.toUpperCase()} server is known for ${account.address}`, {
     suggestions: [
       missing === 'pop'
-        ? `cms account add ${account.address} --protocol pop`
-        : `cms account add ${account.address} --${missing}-host HOST`,
+        ? `cms account add ${quoted(account.address)} --protocol pop`
+        : `cms account add ${quoted(account.address)} --${missing}-host HOST`,
     ],
   });
 }

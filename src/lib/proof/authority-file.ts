@@ -5,6 +5,7 @@ import { CmsError, systemErrorCode } from '../errors.ts';
 import { plainPath, SYSTEM_TRUST } from '../exim/options.ts';
 import { quote } from '../exim/shell.ts';
 import { readAuthorities } from '../trust.ts';
+import { quoted } from '../shell-word.ts';
 
 /** @throws CmsError `config_invalid` for a file that holds no certificate, or that exim's user cannot read */
 export async function requireReadable(caFile: string): Promise<void> {
@@ -19,7 +20,9 @@ export async function requireReadable(caFile: string): Promise<void> {
     'config_invalid',
     `exim's user cannot read ${caFile}: it, or a folder above, is closed to others`,
     {
-      suggestions: [`sudo install -m 0644 ${caFile} ${place}   # then: cms exim-config --install --ca-file ${place}`],
+      suggestions: [
+        `sudo install -m 0644 ${quoted(caFile)} ${quoted(place)}   # then: cms exim-config --install --ca-file ${quoted(place)}`,
+      ],
     },
   );
 }

@@ -8,6 +8,7 @@ import type { Explanation } from '../explain/explain.ts';
 import { smtpSend } from '../mail/smtp.ts';
 import { trustedAuthorities } from '../trust.ts';
 import { testMessage } from './message.ts';
+import { quoted } from '../shell-word.ts';
 
 /** Accepted by the server, or what it said instead. */
 export type Sent =
@@ -23,7 +24,7 @@ export async function sendToSelf(account: Account, credential: Credential, now: 
   const server = account.servers.smtp;
   if (server === undefined) {
     throw new CmsError('config_invalid', `no SMTP server is known for ${address}, so nothing was sent`, {
-      suggestions: [`cms account add ${address} --smtp-host HOST`],
+      suggestions: [`cms account add ${quoted(address)} --smtp-host HOST`],
     });
   }
   const ca = await trustedAuthorities(caFileOf(account));

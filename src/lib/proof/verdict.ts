@@ -23,7 +23,9 @@ export function codeOfClass(kind: ExplanationClass): ErrorCode {
 const GRAVITY = [77, 78, 75];
 
 /** The exit status: 0 when everything worked, else the gravest. */
-export function exitStatusOf(tests: readonly ProtocolTest[]): number {
+export function exitStatusOf(
+  tests: readonly { ok: boolean; explanation?: ProtocolTest['explanation'] | undefined }[],
+): number {
   const statuses = tests.flatMap(({ ok, explanation }) =>
     ok ? [] : [EXIT_STATUS[codeOfClass(explanation?.class ?? 'unknown')]],
   );

@@ -3,6 +3,7 @@ import type { MailServer, OAuthClient, Protocol } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
 import type { Endpoints, OAuthProvider, Provider } from './provider.ts';
 import { resolveTenant } from './tenant.ts';
+import { quoted } from '../shell-word.ts';
 
 export interface ClientChoice {
   client_id: string;
@@ -71,7 +72,7 @@ function requireCredentials(provider: OAuthProvider, choice: ClientChoice): void
 }
 
 function command({ address = 'ADDRESS' }: ClientChoice): string {
-  return `cms account add ${address}`;
+  return `cms account add ${quoted(address)}`;
 }
 
 function registration(provider: OAuthProvider): string[] {

@@ -26,6 +26,8 @@ export interface GrantRecord {
   signed_in_at: number;
   /** Who signed in, as the provider said; absent when it did not say. */
   identity?: string;
+  /** The name that this person signs in with, where the provider said another one than `identity`. */
+  username?: string;
   /** Of the access token in `secrets`. */
   issued_at?: number;
   expires_at?: number;

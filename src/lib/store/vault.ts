@@ -22,6 +22,7 @@ import { acquireLock, type Lock } from './lock.ts';
 import { type FileTrust, OTHERS_READ } from './trusted.ts';
 import { Reservation } from './reservation.ts';
 import { NONCE_BYTES, seal, sealedWith, type SealingKey, unseal, unsealedHeader } from './seal.ts';
+import { quoted } from '../shell-word.ts';
 
 /** More than a grant with tokens of the longest form takes, sealed. */
 const RESERVED_BYTES = 16_384;
@@ -162,6 +163,13 @@ export class Vault {
     return Reservation.of(path, Math.max(RESERVED_BYTES, 2 * sizeOf(path)));
   }
 
+  /** What brings back the file as it is now, or that there is none. The caller holds the lock. */
+  snapshot(address: string): () => Promise<void> {
+    const path = this.#file(address);
+    const before = readTextNowIfAny(path);
+    return () => (before === undefined ? removeFile(path) : writeFileDurable(path, before));
+  }
+
   async remove(address: string): Promise<void> {
     await removeFile(this.#file(address));
   }
@@ -220,7 +228,7 @@ function sizeOf(path: string): number {
 function ofAddress<T extends GrantHeader>(address: string, record: T, path: string): T {
   if (record.address === address) return record;
   throw new CmsError('data_invalid', `the sealed file ${path} belongs to ${record.address}, not to ${address}`, {
-    suggestions: [`cms account add ${address}   # signs it in again`],
+    suggestions: [`cms account add ${quoted(address)}   # signs it in again`],
   });
 }
 

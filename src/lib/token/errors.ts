@@ -1,10 +1,11 @@
 /** The failures of the token service, in the words that users see; those of providers are in `refusals.ts`. */
 import { type Account, type Protocol, PROTOCOLS } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 
 export function neverSignedIn(address: string): CmsError {
   return new CmsError('authorization_required', `${address} has not been signed in`, {
-    suggestions: [`cms account add ${address}`],
+    suggestions: [`cms account add ${quoted(address)}`],
   });
 }
 
@@ -12,21 +13,21 @@ export function neverSignedIn(address: string): CmsError {
 export function unusableToken(address: string, defect: string): CmsError {
   return new CmsError('protocol_error', `no token for ${address}: ${defect}`, {
     suggestions: [
-      `cms doctor ${address}   # says who can fix it`,
-      `cms token ${address} --force-refresh   # once it is fixed at the provider`,
+      `cms doctor ${quoted(address)}   # says who can fix it`,
+      `cms token ${quoted(address)} --force-refresh   # once it is fixed at the provider`,
     ],
   });
 }
 
 export function isPasswordAccount(address: string): CmsError {
   return new CmsError('password_account', `${address} logs in with an app password, it has no token`, {
-    suggestions: [`cms token ${address} --output password`],
+    suggestions: [`cms token ${quoted(address)} --output password`],
   });
 }
 
 export function hasNoPassword(address: string): CmsError {
   return new CmsError('password_account', `${address} signs in with OAuth, it has no app password`, {
-    suggestions: [`cms token ${address}`],
+    suggestions: [`cms token ${quoted(address)}`],
   });
 }
 
@@ -35,7 +36,7 @@ export function requireProtocol(account: Account, protocol: Protocol): void {
   if (account.protocols.includes(protocol)) return;
   const wanted = PROTOCOLS.filter((each) => each === protocol || account.protocols.includes(each));
   throw new CmsError('protocol_not_granted', `${account.address} was not signed in for ${protocol.toUpperCase()}`, {
-    suggestions: [`cms account add ${account.address} ${wanted.map((each) => `--protocol ${each}`).join(' ')}`],
+    suggestions: [`cms account add ${quoted(account.address)} ${wanted.map((each) => `--protocol ${each}`).join(' ')}`],
   });
 }
 
@@ -43,7 +44,7 @@ export function bindingChanged(address: string): CmsError {
   return new CmsError(
     'config_invalid',
     `the settings of ${address} changed since it signed in; its refresh token is not sent anywhere else`,
-    { suggestions: [`cms account add ${address}`] },
+    { suggestions: [`cms account add ${quoted(address)}`] },
   );
 }
 
@@ -62,7 +63,7 @@ export function grantsLost(addresses: readonly string[]): CmsError {
   const message = `${which} of ${addresses.join(', ')} could not be stored; ${them} lost with this process`;
   return new CmsError('io_error', message, {
     suggestions: addresses.map(
-      (address) => `cms account add ${address}   # if the provider no longer takes the old one`,
+      (address) => `cms account add ${quoted(address)}   # if the provider no longer takes the old one`,
     ),
   });
 }

@@ -4,6 +4,7 @@ import { type Explanation, explain, fromWords } from '../explain/explain.ts';
 import type { Subject } from '../explain/fill.ts';
 import { explainReason } from '../explain/grant.ts';
 import type { GrantFailure, GrantHeader, GrantSecrets } from '../store/grant.ts';
+import { quoted } from '../shell-word.ts';
 
 type Failed = Pick<GrantHeader, 'address'> & { secrets?: Pick<GrantSecrets, 'binding'> };
 type Refused = Failed & Pick<GrantHeader, 'reason' | 'signed_in_at'>;
@@ -30,7 +31,7 @@ function wordsOf(reason: GrantHeader['reason']): string {
 
 /** The fix, and a sign-in in any case: without one, this account stays as it is. */
 function withSignIn(address: string, fix: readonly string[]): string[] {
-  const command = `cms account add ${address}`;
+  const command = `cms account add ${quoted(address)}`;
   return fix.some((line) => line.startsWith(command)) ? [...fix] : [...fix, command];
 }
 
@@ -41,7 +42,7 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
   if (failure.code === 'client_invalid') {
     const message = `no new token for ${address}: ${id === 'unknown' ? '' : `${sentence}; the provider said: `}${failure.message}`;
     return new CmsError('client_invalid', message, {
-      suggestions: [...fix, `cms token ${address} --force-refresh   # once it is mended at the provider`],
+      suggestions: [...fix, `cms token ${quoted(address)} --force-refresh   # once it is mended at the provider`],
     });
   }
   if (failure.code === 'protocol_error') {
@@ -55,8 +56,8 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
       ...(id !== 'unknown' && who === 'you' ? fix : []),
       ...(kind === 'transient' ? fix.filter((line) => who !== 'you' && line.startsWith('cms account')) : []),
       // Whoever was asked too often is not asked once more.
-      ...(kind === 'back off' ? fix : [`cms token ${address} --force-refresh   # tries at once`]),
-      `cms doctor ${address}   # finds the link that is broken`,
+      ...(kind === 'back off' ? fix : [`cms token ${quoted(address)} --force-refresh   # tries at once`]),
+      `cms doctor ${quoted(address)}   # finds the link that is broken`,
     ],
   });
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { claimsOfIdToken, identityOf, judgeIdentity } from '../../../src/lib/oauth/identity.ts';
+import { claimsOfIdToken, identityOf, judgeIdentity, usernameOf } from '../../../src/lib/oauth/identity.ts';
 
 describe('who signed in', () => {
   for (const [what, idToken, userinfo, expected] of [
@@ -13,6 +13,11 @@ describe('who signed in', () => {
     ['nothing that could write to a terminal', { email: 'a\x1b[2J@x' }, undefined, undefined],
     ['nothing but text', { email: ['a@x'] }, { email: { a: 1 } }, undefined],
     ['nobody where nothing is said', undefined, undefined, undefined],
+    ['an international domain', { email: 'jane@Bücher.example' }, undefined, 'jane@xn--bcher-kva.example'],
+    ['one in decomposed letters', { email: 'jane@bu\u0308cher.example' }, undefined, 'jane@xn--bcher-kva.example'],
+    ['one of the UPN', { preferred_username: 'j@straße.example' }, undefined, 'j@xn--strae-oqa.example'],
+    ['no local part that is not ASCII', { email: 'jäne@bücher.example' }, undefined, undefined],
+    ['no domain that there cannot be', { email: 'jane@bü cher.example' }, undefined, undefined],
   ] as const) {
     it(`is read from ${what}`, () => {
       assert.equal(identityOf(idToken, userinfo), expected);
@@ -28,11 +33,25 @@ describe('who signed in', () => {
     ['jane@x.org', 'jane@x.org.evil.com', 'mismatch'],
     ['jane@gmail.com.evil.com', 'jane@gmail.com', 'mismatch'],
     ['k@x.org', '\u212a@x.org', 'mismatch'],
+    ['jane@xn--bcher-kva.example', 'Jane@BÜCHER.example', 'match'],
+    ['jane@xn--bcher-kva.example', 'jane@bucher.example', 'mismatch'],
     ['jane@x.org', undefined, 'unverified'],
   ] as const) {
     it(`is judged for ${login} and ${String(identity)}: ${verdict}`, () => {
       assert.equal(judgeIdentity(login, identity), verdict);
     });
+  }
+});
+
+describe('the name that a person signs in with', () => {
+  for (const [what, idToken, userinfo, expected] of [
+    ['a UPN beside the mail address', { email: 'jane@x.org', preferred_username: 'jd@x.tst' }, undefined, 'jd@x.tst'],
+    ['the claim of older tokens', { email: 'jane@x.org', upn: 'jd@x.tst' }, undefined, 'jd@x.tst'],
+    ['userinfo', undefined, { email: 'jane@x.org', preferred_username: 'jd' }, 'jd'],
+    ['nothing that is the identity anyway', { preferred_username: 'jd@x.tst' }, undefined, undefined],
+    ['nothing at all', undefined, undefined, undefined],
+  ] as const) {
+    it(`is read from ${what}`, () => assert.equal(usernameOf(idToken, userinfo), expected));
   }
 });
 

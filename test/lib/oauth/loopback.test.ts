@@ -110,6 +110,103 @@ describe('the listener for the redirect', () => {
     assert.equal(calls, 1);
   });
 
+  describe('with a browser that was opened here', () => {
+    const LED = 'L'.repeat(43);
+    const TARGET = 'https://login.example.org/auth?state=' + LED;
+    const told: string[] = [];
+
+    beforeEach(() => void told.splice(0));
+
+    async function led(): Promise<{ listener: RedirectListener; oneTime: string; received: Promise<string> }> {
+      const listener = await listenForRedirect({ host: '127.0.0.1', path: '/back' }, (words) => told.push(words));
+      open.push(listener);
+      return { listener, oneTime: listener.lead(TARGET, LED), received: receive(listener) };
+    }
+    const get = (url: string, cookie?: string) =>
+      fetch(url, { redirect: 'manual', ...(cookie !== undefined && { headers: { cookie } }) });
+    const opened = async (oneTime: string): Promise<string> => {
+      const response = await get(oneTime);
+      assert.deepEqual([response.status, response.headers.get('location')], [302, TARGET]);
+      const [cookie = '', ...attributes] = response.headers.get('set-cookie')?.split('; ') ?? [];
+      assert.deepEqual(attributes, ['Path=/', 'HttpOnly', 'SameSite=Lax']);
+      assert.match(cookie, /^cms-[0-9a-f]{8}=[\w-]{43}$/);
+      return cookie;
+    };
+
+    it('leads on once, says so when it is opened again, and lets the same browser go on', async () => {
+      const { oneTime } = await led();
+      assert.doesNotMatch(oneTime, /state|login\.example/);
+      const cookie = await opened(oneTime);
+      const second = await get(oneTime);
+      assert.deepEqual(
+        [second.status, second.headers.get('location'), second.headers.get('set-cookie')],
+        [410, null, null],
+      );
+      assert.match(await second.text(), /Opened already/);
+      assert.match(told.join(), /opened a second time/);
+      assert.equal((await get(oneTime, `a=b; ${cookie}`)).status, 302);
+    });
+
+    it('takes its answer only with its cookie, and takes the cookie back', async () => {
+      const { listener, oneTime, received } = await led();
+      const cookie = await opened(oneTime);
+      const answer = `${listener.redirectUri}?code=x&state=${LED}`;
+      const [name] = cookie.split('=');
+      for (const other of [undefined, `${name}=`, `${name}=${'x'.repeat(43)}`, `x${cookie}`])
+        assert.equal((await get(answer, other)).status, 403, other);
+      assert.match(told.join(), /did not come from the browser that cms opened/);
+      const response = await get(answer, `${name}=other; ${cookie}`);
+      assert.equal(response.status, 200);
+      assert.match(response.headers.get('set-cookie') ?? '', new RegExp(`^${name}=; .*Max-Age=0`));
+      assert.equal(await received, `?code=x&state=${LED}`);
+    });
+
+    it('needs no cookie for the address that only the terminal has shown', async () => {
+      const { listener, received } = await led();
+      assert.equal((await get(`${listener.redirectUri}?code=x&state=${STATE}`)).status, 200);
+      assert.equal(await received, `?code=x&state=${STATE}`);
+    });
+
+    it('leads nowhere under another name, or by another method', async () => {
+      const { oneTime } = await led();
+      assert.equal((await get(oneTime.replace('127.0.0.1', 'localhost'))).status, 403);
+      assert.equal((await fetch(oneTime, { method: 'POST' })).status, 405);
+      await opened(oneTime);
+    });
+
+    it('tells of an error that came without a state, and of no more than a few', async () => {
+      const { listener, received } = await led();
+      await get(`${listener.redirectUri}?error=access_denied&error_description=not%1b%5b2Jtoday`);
+      assert.match(told.join(), /no state, and the error "access_denied": "not\\u001b\[2Jtoday"/);
+      await get(`${listener.redirectUri}?code=x`);
+      assert.match(told.at(-1) ?? '', /a code, but no state/);
+      await Promise.all(Array.from({ length: 200 }, (_each, index) => get(`${listener.redirectUri}?error=e${index}`)));
+      assert.equal(told.length, 10);
+      assert.equal((await get(new URL('/favicon.ico', listener.redirectUri).href)).status, 404);
+      assert.equal((await get(`${listener.redirectUri}?code=x&state=${STATE}`)).status, 200);
+      await received;
+    });
+
+    it('takes an answer among 180 cookies of other programs on this host', async () => {
+      const { listener, oneTime, received } = await led();
+      const cookie = await opened(oneTime);
+      const others = Array.from({ length: 180 }, (_each, index) => `c${index}=${'v'.repeat(4000)}`);
+      const response = await get(`${listener.redirectUri}?code=x&state=${LED}`, [...others, cookie].join('; '));
+      assert.equal(response.status, 200);
+      await received;
+    });
+
+    it('tells of what is too long, and of what is not HTTP', async () => {
+      const { listener } = await led();
+      const long = await get(listener.redirectUri, 'x'.repeat(2 * 1024 * 1024)).catch(() => undefined);
+      assert.ok(long === undefined || long.status === 431);
+      const socket = connect(portOf(listener), '127.0.0.1');
+      socket.end('\x16\x03\x01\x02\x00\x01');
+      assert.match(await text(socket), /^HTTP\/1\.1 400 /);
+      assert.match(told.join(), /more than 1 MiB[^]*not HTTP/);
+    });
+  });
+
   it('reads all Host headers of a request', async () => {
     const listener = await listen('127.0.0.1');
     void receive(listener).catch(() => undefined);

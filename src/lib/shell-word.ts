@@ -1,0 +1,6 @@
+/** Words of a command that somebody will paste into a shell. Pure. */
+
+/** As a POSIX shell takes it for one word. */
+export function quoted(word: string): string {
+  return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
