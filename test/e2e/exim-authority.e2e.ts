@@ -1,6 +1,7 @@
 /** Servers with a private authority, and the real exim: what it is told of, what it is not, and who says so. */
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OAuthAccount } from '../../src/lib/accounts/account.ts';
 import { enrolOauth } from '../support/enrolled.ts';
@@ -12,6 +13,7 @@ import { startSubmission, type SubmissionServer } from '../support/submission.ts
 
 const JANE = 'jane@example.org';
 const BOB = 'bob@example.org';
+const DAN = 'dan@example.net';
 const CONFIG = '/etc/exim4/exim4.conf';
 const LINES = '/etc/exim4/exim-smart-hosts';
 
@@ -215,18 +217,21 @@ describe('exim and a private authority', function () {
 
   it('keeps the certificates of another user of this host', async () => {
     await install();
-    const other = join(home.path, 'other');
+    // Not below the home directory of someone else: cms would not trust it.
+    const other = await mkdtemp(join(tmpdir(), 'cms-other-'));
+    cleanups.push(() => runAsRoot(['rm', '-rf', other]));
     await mkdir(join(other, '.config', 'cms'), { recursive: true, mode: 0o700 });
     const { [BOB]: bob } = files;
     await writeFile(
       join(other, '.config', 'cms', 'accounts.json'),
-      JSON.stringify({ version: 1, accounts: { [BOB]: bob } }),
+      JSON.stringify({ version: 1, accounts: { [DAN]: { ...bob, address: DAN } } }),
     );
     await root(`chown -R daemon ${other}`);
     const argv = ['env', '-i', `PATH=${process.env.PATH ?? ''}`, `HOME=${other}`, process.execPath, CMS_PROGRAM];
     const printed = await exim.as('daemon', [...argv, 'exim-config', '--install']);
     assert.equal(printed.status, 0, printed.stderr);
-    assert.equal((await exim.asRoot(['sh'], printed.stdout)).status, 0);
+    const installed = await exim.asRoot(['sh'], printed.stdout);
+    assert.equal(installed.status, 0, installed.stderr);
     assert.equal(await trusted(), ca);
     assert.match((await root(`cat ${LINES}`)).stdout, /BEGIN cms daemon/);
   });

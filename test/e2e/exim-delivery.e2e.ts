@@ -236,8 +236,11 @@ describe('mail through exim', function () {
     alias.listen(0, '127.0.0.2');
     await once(alias, 'listening');
     const { port } = alias.address() as AddressInfo;
-    await installFiles({}, `jane@example.org: host=127.0.0.2::${port} user=jane@example.org oauth=${exim.socket}\n`);
-    await send('jane@example.org');
+    await stopBroker();
+    await enrolOauth(home.env, provider, 'named@example.org', { host: '127.0.0.2', port, tls: 'starttls' });
+    await startBroker();
+    await installFiles();
+    await send('named@example.org');
     alias.close();
     assert.match(await exim.log(), /H=127\.0\.0\.2 .*certificate/);
     assert.deepEqual([submission.authentications.length, submission.messages.length], [0, 0]);
