@@ -1,7 +1,8 @@
 /** Private authorities, such as an organisation has for its own servers: trusted besides those of the system. */
-import { readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import * as tls from 'node:tls';
-import { CmsError, systemErrorCode } from './errors.ts';
+import { CmsError, messageOf, systemErrorCode } from './errors.ts';
 
 /**
  * The certificates of `caFile` and all that Node trusts anyway, NODE_EXTRA_CA_CERTS included, as PEM. Undefined without
@@ -35,11 +36,21 @@ export async function trustingContext(caFile: string | undefined): Promise<tls.S
 
 /** The text of a PEM file with at least one certificate. @throws CmsError `config_invalid` */
 export async function readAuthorities(caFile: string): Promise<string> {
-  const text = await readFile(caFile, 'utf8').catch((error: unknown) => {
-    throw unusable(caFile, `cannot read the file of authorities ${caFile}: ${systemErrorCode(error) ?? 'unknown'}`);
+  const text = await textOf(caFile).catch((error: unknown) => {
+    const reason = systemErrorCode(error) ?? messageOf(error);
+    throw unusable(caFile, `cannot read the file of authorities ${caFile}: ${reason}`);
   });
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw unusable(caFile, `there is no certificate in ${caFile}; it has to be PEM (-----BEGIN CERTIFICATE-----)`);
+}
+
+/** Without waiting: a FIFO would keep a broker until somebody wrote to it. */
+async function textOf(path: string): Promise<string> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const found = await file.stat();
+  // What a directory is, reading says.
+  if (!found.isFile() && !found.isDirectory()) throw new Error('it is not a regular file');
+  return await file.readFile('utf8');
 }
 
 /** `ca` of node:tls replaces what is trusted by default, so that has to be named, too. */

@@ -32,6 +32,19 @@ describe('a program that the broker runs', () => {
     assert.match((await run('/bin/sh', 'a\0b')) ?? '', /cannot be started/);
   });
 
+  it('is judged when its turn has come, and not before', async () => {
+    const children = new Children({ atOnce: 1 });
+    let isTrusted = true;
+    const judge = (): void => {
+      if (!isTrusted) throw new Error('exchanged');
+    };
+    const first = children.run(['/bin/sh', '-c', 'sleep 0.2'], { env, timeoutMs: 5000, judge });
+    const second = children.run(['/bin/sh', '-c', 'echo ran'], { env, timeoutMs: 5000, judge });
+    isTrusted = false;
+    assert.equal((await first).failure, undefined);
+    assert.deepEqual(await second, { status: undefined, failure: 'exchanged', output: '' });
+  });
+
   it('may write as much as it likes; the beginning is kept', async () => {
     const { status, output } = await new Children().run(['/bin/sh', '-c', 'head -c 3000000 /dev/zero | tr "\\0" x'], {
       env,
