@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { parseAddress } from './lib/accounts/address.ts';
 import { ask, askForToken, parseAnswer } from './lib/broker/client.ts';
+import { brokerSocket } from './lib/broker/find.ts';
 import { MAX_WAIT_SECONDS, type TokenAnswer } from './lib/broker/wire.ts';
 import { systemErrorCode, toCmsError } from './lib/errors.ts';
 import { type Environment, resolvePaths } from './lib/paths.ts';
@@ -71,14 +72,14 @@ async function textFrom(source: TokenSource, request: TokenArguments, env: Envir
 
 /** The token, from the broker if one runs. @throws CmsError as `askForToken` */
 export async function askBrokerForToken(request: TokenWishes, env: Environment): Promise<TokenAnswer | undefined> {
-  const { privateSocket } = resolvePaths(env);
+  const socket = brokerSocket(resolvePaths(env));
   const { protocol, minValiditySeconds } = request;
   const address = parseAddress(request.address);
   if (request.forceRefresh) {
-    const answer = await ask(privateSocket, { kind: 'refresh', address });
-    if (answer !== undefined) parseAnswer(answer, privateSocket);
+    const answer = await ask(socket, { kind: 'refresh', address });
+    if (answer !== undefined) parseAnswer(answer, socket);
   }
-  return askForToken(privateSocket, {
+  return askForToken(socket, {
     protocol,
     address,
     waitSeconds: MAX_WAIT_SECONDS,
@@ -88,7 +89,7 @@ export async function askBrokerForToken(request: TokenWishes, env: Environment):
 
 /** The app password, on the same way. An empty answer is none: why is found out without the broker. */
 export async function askBrokerForPassword(request: PasswordWishes, env: Environment): Promise<Secret | undefined> {
-  const answered = await ask(resolvePaths(env).privateSocket, {
+  const answered = await ask(brokerSocket(resolvePaths(env)), {
     kind: 'token',
     protocol: request.protocol,
     address: parseAddress(request.address),

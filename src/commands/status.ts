@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { readAudit } from '../lib/broker/audit.ts';
+import { brokerSocket } from '../lib/broker/find.ts';
 import { type Context, openContext } from '../lib/context.ts';
 import { CmsError, toCmsError } from '../lib/errors.ts';
 import { redact } from '../lib/redact.ts';
@@ -74,7 +75,7 @@ async function look(context: Context, { json, all }: Wishes, lines = false): Pro
   process.exitCode = exitStatusOf(view);
   if (json) return `${lines ? JSON.stringify(view) : JSON.stringify(view, null, 2)}\n`;
   const screen = screenOf(process.stdout, process.env);
-  return renderStatus(view, { screen, now, privateSocket: context.paths.privateSocket, all });
+  return renderStatus(view, { screen, now, privateSocket: brokerSocket(context.paths), all });
 }
 
 async function watchStatus(context: Context, wishes: Wishes, intervalMs: number): Promise<void> {

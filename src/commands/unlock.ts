@@ -1,5 +1,6 @@
 import { AccountStore } from '../lib/accounts/store.ts';
 import { ask, parseAnswer } from '../lib/broker/client.ts';
+import { brokerSocket } from '../lib/broker/find.ts';
 import { messageOf } from '../lib/errors.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { openVaultKey, SOURCE_NAMES } from '../lib/store/key-source.ts';
@@ -29,7 +30,7 @@ export default class Unlock extends BaseCommand {
 
   /** Whether a broker runs and has taken the key. Its trouble does not undo the unlocking. */
   private async notifyBroker(): Promise<boolean> {
-    const { privateSocket } = resolvePaths(process.env);
+    const privateSocket = brokerSocket(resolvePaths(process.env));
     try {
       const answer = await ask(privateSocket, { kind: 'reload' });
       if (answer === undefined) return false;

@@ -21,6 +21,8 @@ export interface Paths {
   outagesFile: string;
   /** The private socket of the broker. */
   privateSocket: string;
+  /** That of a session's broker, where the environment says neither where sockets are nor where the session is. */
+  sessionSocket?: string;
   systemConfigFile: string;
 }
 
@@ -48,6 +50,7 @@ export function resolvePaths(env: Environment): Paths {
     auditFile: join(stateDir, 'audit.jsonl'),
     outagesFile: join(stateDir, 'outages.json'),
     privateSocket: privateSocket(env, stateDir),
+    ...sessionSocket(env),
     systemConfigFile: '/etc/cms/config.toml',
   };
 }
@@ -61,6 +64,12 @@ function privateSocket(env: Environment, stateDir: string): string {
   if (xdg !== undefined) return join(xdg, 'cms', 'cms.sock');
   // The host's name keeps two machines that share a home directory from taking each other's socket for their own.
   return join(stateDir, `run-${hostname()}`, 'cms.sock');
+}
+
+function sessionSocket(env: Environment): Pick<Paths, 'sessionSocket'> {
+  const uid = process.getuid?.();
+  const told = ['CMS_SOCKET', 'CMS_RUNTIME_DIR', 'XDG_RUNTIME_DIR'].some((name) => folder(env, name) !== undefined);
+  return told || uid === undefined ? {} : { sessionSocket: `/run/user/${uid}/cms/cms.sock` };
 }
 
 function folder(env: Environment, name: string): string | undefined {

@@ -5,6 +5,7 @@ import { type MailServer, type Protocol, PROTOCOLS } from '../../lib/accounts/ac
 import { parseAddress } from '../../lib/accounts/address.ts';
 import { accountView } from '../../lib/accounts/view.ts';
 import { notifyBroker } from '../../lib/broker/client.ts';
+import { brokerSocket } from '../../lib/broker/find.ts';
 import { openContext } from '../../lib/context.ts';
 import { secretIn } from '../../lib/enrol/defaults.ts';
 import { enrol, type Enrolled, type EnrolRequest } from '../../lib/enrol/enrol.ts';
@@ -158,7 +159,7 @@ export default class AccountAdd extends BaseCommand {
     });
     const { account, reports, missing } = enrolled;
     process.exitCode = statusOf(enrolled);
-    const brokerRuns = await notifyBroker(context.paths.privateSocket);
+    const brokerRuns = await notifyBroker(brokerSocket(context.paths));
     const { send, exim, service } = flags;
     const sent = await goOn(context, enrolled, {
       say: flags.json ? () => undefined : say,

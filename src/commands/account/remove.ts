@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { parseAddress } from '../../lib/accounts/address.ts';
 import { accountUnknown } from '../../lib/accounts/store.ts';
 import { notifyBroker } from '../../lib/broker/client.ts';
+import { brokerSocket } from '../../lib/broker/find.ts';
 import { openContext } from '../../lib/context.ts';
 import { removeAccount } from '../../lib/enrol/store-account.ts';
 import { CmsError } from '../../lib/errors.ts';
@@ -33,7 +34,7 @@ export default class AccountRemove extends BaseCommand {
     if (account === undefined) throw accountUnknown(address, Object.keys(accounts));
     if (!flags.yes) await this.confirmed(address, flags['keep-grant']);
     const revocation = await removeAccount(context, account, flags['keep-grant']);
-    await notifyBroker(context.paths.privateSocket);
+    await notifyBroker(brokerSocket(context.paths));
     if (flags.json) {
       this.printJson({ address, removed: true, revocation });
       return;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type Account, type MailServer, type Protocol, PROTOCOLS } from '../../lib/accounts/account.ts';
 import { parseAddress } from '../../lib/accounts/address.ts';
 import { subjectOf } from '../../lib/accounts/subject.ts';
+import { brokerSocket } from '../../lib/broker/find.ts';
 import { type Context, openContext } from '../../lib/context.ts';
 import type { Credential } from '../../lib/enrol/login-test.ts';
 import { type AdminMail, CmsError, toCmsError } from '../../lib/errors.ts';
@@ -77,7 +78,7 @@ export default class AccountTest extends BaseCommand {
       step: (step) => this.#tell([stepLine(step)]),
     });
     this.#conclude(account, tests, messageId, warning);
-    if (tokenWasRefused(account, tests) && (await tellBroker(context.paths.privateSocket, account.address)))
+    if (tokenWasRefused(account, tests) && (await tellBroker(brokerSocket(context.paths), account.address)))
       this.#tell(['', 'the broker was told, and asks for a new token; what comes of it: cms status']);
   }
 

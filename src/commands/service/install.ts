@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Flags } from '@oclif/core';
+import { brokerSocket } from '../../lib/broker/find.ts';
 import { CmsError } from '../../lib/errors.ts';
 import { run, runScriptAsRoot } from '../../lib/exim/exim4.ts';
 import { resolvePaths } from '../../lib/paths.ts';
@@ -71,7 +72,7 @@ sudo after a yes. Where systemd does not run the host, it is shown how else to s
 
   async #install(systemd: Systemd, plan: UserPlan, { now, json }: { now: boolean; json: boolean }): Promise<void> {
     const { pid } = await unitState(systemd, 'cms.service');
-    if (now) await requireNoOther(resolvePaths(process.env).privateSocket, pid);
+    if (now) await requireNoOther(brokerSocket(resolvePaths(process.env)), pid);
     const written = await writeUnits(plan.files);
     for (const command of plan.commands) await mustRun(systemd.run, command);
     const refusal = plan.linger && (await enableLinger(systemd.run, plan.linger));

@@ -18,16 +18,21 @@ const BUSY_TRIES = 250;
 
 /**
  * Sends one request and returns the whole answer.
+ * @param limitMs until then, from the connection on; nothing is left of it afterwards
  * @returns undefined when no broker listens there
  * @throws CmsError `broker_unavailable` for a broker that is someone else's, or that does not answer; `config_invalid`
  */
-export async function ask(socketPath: string, request: RequestLine): Promise<string | undefined> {
+export async function ask(
+  socketPath: string,
+  request: RequestLine,
+  limitMs = ANSWER_TIMEOUT_MS,
+): Promise<string | undefined> {
   checkSocketPath(socketPath);
   const socket = await connected(socketPath);
   if (socket === undefined) return undefined;
   try {
     requireTrusted(socket, socketPath);
-    return await exchange(socket, `${formatRequest(request)}\n`, socketPath);
+    return await exchange(socket, `${formatRequest(request)}\n`, { path: socketPath, limitMs });
   } finally {
     socket.destroy();
   }
@@ -138,11 +143,16 @@ function isPrivateFolder(folder: string): boolean {
   }
 }
 
-function exchange(socket: Socket, request: string, path: string): Promise<string> {
-  return new Promise((resolve, reject) => {
+async function exchange(
+  socket: Socket,
+  request: string,
+  { path, limitMs }: { path: string; limitMs: number },
+): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  return new Promise<string>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    socket.setTimeout(ANSWER_TIMEOUT_MS, () => reject(noAnswer(path, 'it does not answer')));
+    timer = setTimeout(() => reject(noAnswer(path, `it does not answer within ${limitMs / 1000} s`)), limitMs);
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
@@ -151,7 +161,7 @@ function exchange(socket: Socket, request: string, path: string): Promise<string
     socket.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     socket.on('error', (error) => reject(noAnswer(path, systemErrorCode(error) ?? error.message)));
     socket.end(request);
-  });
+  }).finally(() => clearTimeout(timer));
 }
 
 function noAnswer(path: string, why: string): CmsError {

@@ -42,6 +42,8 @@ export interface AccountLook {
   /** Exchange although the token at hand may be good. */
   refresh: boolean;
   brokerRuns: boolean;
+  /** Why a broker that is there gives no answer, to this command as little as to any other. */
+  brokerError: CmsError | undefined;
   /** Keys of checks: of the files, of the vault key, and of the provider's answer where there is one. */
   files: readonly string[];
   key: string;
@@ -76,6 +78,8 @@ export function accountSteps(look: AccountLook): Step[] {
       after: [key, ...(look.provider === undefined ? [] : [look.provider])],
       limitMs: TOKEN_LIMIT_MS,
       look: (result) => {
+        if (look.brokerError !== undefined)
+          return Promise.resolve(because({ ...failed(look.brokerError), id: 'broker', subject: '', ms: 0 }));
         const vault = result(key);
         // A broker has opened the vault long ago.
         if (!look.brokerRuns && isBroken(vault)) return Promise.resolve(because(vault));

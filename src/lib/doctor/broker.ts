@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { ask, parseAnswer } from '../broker/client.ts';
 import { resolvePolicy } from '../broker/names.ts';
 import type { BrokerStatus } from '../broker/status.ts';
-import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
+import { type CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import type { SocketSettings } from '../settings.ts';
 import { because, counted, failed, failure, isBroken, type Judgement, ok, warning } from './finding.ts';
 import { octal } from './files.ts';
@@ -16,18 +16,8 @@ export type BrokerAnswer = { status: BrokerStatus } | { error: CmsError } | unde
 const STATUS_LIMIT_MS = 5000;
 
 export async function askBroker(privateSocket: string): Promise<BrokerAnswer> {
-  const late = AbortSignal.timeout(STATUS_LIMIT_MS);
-  const silence = new Promise<never>((_resolve, reject) =>
-    late.addEventListener('abort', () =>
-      reject(
-        new CmsError('broker_unavailable', `the broker does not answer within ${STATUS_LIMIT_MS / 1000} s`, {
-          suggestions: [`ls -l ${privateSocket}`],
-        }),
-      ),
-    ),
-  );
   try {
-    const answer = await Promise.race([ask(privateSocket, { kind: 'status' }), silence]);
+    const answer = await ask(privateSocket, { kind: 'status' }, STATUS_LIMIT_MS);
     if (answer === undefined) return undefined;
     return { status: parseAnswer(answer, privateSocket) as unknown as BrokerStatus };
   } catch (error) {

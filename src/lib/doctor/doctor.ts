@@ -1,6 +1,7 @@
 /** All links in their order, from the files to the service. What can be known at once decides which checks there are. */
 import type { Account } from '../accounts/account.ts';
 import { findAccount, accountUnknown } from '../accounts/store.ts';
+import { brokerSocket } from '../broker/find.ts';
 import type { Context } from '../context.ts';
 import { CmsError } from '../errors.ts';
 import type { Run } from '../exim/exim4.ts';
@@ -80,16 +81,18 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
   const file = opened.file instanceof CmsError ? undefined : opened.file;
   const settings: Settings | undefined = opened.settings instanceof CmsError ? undefined : opened.settings;
   const { sockets = [], hooks = {}, notify = {} } = settings ?? {};
+  const privateSocket = brokerSocket(context.paths);
   const [answer, installed, split] = await Promise.all([
-    askBroker(context.paths.privateSocket),
+    askBroker(privateSocket),
     readInstalled(context.paths).catch(() => undefined),
     readSplit(),
   ]);
   const brokerRuns = answer !== undefined && 'status' in answer;
+  const brokerError = answer !== undefined && 'error' in answer ? answer.error : undefined;
   const files = fileSteps(context, opened, uid);
   const folders = files.filter(({ id }) => id === 'files.folder' || id === 'files.accounts').map(keyOf);
   const config = keyOf({ id: 'files.config', subject: context.paths.configFile });
-  const above = files.filter(({ subject }) => isIn(subject, context.paths.privateSocket)).map(keyOf);
+  const above = files.filter(({ subject }) => isIn(subject, privateSocket)).map(keyOf);
   const service: ServiceLook = {
     ...options,
     env: context.env,
@@ -117,7 +120,7 @@ async function allSteps(options: DoctorOptions, opened: Opened, accounts: readon
     ...provider,
     ...accounts.flatMap((account) =>
       accountSteps({
-        ...{ context, account, ports: options, refresh: options.refresh, brokerRuns, now },
+        ...{ context, account, ports: options, refresh: options.refresh, brokerRuns, brokerError, now },
         files: folders,
         key: 'key',
         provider: providerKey(account),
@@ -160,7 +163,7 @@ export function brokerLook(
   const pid = answer !== undefined && 'status' in answer ? answer.status.broker.pid : undefined;
   return {
     ...{ answer, version, sockets, uid },
-    privateSocket: context.paths.privateSocket,
+    privateSocket: brokerSocket(context.paths),
     ...(isOfHost(system, context.paths)
       ? {
           start: `${RESTART_OF_HOST}   # then: sudo journalctl -u cms -e`,

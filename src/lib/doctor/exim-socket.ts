@@ -1,6 +1,7 @@
 /** Why exim gets no answer at its socket, as doctor has it, for those who found it out on another way. */
 import type { Run } from '../exim/exim4.ts';
 import type { Caller } from '../exim/owner.ts';
+import { brokerSocket } from '../broker/find.ts';
 import { resolvePaths } from '../paths.ts';
 import type { Program } from '../service/program.ts';
 import { readSettings } from '../settings.ts';
@@ -26,7 +27,7 @@ export async function judgeEximSocket(path: string, look: SocketLook): Promise<J
   becomeOwner(examiner);
   const { name: user, env } = examiner;
   const paths = resolvePaths(env);
-  const [answer, settings] = await Promise.all([askBroker(paths.privateSocket), readSettings(paths)]);
+  const [answer, settings] = await Promise.all([askBroker(brokerSocket(paths)), readSettings(paths)]);
   const brokerPid = answer !== undefined && 'status' in answer ? answer.status.broker.pid : undefined;
   const facts = await serviceFacts({ ...look, ...examiner, user, brokerPid });
   const known = brokerLook({ ...look, ...examiner, context: { paths } }, answer, settings.sockets, undefined, facts);

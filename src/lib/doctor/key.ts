@@ -4,6 +4,7 @@ import { toCmsError } from '../errors.ts';
 import { openVaultKey, SOURCE_NAMES } from '../store/key-source.ts';
 import type { VaultKeyRecord } from '../store/vault-key.ts';
 import { failed, type Judgement, ok, skipped, warning } from './finding.ts';
+import { KeyringError } from '../store/keyring-errors.ts';
 import type { Step } from './walk.ts';
 
 export interface KeyLook {
@@ -29,9 +30,10 @@ export function keyStep({ paths, env }: Context, { record, needs, brokerRuns, ad
         const { source, id } = await openVaultKey({ paths, env, record, interactive: false });
         return ok(`from ${SOURCE_NAMES[source]}, id ${id}`);
       } catch (error) {
-        const { code, message, suggestions } = toCmsError(error);
+        const { code, message, suggestions, cause } = toCmsError(error);
+        const isOutOfReach = code === 'store_locked' || (cause instanceof KeyringError && cause.kind === 'unavailable');
         // It had the key when it started, or it would serve nothing: its own state is judged elsewhere.
-        if (code !== 'store_locked' || !brokerRuns) return forEach(addresses, failed(error));
+        if (!isOutOfReach || !brokerRuns) return forEach(addresses, failed(error));
         return warning(`${message}; the broker that runs may have the key already`, { fix: suggestions });
       }
     },

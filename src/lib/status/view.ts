@@ -3,6 +3,7 @@ import type { Account } from '../accounts/account.ts';
 import { subjectOf } from '../accounts/subject.ts';
 import { grantView, stateOfTrouble } from '../accounts/view.ts';
 import { ask, parseAnswer } from '../broker/client.ts';
+import { brokerSocket } from '../broker/find.ts';
 import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
 import type { Context } from '../context.ts';
 import { CmsError, EXIT_STATUS, toCmsError } from '../errors.ts';
@@ -12,9 +13,10 @@ export type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['
 
 /** @throws CmsError `broker_unavailable`, `protocol_error`, `config_invalid` */
 export async function readStatus(context: Context, now: number): Promise<StatusView> {
-  const answer = await ask(context.paths.privateSocket, { kind: 'status' });
+  const socket = brokerSocket(context.paths);
+  const answer = await ask(socket, { kind: 'status' });
   if (answer === undefined) return fromVault(context, now);
-  return parseAnswer(answer, context.paths.privateSocket) as unknown as BrokerStatus;
+  return parseAnswer(answer, socket) as unknown as BrokerStatus;
 }
 
 async function fromVault(context: Context, now: number): Promise<StatusView> {

@@ -67,7 +67,7 @@ export function keyringFailure(error: unknown): unknown {
     case 'denied':
       return unreachable(`the keyring refuses access (${error.message})`, error);
     case 'unavailable':
-      return unreachable(`the keyring cannot be reached (${error.message})`, error);
+      return unreachable(`the keyring cannot be reached (${error.message})`, error, [BROKER_OF_THE_SESSION]);
   }
 }
 
@@ -78,9 +78,17 @@ export const IN_THE_SESSION = 'run it in your desktop session, where DBUS_SESSIO
 export const GIVE_UP_KEY =
   'cms account add ADDRESS --store file   # gives the lost key up: every account has to sign in again';
 
-function unreachable(message: string, cause: KeyringError): CmsError {
+/** cron, timers and other logins need no keyring where the broker of the session answers them. */
+const BROKER_OF_THE_SESSION =
+  'cms service install --now --linger   # in your desktop session: the broker then serves cron and timers as well';
+
+function unreachable(message: string, cause: KeyringError, first: readonly string[] = []): CmsError {
   return new CmsError('store_unavailable', message, {
-    suggestions: [IN_THE_SESSION, 'cms store move file   # there, for hosts where nobody logs in to a desktop'],
+    suggestions: [
+      ...first,
+      IN_THE_SESSION,
+      'cms store move file   # there, for hosts where nobody logs in to a desktop',
+    ],
     cause,
   });
 }
