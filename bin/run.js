@@ -45,8 +45,11 @@ function start(words) {
 function token(argv) {
   const { tokenFromBroker } = require('../dist/program/token.cjs');
   // One file for each way: Node reads a file from its beginning to its end before it runs a line of it.
-  const alone = () => require('../dist/program/token-alone.cjs').tokenAlone(argv, process.env);
-  tokenFromBroker(argv, process.env).then(async (status) => end(status === undefined ? await alone() : status));
+  const alone = () => require('../dist/program/token-alone.cjs');
+  const inFull = (failure) => alone().inFull(process.env)(failure);
+  tokenFromBroker(argv, process.env, inFull).then(async (status) =>
+    end(status === undefined ? await alone().tokenAlone(argv, process.env) : status),
+  );
 }
 
 function serve(argv) {

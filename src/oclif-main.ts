@@ -57,8 +57,11 @@ async function finish(
   argv: readonly string[],
   commandIds: () => Promise<string[]> | string[],
 ): Promise<void> {
-  // Before the framework's own, which throws.
-  process.stdout.prependListener('error', endUnprinted);
+  // Instead of the framework's own, which throws.
+  process.stdout
+    .removeAllListeners('error')
+    .once('error', endUnprinted)
+    .on('error', () => undefined);
   patientStderr();
   await running.catch((error: unknown) => reportStartFailure(error, argv, commandIds)).finally(() => flush());
 }

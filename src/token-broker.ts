@@ -7,7 +7,7 @@ import { parseAddress } from './lib/accounts/address.ts';
 import { ask, askForToken, parseAnswer } from './lib/broker/client.ts';
 import { brokerSocket } from './lib/broker/find.ts';
 import { MAX_WAIT_SECONDS, type TokenAnswer } from './lib/broker/wire.ts';
-import { systemErrorCode, toCmsError } from './lib/errors.ts';
+import { type CmsError, systemErrorCode, toCmsError } from './lib/errors.ts';
 import { type Environment, resolvePaths } from './lib/paths.ts';
 import { cannotPrint, reportFailure } from './lib/report.ts';
 import { Secret } from './lib/secret.ts';
@@ -25,15 +25,23 @@ export type TokenWishes = Pick<TokenArguments, 'address' | 'protocol' | 'minVali
 export type PasswordWishes = Pick<TokenArguments, 'address' | 'protocol'>;
 
 /** Runs the command with the broker. @returns its exit status, or undefined where no broker runs */
-export async function tokenFromBroker(argv: readonly string[], env: Environment): Promise<number | undefined> {
-  return printToken(argv, env, { token: askBrokerForToken, password: askBrokerForPassword });
+export async function tokenFromBroker(
+  argv: readonly string[],
+  env: Environment,
+  inFull?: Completion,
+): Promise<number | undefined> {
+  return printToken(argv, env, { token: askBrokerForToken, password: askBrokerForPassword }, inFull);
 }
+
+/** Adds to a failure what takes more to know than is loaded here. */
+export type Completion = (failure: CmsError) => CmsError | Promise<CmsError>;
 
 /** Prints what the source has. @returns the exit status, or undefined where the source is none */
 export async function printToken(
   argv: readonly string[],
   env: Environment,
   source: TokenSource,
+  inFull: Completion = (failure) => failure,
 ): Promise<number | undefined> {
   const wantsJson = /(^| )(--json|-o ?json|--output[ =]json)( |$)/.test(argv.join(' '));
   try {
@@ -43,7 +51,7 @@ export async function printToken(
     print(Buffer.from(request.newline ? `${text}\n` : text));
     return 0;
   } catch (error) {
-    const failure = toCmsError(error);
+    const failure = await inFull(toCmsError(error));
     reportFailure(failure, wantsJson);
     return failure.exitStatus;
   }

@@ -8,6 +8,7 @@ import type { Secret } from './lib/secret.ts';
 import {
   askBrokerForPassword,
   askBrokerForToken,
+  type Completion,
   type PasswordWishes,
   printToken,
   tokenFromBroker,
@@ -16,12 +17,21 @@ import {
 
 /** Runs the command. @returns its exit status */
 export async function tokenMain(argv: readonly string[], env: Environment): Promise<number> {
-  return (await tokenFromBroker(argv, env)) ?? tokenAlone(argv, env);
+  return (await tokenFromBroker(argv, env, inFull(env))) ?? tokenAlone(argv, env);
 }
 
 /** Runs the command where no broker does. @returns its exit status */
 export async function tokenAlone(argv: readonly string[], env: Environment): Promise<number> {
-  return (await printToken(argv, env, { token: tokenHere, password: passwordHere })) ?? 0;
+  return (await printToken(argv, env, { token: tokenHere, password: passwordHere }, inFull(env))) ?? 0;
+}
+
+/** Whose accounts were looked at, where an account is not known. */
+export function inFull(env: Environment): Completion {
+  return async (failure) => {
+    if (failure.code !== 'account_unknown') return failure;
+    const { explainUnknown } = await import('./lib/unknown-account.ts');
+    return explainUnknown(failure, 'token', env);
+  };
 }
 
 /** The token: from the broker, else refreshed here. @throws CmsError as both do */

@@ -18,7 +18,7 @@ const LAYERS = [
   ['broker'],
   ['context'],
   ['direct', 'enrol', 'index', 'service', 'status'],
-  ['proof'],
+  ['proof', 'unknown-account'],
   ['doctor'],
   ['arguments'],
   ['serve-arguments', 'token-arguments'],

@@ -6,6 +6,7 @@ import { forbidDumps } from '../lib/native.ts';
 import { redact } from '../lib/redact.ts';
 import { reportFailure } from '../lib/report.ts';
 import { asTyped, isAsSystem } from '../lib/service/system.ts';
+import { explainUnknown } from '../lib/unknown-account.ts';
 import { columnsOf } from '../lib/width.ts';
 import { fromOclif } from '../oclif-errors.ts';
 import { quoted } from '../prompts/answers.ts';
@@ -102,7 +103,8 @@ export abstract class BaseCommand extends Command {
 
   protected override async catch(error: unknown): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
-    const failure = typed(fromOclif(error, this.id?.replaceAll(':', ' ') ?? ''));
+    const command = this.id?.replaceAll(':', ' ') ?? '';
+    const failure = typed(await explainUnknown(fromOclif(error, command), command, process.env));
     reportFailure(failure, this.wantsJson);
     process.exitCode = failure.exitStatus;
   }
