@@ -35,6 +35,12 @@ export async function writeTable(results: readonly Result[]): Promise<void> {
   await writeFile(PAGE, `${page.slice(0, begin + BEGIN.length)}\n\n${tableOf(results)}\n${page.slice(end)}`);
 }
 
+/** One result for each row, of several runs the last. Pure. */
+export function merged(runs: readonly (readonly Result[])[]): Result[] {
+  const newest = new Map(runs.flat().map((result) => [result.number, result]));
+  return [...newest.values()].sort((a, b) => a.number - b.number);
+}
+
 export function tableOf(results: readonly Result[]): string {
   const rows = [
     ['#', 'case', 'here', 'target', 'verdict'],
