@@ -34,6 +34,8 @@ import { twoLogins } from './31-two-logins.ts';
 import { signals } from './32-signals.ts';
 import { clockFailures } from './33-clock-failures.ts';
 import { fullMeanwhile } from './34-full-meanwhile.ts';
+import { flood } from './35-flood.ts';
+import { fleet } from './36-fleet.ts';
 
 export const ROWS: readonly Row[] = [
   concurrent,
@@ -70,4 +72,6 @@ export const ROWS: readonly Row[] = [
   signals,
   clockFailures,
   fullMeanwhile,
+  flood,
+  fleet,
 ];
