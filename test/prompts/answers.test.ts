@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { CmsError } from '../../src/lib/errors.ts';
-import { resumable } from '../../src/prompts/answers.ts';
+import { resumable, wordsOf } from '../../src/prompts/answers.ts';
 
 const JANE = 'jane@example.org';
 const ADD = `cms account add ${JANE}`;
@@ -48,6 +48,33 @@ describe('a sign-in that came to nothing', () => {
         `${ADD} --flow=browser --scope openid --client-id a --client-secret-file FILE`,
       ],
     );
+  });
+
+  it('keeps a value that is the address, one that looks like a flag, and an empty one', () => {
+    const flags = { 'smtp-user': JANE, alias: ['-x', JANE], scope: '', 'no-test': true, send: false };
+    const words = wordsOf(flags, JANE);
+    assert.deepEqual(words, [
+      `--smtp-user=${JANE}`,
+      '--alias=-x',
+      `--alias=${JANE}`,
+      '--scope=',
+      '--no-test',
+      '--no-send',
+    ]);
+    const failure = new CmsError('access_denied', 'words', { suggestions: [ADD] });
+    assert.deepEqual(resumable(failure, JANE, [JANE, ...words], []).suggestions, [`${ADD} ${words.join(' ')}`]);
+  });
+
+  it('leaves out what the command excludes, and what kept anybody from being asked', () => {
+    const failure = new CmsError('config_invalid', 'words', { suggestions: [`${ADD} --password-file FILE`] });
+    const excludes = (flag: string): string[] => (flag === '--password-file' ? ['--issuer'] : []);
+    assert.deepEqual(resumable(failure, JANE, [JANE, '--issuer', 'x', '--no-test'], [], excludes).suggestions, [
+      `${ADD} --no-test --password-file FILE`,
+    ]);
+    const unknown = new CmsError('identity_mismatch', 'words', { suggestions: [ADD] });
+    assert.deepEqual(resumable(unknown, JANE, [JANE, '--yes', '--no-test', '--login', 'x'], []).suggestions, [
+      `${ADD} --login x`,
+    ]);
   });
 
   it('leaves commands for other accounts alone', () => {

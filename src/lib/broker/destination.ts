@@ -6,6 +6,7 @@ import { domainToASCII, domainToUnicode } from 'node:url';
 import type { Account, Protocol } from '../accounts/account.ts';
 import { lowerAscii, printable } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 
 /** As written in the request, what is malformed included: to count as absent, it would have to be harmless. */
 export interface Destination {
@@ -47,7 +48,7 @@ export function requireOwnServer(destination: Destination | undefined, account: 
   throw new CmsError(
     'access_denied',
     `a token of ${account.address} is not given for ${asked}, which is not its ${protocol.toUpperCase()} server (${own})`,
-    { suggestions: [`cms account show ${account.address}`, 'cms exim-config --install'] },
+    { suggestions: [`cms account show ${quoted(account.address)}`, 'cms exim-config --install'] },
   );
 }
 

@@ -9,6 +9,7 @@ import { IPV6_ALONE, troubleOf } from '../oauth/network-error.ts';
 import { proxyFor, proxyName } from '../oauth/proxy.ts';
 import { because, failed, failure, isBroken, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
 import type { Step } from './walk.ts';
+import { quoted } from '../shell-word.ts';
 
 /** Accounts of one authorization server share its checks. */
 export interface Endpoint {
@@ -80,7 +81,7 @@ export function endpointSteps(accounts: readonly Account[], accountsFile: string
   return accounts.flatMap((account): Step[] => {
     const error = account.kind === 'oauth' ? endpointFault(account) : undefined;
     if (error === undefined) return [];
-    const fix = [`edit ${accountsFile}`, `cms account add ${account.address}   # or sign in again`];
+    const fix = [`edit ${accountsFile}`, `cms account add ${quoted(account.address)}   # or sign in again`];
     const look = (): Promise<Judgement> => Promise.resolve(failure(error.code, error.message, { fix }));
     return [{ id: ENDPOINT_ID, subject: account.address, look }];
   });

@@ -47,7 +47,7 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
   }
   if (failure.code === 'protocol_error') {
     return new CmsError('protocol_error', `no token for ${address}: ${failure.message}`, {
-      suggestions: [...fix, `cms token ${address} --force-refresh   # once the provider issues other tokens`],
+      suggestions: [...fix, `cms token ${quoted(address)} --force-refresh   # once the provider issues other tokens`],
     });
   }
   const message = `no new token for ${address}: ${failure.message}`;
