@@ -1,5 +1,6 @@
 /** One connection: read a line within its bounds, answer it, close. A bad client costs its own connection, nothing else. */
 import type { Socket } from 'node:net';
+import { elapsedMs } from '../elapsed.ts';
 import type { Answer, Asker, Broker, Peer } from './broker.ts';
 import type { Linked } from './linked-list.ts';
 import { MAX_REQUEST_BYTES } from './wire.ts';
@@ -25,6 +26,8 @@ export class Connection implements Linked<Connection>, Asker {
   previous: Connection | undefined = undefined;
   next: Connection | undefined = undefined;
   readonly peer: Peer;
+  /** Monotonic milliseconds. */
+  readonly begunAt = elapsedMs();
   /** Whether the request is there. */
   complete = false;
   readonly #socket: Socket;

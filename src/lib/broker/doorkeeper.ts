@@ -32,6 +32,10 @@ const MAX_BEGUN = 32;
 const RESERVED_SHARE = 0.1;
 const RESERVED_LEAST = 44;
 const FEWEST_CONNECTIONS = 8;
+/** After that, a client has had the time to ask; before, its request may be there and not be read yet. */
+const SILENT_MS = 20;
+/** Descriptors of the reserve that may be used until a connection ends by itself. */
+const OVERRUN = 8;
 /** Warnings that connections were closed for want of room; the others are counted. */
 const ROOM_WARNINGS = { most: 1, intervalMs: 10_000 };
 
@@ -132,11 +136,11 @@ export class Doorkeeper {
       return undefined;
     }
     const user = this.#userOf(credentials?.uid);
-    if (this.#isForeign(user.uid) && user.count >= MAX_FOREIGN && !this.#endOne(user)) {
+    if (this.#isForeign(user.uid) && user.count >= MAX_FOREIGN && !this.#endSilent(user)) {
       this.#broker.refuseConnection({ policy, credentials }, `more than ${MAX_FOREIGN} connections at once`);
       return undefined;
     }
-    if (this.#open >= this.#limit) this.#makeRoom();
+    if (!this.#hasRoom() && this.#open >= this.#limit + OVERRUN) this.#makeRoom(user);
     this.#open++;
     this.#clock ??= setInterval(() => this.#tick(), TICK_MS).unref();
     return user;
@@ -152,7 +156,7 @@ export class Doorkeeper {
   }
 
   #takeMore(listening: number, policy: SocketPolicy): void {
-    for (let taken = 0; taken < MAX_TAKEN; taken++) {
+    for (let taken = 0; taken < MAX_TAKEN && this.#hasRoom(); taken++) {
       const fd = acceptNow(listening);
       if (fd === undefined) return;
       const credentials = credentialsBehind(fd);
@@ -235,20 +239,42 @@ export class Doorkeeper {
     this.#clock = undefined;
   }
 
-  #makeRoom(): void {
-    let heaviest: User | undefined;
-    for (const user of this.#users.values()) if (heaviest === undefined || user.count > heaviest.count) heaviest = user;
-    if (heaviest === undefined || !this.#endOne(heaviest)) return;
-    const event = { uid: heaviest.uid, open: this.#open };
-    if (this.#warnings.admits(String(heaviest.uid), event, elapsedMs())) this.#warn(event);
+  /** Whether a further connection has a descriptor. One that is silent for long makes room for it. */
+  #hasRoom(): boolean {
+    if (this.#open < this.#limit) return true;
+    const heaviest = this.#heaviest();
+    if (heaviest === undefined || !this.#endSilent(heaviest)) return false;
+    this.#tellOfRoom(heaviest);
+    return true;
   }
 
-  /** The connection that has been silent longest, else one that waits for its turn. @returns whether there was one */
-  #endOne(user: User): boolean {
+  /** For a connection that is there already: the user who has most loses one. */
+  #makeRoom(newcomer: User): void {
+    const heaviest = this.#heaviest() ?? newcomer;
+    if (this.#dismiss(heaviest)) return this.#tellOfRoom(heaviest);
+    const oldest = heaviest.silent.first;
+    if (oldest === undefined) return;
+    oldest.destroy();
+    this.#tellOfRoom(heaviest);
+  }
+
+  #heaviest(): User | undefined {
+    let heaviest: User | undefined;
+    for (const user of this.#users.values()) if (heaviest === undefined || user.count > heaviest.count) heaviest = user;
+    return heaviest;
+  }
+
+  /** Ends the connection that has been silent longest, if that is long. @returns whether it was */
+  #endSilent(user: User): boolean {
     const oldest = user.silent.first;
-    if (oldest === undefined) return this.#dismiss(user);
+    if (oldest === undefined || elapsedMs() - oldest.begunAt < SILENT_MS) return false;
     oldest.destroy();
     return true;
+  }
+
+  #tellOfRoom({ uid }: User): void {
+    const event = { uid, open: this.#open };
+    if (this.#warnings.admits(String(uid), event, elapsedMs())) this.#warn(event);
   }
 
   #warn({ uid, open }: { uid: number | undefined; open: number }, suppressed?: number): void {
