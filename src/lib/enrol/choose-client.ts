@@ -40,6 +40,8 @@ export interface ClientSearch {
   /** `--register` */
   register: boolean;
   ask: ((question: ClientQuestion) => Promise<ClientAnswer>) | undefined;
+  /** Told what of the server's metadata cannot be used. */
+  note?: (text: string) => void;
 }
 
 export type ChosenClient =
@@ -89,10 +91,10 @@ function couldRegister(address: string, endpoint: string): CmsError {
   });
 }
 
-async function discovered({ provider, issuer, wishes }: ClientSearch): Promise<Discovered> {
+async function discovered({ provider, issuer, wishes, note }: ClientSearch): Promise<Discovered> {
   const { issuer: own, token_endpoint } = { ...provider.endpoints, ...wishes.endpoints };
   const where = issuer ?? (token_endpoint === undefined ? own : undefined);
-  return where === undefined ? {} : discover(where, wishes.caFile);
+  return where === undefined ? {} : discover(where, wishes.caFile, undefined, { note, given: wishes.endpoints });
 }
 
 type Discovered = Endpoints & { registration_endpoint?: string };

@@ -134,7 +134,10 @@ export async function enrol(context: Context, request: EnrolRequest, dialogue: E
   const ask = dialogue.questions?.client;
   const register = request.register ?? false;
   const { address } = request;
-  const chosen = await chooseClient({ provider, address, protocols, before, wishes, issuer, register, ask });
+  const chosen = await chooseClient({
+    ...{ provider, address, protocols, before, wishes, issuer, register, ask },
+    note: (text) => dialogue.note(text),
+  });
   if (chosen.kind === 'password') return withPassword(chosen.password);
   return enrolOAuth(context, request, { plan, provider, before, chosen }, dialogue);
 }

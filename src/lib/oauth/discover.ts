@@ -1,9 +1,11 @@
 /** The metadata of an authorization server, from its issuer alone. @see OpenID Connect Discovery, RFC 8414 */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
+import { isObject, parseJson } from './answer.ts';
 import { describe } from './classify.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { request, unreachable } from './http.ts';
+import { targetOf } from './redirect.ts';
 
 const ENDPOINTS = [
   'authorization_endpoint',
@@ -25,30 +27,40 @@ export type DiscoveredServer = Pick<
   registration_endpoint?: string;
 };
 
+type EndpointName = (typeof ENDPOINTS)[number];
+
+/** Without them there is no sign-in, or another one than the server means; the flags that stand in for them. */
+const REQUIRED: Readonly<Partial<Record<EndpointName, string>>> = {
+  authorization_endpoint: '--authorization-endpoint',
+  token_endpoint: '--token-endpoint',
+};
+
+export interface DiscoverOptions {
+  /** Told of each endpoint that is left out, in a sentence. */
+  note?: ((text: string) => void) | undefined;
+  /** Endpoints that are known already: what the server says of them does not matter. */
+  given?: Partial<Record<string, unknown>> | undefined;
+}
+
 /**
  * Asks the issuer where its endpoints are: OpenID Connect first, then RFC 8414's place.
  * @throws CmsError `config_invalid` when there is no usable metadata, `temporarily_unavailable` when nobody answers; the
  * signal's reason
  */
-export async function discover(issuerText: string, caFile?: string, signal?: AbortSignal): Promise<DiscoveredServer> {
+export async function discover(
+  issuerText: string,
+  caFile?: string,
+  signal?: AbortSignal,
+  options: DiscoverOptions = {},
+): Promise<DiscoveredServer> {
   const issuer = parseEndpoint(issuerText, 'issuer');
-  let pages = 0;
+  const failures: Failure[] = [];
   for (const url of metadataUrls(issuer)) {
-    const metadata = await fetchMetadata(url, caFile, signal);
-    if (metadata === 'web page') pages++;
-    else if (metadata !== undefined) return readMetadata(metadata, issuerText);
+    const looked = await fetchMetadata(url, caFile, signal);
+    if ('metadata' in looked) return readMetadata(looked.metadata, issuerText, options);
+    failures.push(looked);
   }
-  if (pages > 0) throw onlyWebPages(issuer);
-  throw new CmsError(
-    'config_invalid',
-    `${issuer.host} publishes no OAuth or OpenID Connect metadata for the issuer ${issuer.href}`,
-    {
-      suggestions: [
-        'check the issuer; Keycloak: https://HOST/realms/REALM, Authentik: https://HOST/application/o/SLUG/',
-        'or name the endpoints: --authorization-endpoint URL --token-endpoint URL',
-      ],
-    },
-  );
+  throw noMetadata(issuer, failures);
 }
 
 function metadataUrls(issuer: URL): string[] {
@@ -59,22 +71,71 @@ function metadataUrls(issuer: URL): string[] {
   ];
 }
 
+/** What came in place of metadata. */
+interface Failure {
+  status: number;
+  isPage: boolean;
+  /** Where a redirect points. */
+  target: string | undefined;
+}
+
 async function fetchMetadata(
   url: string,
   caFile: string | undefined,
   signal: AbortSignal | undefined,
-): Promise<Record<string, unknown> | 'web page' | undefined> {
-  try {
-    const { status, body } = await request(url, { headers: { accept: 'application/json' }, caFile }, signal);
-    if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, status);
-    // RFC 6585 section 6: 511 is what a captive portal should say; most of them just show their page.
-    if (status === 511 || (status === 200 && body.trimStart().startsWith('<'))) return 'web page';
-    const value: unknown = status === 200 ? JSON.parse(body) : undefined;
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw unreachable(error);
+): Promise<{ metadata: Record<string, unknown> } | Failure> {
+  const answer = await request(url, { headers: { accept: 'application/json' }, caFile }, signal).catch(
+    (error: unknown) => {
+      throw unreachable(error);
+    },
+  );
+  const { status, body } = answer;
+  if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, status);
+  const metadata = status === 200 ? parseJson(body) : undefined;
+  if (isObject(metadata)) return { metadata };
+  // RFC 6585 section 6: 511 is what a captive portal should say; most of them just show their page.
+  const isPage = status === 511 || (status === 200 && body.trimStart().startsWith('<'));
+  return { status, isPage, target: targetOf(answer, url) };
+}
+
+function noMetadata(issuer: URL, failures: readonly Failure[]): CmsError {
+  if (failures.some(({ isPage }) => isPage)) return onlyWebPages(issuer);
+  const moved = failures.find(({ target }) => target !== undefined);
+  if (moved?.target !== undefined) return elsewhere(issuer, moved.status, moved.target);
+  const closed = failures.find(({ status }) => status === 401 || status === 403);
+  if (closed !== undefined) {
+    return new CmsError('config_invalid', `${issuer.host} answers ${closed.status} when asked for its metadata`, {
+      suggestions: ['ask its administrator to open the metadata, or for the endpoints', ENDPOINTS_BY_HAND],
+    });
   }
+  return new CmsError(
+    'config_invalid',
+    `${issuer.host} publishes no OAuth or OpenID Connect metadata for the issuer ${issuer.href}`,
+    {
+      suggestions: [
+        'check the issuer; Keycloak: https://HOST/realms/REALM, Authentik: https://HOST/application/o/SLUG/',
+        ENDPOINTS_BY_HAND,
+      ],
+    },
+  );
+}
+
+const ENDPOINTS_BY_HAND = 'or name the endpoints: --authorization-endpoint URL --token-endpoint URL';
+
+/** A metadata address whose issuer can be told is followed by hand, with a flag. */
+function elsewhere(issuer: URL, status: number, target: string): CmsError {
+  const [, found] =
+    /^(https:\/\/[\w./:~-]+?|http:\/\/(?:127\.0\.0\.1|localhost)(?::\d+)?[\w./~-]*?)\/\.well-known\/openid-configuration$/.exec(
+      target,
+    ) ?? [];
+  const message = `${issuer.host} answers ${status} when asked for its metadata; it points to ${target}, and redirects are not followed`;
+  return new CmsError('config_invalid', message, {
+    suggestions: [
+      ...(found === undefined ? [] : [`--issuer ${found}   # if the issuer has moved there`]),
+      'open any web page in a browser: this network may want a login first (captive portal)',
+      ENDPOINTS_BY_HAND,
+    ],
+  });
 }
 
 function onlyWebPages({ host, href }: URL): CmsError {
@@ -96,7 +157,11 @@ function unwell(url: string, status: number): CmsError {
   );
 }
 
-function readMetadata(metadata: Record<string, unknown>, issuerText: string): DiscoveredServer {
+function readMetadata(
+  metadata: Record<string, unknown>,
+  issuerText: string,
+  { note = () => undefined, given = {} }: DiscoverOptions,
+): DiscoveredServer {
   const { issuer } = metadata;
   // OpenID Connect Discovery section 4.3: it must be the one that was asked for; a final slash is the usual typing slip.
   if (typeof issuer !== 'string' || issuer.replace(/\/$/, '') !== issuerText.replace(/\/$/, '')) {
@@ -113,19 +178,60 @@ function readMetadata(metadata: Record<string, unknown>, issuerText: string): Di
       `${issuerText} does not support PKCE with S256, without which a code could be stolen`,
     );
   }
-  const endpoints = ENDPOINTS.flatMap((name) => {
+  const known = ENDPOINTS.filter((name) => given[name] !== undefined);
+  const endpoints = ENDPOINTS.filter((name) => !known.includes(name)).flatMap((name) => {
     const value = metadata[name];
-    return typeof value === 'string' ? [[name, parseEndpoint(value, name).href] as const] : [];
+    if (value === undefined) return [];
+    const { url, problem } = endpointIn(value, name);
+    if (url !== undefined) return [[name, url] as const];
+    const said = `the ${nameOf(name)} that ${hostOf(issuerText)} publishes ${problem ?? 'cannot be used'}`;
+    if (REQUIRED[name] !== undefined && !isEmpty(value)) throw unusable(said, [`${REQUIRED[name]} URL`]);
+    note(`${said}; it is left out`);
+    return [];
   });
   const server = Object.fromEntries(endpoints) as Partial<DiscoveredServer>;
-  if (server.token_endpoint === undefined)
-    throw new CmsError('config_invalid', `${issuerText} names no token endpoint`);
+  const token_endpoint = server.token_endpoint ?? given.token_endpoint;
+  if (typeof token_endpoint !== 'string')
+    throw unusable(`${issuerText} names no token endpoint`, ['--token-endpoint URL']);
   return {
     ...server,
-    token_endpoint: server.token_endpoint,
+    token_endpoint,
     issuer,
     ...(metadata.authorization_response_iss_parameter_supported === true && {
       authorization_response_iss_parameter_supported: true,
     }),
   };
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || value === '';
+}
+
+/**
+ * An endpoint as it is published, or what is wrong with it.
+ * @throws CmsError `config_invalid` for one with credentials: nobody publishes that by mistake
+ */
+function endpointIn(value: unknown, name: EndpointName): { url?: string; problem?: string } {
+  if (isEmpty(value)) return { problem: 'is empty' };
+  if (typeof value !== 'string') return { problem: 'is not a text' };
+  try {
+    return { url: parseEndpoint(value, name).href };
+  } catch (error) {
+    if (!(error instanceof CmsError)) throw error;
+    if (error.message.endsWith("holds credentials"))
+      throw unusable(error.message, ['tell the administrator of the server']);
+    return { problem: error.message.replace(`the ${name} `, '') };
+  }
+}
+
+function nameOf(name: EndpointName): string {
+  return name === 'jwks_uri' ? 'address of the keys (jwks_uri)' : name.replaceAll('_', ' ');
+}
+
+function hostOf(url: string): string {
+  return new URL(url).host;
+}
+
+function unusable(message: string, suggestions: string[]): CmsError {
+  return new CmsError('config_invalid', message, { suggestions });
 }
