@@ -13,9 +13,11 @@ import type { LoginReport } from '../../lib/enrol/login-test.ts';
 import { type ClientWishes, endpointsFromFlags } from '../../lib/enrol/plan.ts';
 import { CmsError, EXIT_STATUS } from '../../lib/errors.ts';
 import { withAdminMail } from '../../lib/explain/admin-mail.ts';
+import { advice } from '../../lib/explain/advice.ts';
 import { fromOclif } from '../../oclif-errors.ts';
 import { redact } from '../../lib/redact.ts';
 import { Secret } from '../../lib/secret.ts';
+import { tokenWarning } from '../../lib/proof/account-test.ts';
 import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
 import { exitStatusOf } from '../../lib/proof/verdict.ts';
 import { lentFile, requireForBroker } from '../../lib/service/as-system.ts';
@@ -159,6 +161,9 @@ export default class AccountAdd extends BaseCommand {
     });
     const { account, reports, missing } = enrolled;
     process.exitCode = statusOf(enrolled);
+    const warning = tokenWarning(account, enrolled.credential);
+    if (warning !== undefined && !flags.json)
+      for (const line of [`warning: ${warning.words}`, ...advice(warning, account.address)]) say(line);
     const brokerRuns = await notifyBroker(brokerSocket(context.paths));
     const { send, exim, service } = flags;
     const sent = await goOn(context, enrolled, {
@@ -177,6 +182,7 @@ export default class AccountAdd extends BaseCommand {
         login_test: reports.map(shown),
         ...given('not_granted', names(missing)),
         ...given('sent', sent),
+        ...given('warning', warning?.words),
       });
   }
 

@@ -94,7 +94,8 @@ export default class AccountTest extends BaseCommand {
       if (account.kind === 'password') return { password: await obtainPassword({ address, protocol }, context.env) };
       for (const each of protocols) requireProtocol(account, each);
       const { access_token } = await obtainToken({ address, protocol, forceRefresh: false }, context.env);
-      return { accessToken: access_token };
+      const record = await context.vault.read(address).catch(() => undefined);
+      return { accessToken: access_token, granted: record?.secrets.scope };
     } catch (error) {
       const failure = toCmsError(error);
       const explanation = await explainNoToken(context, account, failure);

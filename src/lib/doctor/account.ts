@@ -148,9 +148,11 @@ function isFresh(header: GrantHeader, now: number): boolean {
   return answers(header, { began: now, minValiditySeconds: DEFAULT_MIN_VALIDITY_SECONDS, force: false }, now);
 }
 
-async function obtain({ account, ports }: AccountLook, known: Known, forceRefresh: boolean): Promise<void> {
+async function obtain({ context, account, ports }: AccountLook, known: Known, forceRefresh: boolean): Promise<void> {
   const [protocol = 'smtp'] = account.protocols;
-  known.credential = { accessToken: await ports.obtainToken({ address: account.address, protocol, forceRefresh }) };
+  const accessToken = await ports.obtainToken({ address: account.address, protocol, forceRefresh });
+  const record = await context.vault.read(account.address).catch(() => undefined);
+  known.credential = { accessToken, granted: record?.secrets.scope };
 }
 
 /**

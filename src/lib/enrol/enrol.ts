@@ -187,7 +187,7 @@ async function enrolOAuth(
     prove: request.test
       ? async (unproven, signedIn) => {
           dialogue.testing(unproven);
-          const credential = { accessToken: signedIn.access_token };
+          const credential = { accessToken: signedIn.access_token, granted: signedIn.scope };
           return logIn(unproven, credential, dialogue, signedIn.username);
         }
       : undefined,
@@ -199,10 +199,11 @@ async function enrolOAuth(
   const missing = missingScopes(outcome.account, outcome.signedIn.scope);
   dialogue.stored(outcome);
   if (missing.length > 0) dialogue.lacking(missing, outcome.account);
-  const { access_token: accessToken, username } = outcome.signedIn;
+  const { access_token: accessToken, scope: granted, username } = outcome.signedIn;
+  const credential = { accessToken, granted };
   const { reports } = outcome;
-  if (reports !== undefined) return { account: outcome.account, reports, credential: { accessToken }, missing };
-  return { ...(await tryOut(context, request, outcome.account, { accessToken }, dialogue, username)), missing };
+  if (reports !== undefined) return { account: outcome.account, reports, credential, missing };
+  return { ...(await tryOut(context, request, outcome.account, credential, dialogue, username)), missing };
 }
 
 /**

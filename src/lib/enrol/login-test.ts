@@ -12,7 +12,9 @@ import { tryUsers } from '../mail/try-users.ts';
 import type { Secret } from '../secret.ts';
 import { trustedAuthorities } from '../trust.ts';
 
-export type Credential = { accessToken: Secret } | { password: Secret };
+export type Credential =
+  /** `granted`: the scope of the token, where the provider said it. */
+  { accessToken: Secret; granted?: string | undefined } | { password: Secret };
 
 export interface LoginReport {
   protocol: Protocol;
@@ -72,7 +74,7 @@ export async function testLogin(
   return {
     ...place,
     refused: [failure, ...others].map(({ detail }) => detail).join('; '),
-    explanation: explainFailure(account, protocol, failure),
+    explanation: explainFailure(account, protocol, failure, 'password' in credential ? undefined : credential.granted),
   };
 }
 
@@ -101,8 +103,16 @@ async function whereItEnds(
   return unreached?.failure ?? failure;
 }
 
-/** A failure on the way to or at a mail server, explained for this account. */
-export function explainFailure(account: Account, protocol: Protocol, failure: LoginFailure): Explanation {
+/**
+ * A failure on the way to or at a mail server, explained for this account.
+ * @param granted the scope of the token, where the provider said it
+ */
+export function explainFailure(
+  account: Account,
+  protocol: Protocol,
+  failure: LoginFailure,
+  granted?: string,
+): Explanation {
   const { kind, code, reply, detail } = failure;
   const connection = kind === 'certificate' || kind === 'protocol' ? 'tls' : 'net';
   const source = reply === undefined ? connection : protocol;
@@ -116,6 +126,7 @@ export function explainFailure(account: Account, protocol: Protocol, failure: Lo
     code,
     text: reply ?? detail,
     credential,
+    granted,
   });
 }
 

@@ -47,6 +47,8 @@ export interface Match {
   aadsts?: readonly number[];
   /** Looked for in code and words together. */
   words?: RegExp;
+  /** The server names a scope that the token has not. */
+  missingScope?: true;
   /** What was presented at the login. */
   credential?: 'token' | 'password';
   /** Days between sign-in and refusal, both included. */

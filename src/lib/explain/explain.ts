@@ -5,6 +5,7 @@ import type { Entry, ExplanationClass, Source, Who } from './entry.ts';
 import { isPlain, passesByItself } from './entry.ts';
 import { fill, type Subject } from './fill.ts';
 import { MAILBOX } from './mailbox.ts';
+import { missingScopeIn } from './missing-scope.ts';
 import { OAUTH } from './oauth.ts';
 import { SMTP } from './smtp.ts';
 
@@ -18,6 +19,8 @@ export interface Observation extends Subject {
   /** The rest of the words, verbatim. */
   text?: string | undefined;
   credential?: 'token' | 'password' | undefined;
+  /** The scope of the token; what was asked for where the provider did not say (RFC 6749 section 5.1). */
+  granted?: string | undefined;
   /** Days between the sign-in and the refusal. */
   age?: number | undefined;
 }
@@ -43,7 +46,8 @@ export function explain(seen: Observation): Explanation {
   const entry = entryFor(seen, words);
   if (entry === undefined) return { id: 'unknown', class: 'unknown', who: 'you', sentence: UNKNOWN, fix: [], words };
   const { id, class: kind, who, sentence, fix, link, admin } = entry;
-  const filled = (text: string): string => fill(text, seen);
+  const subject = { ...seen, missingScope: lackedBy(seen, words) };
+  const filled = (text: string): string => fill(text, subject);
   return {
     id,
     class: kind,
@@ -98,6 +102,15 @@ function plainEntry(error: string): Entry | undefined {
   return OAUTH.find((entry) => isPlain(entry) && entry.match.errors?.includes(error));
 }
 
+/** Google's challenge, which servers that have nothing to do with Google repeat word by word. */
+const GOOGLE_SCOPE = 'https://mail.google.com/';
+
+/** Of the scopes that the server names, those that the token has not. */
+function lackedBy({ granted, scope = '', tokenEndpoint = '' }: Observation, words: string): string | undefined {
+  const copied = tokenEndpoint.startsWith('https://oauth2.googleapis.com/') ? '' : ` ${GOOGLE_SCOPE}`;
+  return missingScopeIn(words, (granted ?? scope) + copied);
+}
+
 /** Code and text as one line, nothing twice; IMAP's tag says nothing. */
 function wordsOf({ source, code = '', text = '' }: Observation): string {
   if (source === 'oauth') return text === '' || code === '' ? code + text : `${code} (${text})`;
@@ -112,6 +125,7 @@ function fits({ sources, match }: Entry, seen: Observation, words: string): bool
   if (match.errors !== undefined && !match.errors.includes(seen.code ?? '')) return false;
   if (match.aadsts !== undefined && !match.aadsts.includes(Number(/AADSTS(\d+)/.exec(words)?.[1]))) return false;
   if (match.words !== undefined && !match.words.test(words)) return false;
+  if (match.missingScope && lackedBy(seen, words) === undefined) return false;
   if (match.credential !== undefined && match.credential !== (seen.credential ?? 'token')) return false;
   if (match.age === undefined) return true;
   return seen.age !== undefined && seen.age >= match.age[0] && seen.age <= match.age[1];

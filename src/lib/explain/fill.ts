@@ -14,6 +14,8 @@ export interface Subject {
   scope?: string | undefined;
   /** Tells Microsoft's cloud and tenant. */
   tokenEndpoint?: string | undefined;
+  /** What the token lacks, as the mail server says. */
+  missingScope?: string | undefined;
   /** Where an endpoint points to, and the flag that names that endpoint. */
   location?: string | undefined;
   endpointFlag?: string | undefined;
@@ -62,10 +64,11 @@ function valueOf(name: string, subject: Subject): string | undefined {
     case 'endpoint_flag':
       return subject.endpointFlag ?? '--token-endpoint';
     case 'scope':
-      return scope
-        ?.split(' ')
-        .filter((each) => HARMLESS.test(each))
-        .join(' ');
+      return scopes(scope);
+    case 'missing_scope':
+      return scopes(subject.missingScope);
+    case 'whole_scope':
+      return scopes([...new Set(`${scope ?? ''} ${subject.missingScope ?? ''}`.split(' '))].join(' '));
     case 'login_base':
       return loginBase(subject.tokenEndpoint);
     case 'tenant':
@@ -73,6 +76,13 @@ function valueOf(name: string, subject: Subject): string | undefined {
     default:
       return undefined;
   }
+}
+
+function scopes(value: string | undefined): string | undefined {
+  return value
+    ?.split(' ')
+    .filter((each) => HARMLESS.test(each))
+    .join(' ');
 }
 
 function harmless(value: string | undefined): string | undefined {

@@ -294,4 +294,21 @@ const GENERAL: readonly Entry[] = [
   },
 ];
 
-export const SMTP: readonly Entry[] = [...EXCHANGE, ...GMAIL, ...GENERAL];
+/** Whatever else is said. @see RFC 7628 section 3.2.2 */
+const CHALLENGES: readonly Entry[] = [
+  {
+    id: 'scope-missing',
+    sources: ['smtp', 'imap', 'pop'],
+    match: { missingScope: true },
+    class: 'consent',
+    who: 'you',
+    sentence: 'the token lacks the scope that the server wants ({missing_scope})',
+    fix: [
+      `${SIGN_IN} --scope "{whole_scope}"   # and allow all of it`,
+      'where the provider does not grant it: ask its administrator to allow it for the client {client_id}',
+    ],
+    example: '535 5.7.8 Authentication failed {"status":"401","schemes":"bearer","scope":"mail.smtp"}',
+  },
+];
+
+export const SMTP: readonly Entry[] = [...CHALLENGES, ...EXCHANGE, ...GMAIL, ...GENERAL];

@@ -218,7 +218,7 @@ function endpointIn(value: unknown, name: EndpointName): { url?: string; problem
     return { url: parseEndpoint(value, name).href };
   } catch (error) {
     if (!(error instanceof CmsError)) throw error;
-    if (error.message.endsWith("holds credentials"))
+    if (error.message.endsWith('holds credentials'))
       throw unusable(error.message, ['tell the administrator of the server']);
     return { problem: error.message.replace(`the ${name} `, '') };
   }

@@ -32,5 +32,9 @@ export async function sendToSelf(account: Account, credential: Credential, now: 
   const login = { server, user, ...(ca !== undefined && { ca }), ...revealed(credential) };
   const result = await smtpSend(login, testMessage({ address, messageId, now }));
   if (result.ok) return { ok: true, server: `${server.host}:${server.port}`, messageId };
-  return { ok: false, detail: result.detail, explanation: explainFailure(account, 'smtp', result) };
+  return {
+    ok: false,
+    detail: result.detail,
+    explanation: explainFailure(account, 'smtp', result, 'password' in credential ? undefined : credential.granted),
+  };
 }
