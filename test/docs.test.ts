@@ -1,6 +1,6 @@
 /** The pages for users against the program: commands, flags, scripts and links that they name are there. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from '@oclif/core';
@@ -41,6 +41,13 @@ describe('the documentation', () => {
         assert.ok(script in scripts, script);
     });
   }
+
+  it('names tests that are there for what SECURITY.md promises', () => {
+    const rows = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8').match(/^\|.*`test\/.*\|$/gm) ?? [];
+    assert.ok(rows.length > 25);
+    for (const [, file = ''] of rows.join('\n').matchAll(/`(test\/[^`]+)`/g))
+      assert.ok(existsSync(join(ROOT, file)), file);
+  });
 
   it('notices a command or flag that is not there', async () => {
     await assert.rejects(assertExists('account vanish'), /account vanish/);
