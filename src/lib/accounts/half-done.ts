@@ -24,8 +24,12 @@ export function halfDone({ stateDir, vaultDir }: Paths): HalfDone {
   const path = join(stateDir, 'sign-in.json');
   return {
     exists: () => {
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      return stat !== undefined && stat.uid === process.getuid?.();
+      try {
+        return lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.();
+      } catch {
+        // In a folder that is closed to us nothing can be read; whoever needs it says so.
+        return false;
+      }
     },
     note: (about) => writeFileDurable(path, `${JSON.stringify(about)}\n`),
     forget: () => removeFile(path),
