@@ -98,7 +98,8 @@ export function fileSteps({ paths }: Context, opened: Opened, uid: number | unde
     {
       id: 'files.accounts',
       subject: paths.accountsFile,
-      needs: [config],
+      // A sign-in that is half done is noted in the state folder.
+      needs: [config, state],
       look: async () => {
         const judged = judgeFile(paths.accountsFile, await pathFacts(paths.accountsFile), uid);
         if (opened.file instanceof CmsError) return failed(opened.file);
