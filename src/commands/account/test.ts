@@ -18,6 +18,8 @@ import {
   type TestStep,
   tokenWarning,
 } from '../../lib/proof/account-test.ts';
+import { isBearerToken, MAX_TOKEN_BYTES } from '../../lib/sasl/bearer.ts';
+import type { Secret } from '../../lib/secret.ts';
 import { renderAdminMail } from '../../lib/report.ts';
 import { tellBroker, tokenWasRefused } from '../../lib/proof/tell-broker.ts';
 import { exitStatusOf } from '../../lib/proof/verdict.ts';
@@ -93,7 +95,8 @@ export default class AccountTest extends BaseCommand {
     try {
       if (account.kind === 'password') return { password: await obtainPassword({ address, protocol }, context.env) };
       for (const each of protocols) requireProtocol(account, each);
-      const { access_token } = await obtainToken({ address, protocol, forceRefresh: false }, context.env);
+      const asked = obtainToken({ address, protocol, forceRefresh: false }, context.env);
+      const { access_token } = await asked.catch((error: unknown) => tooLongToken(context, address, error));
       const record = await context.vault.read(address).catch(() => undefined);
       return { accessToken: access_token, granted: record?.secrets.scope };
     } catch (error) {
@@ -163,6 +166,15 @@ function stepLine({ step, ok, ms, detail }: TestStep): string {
 
 function given(explanation: Explanation | undefined): object {
   return explanation === undefined ? {} : { explanation: withAdminMail(explanation) };
+}
+
+/** A token that is served to no one for its length alone: what mail servers make of it is worth a trial. */
+async function tooLongToken({ vault }: Context, address: string, error: unknown): Promise<{ access_token: Secret }> {
+  if (!(error instanceof CmsError) || error.code !== 'protocol_error') throw error;
+  const record = await vault.read(address).catch(() => undefined);
+  const token = record?.secrets.access_token;
+  if (token === undefined || !isBearerToken(token.reveal()) || token.reveal().length <= MAX_TOKEN_BYTES) throw error;
+  return { access_token: token };
 }
 
 /** Why there is no token: what the provider said, or what is wrong with the token itself. */

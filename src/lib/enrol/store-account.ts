@@ -88,16 +88,16 @@ export async function storeSignIn(
   const { access_token, refresh_token, scope, identity, username, issued_at, expires_in, defect } = signedIn;
   const { refresh_token_expires_in: lifetime } = signedIn;
   await storeAccount(context, account, {
-    ...(defect === undefined
-      ? { issued_at, expires_at: issued_at + expires_in * 1000 }
-      : { failure: unusable(defect, issued_at) }),
+    issued_at,
+    expires_at: issued_at + expires_in * 1000,
+    ...(defect !== undefined && { failure: unusable(defect, issued_at) }),
     ...(identity !== undefined && { identity }),
     ...(username !== undefined && { username }),
     ...(lifetime !== undefined && { refresh_token_expires_at: issued_at + lifetime * 1000 }),
     secrets: {
       refresh_token,
       refresh_token_accepted: false,
-      ...(defect === undefined && { access_token }),
+      access_token,
       binding: bindingOf(account.client),
       ...(scope !== undefined && { scope }),
       ...(clientSecret !== undefined && { client_secret: clientSecret }),

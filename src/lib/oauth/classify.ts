@@ -7,7 +7,7 @@ import { effectOnGrant } from '../explain/explain.ts';
 import { redact, redactThese } from '../redact.ts';
 import { Secret } from '../secret.ts';
 import { type Members, readMembers } from './answer.ts';
-import type { AnswerOutcome } from './exchange.ts';
+import type { AnswerOutcome, Granted } from './exchange.ts';
 import { lifetimeSeconds, refreshTokenLifetimeSeconds } from './lifetime.ts';
 import { type Problem, problemIn } from './problem.ts';
 
@@ -87,18 +87,16 @@ function granted(members: Members, answer: TokenEndpointAnswer): AnswerOutcome {
     ...(typeof refresh_token === 'string' && { refresh_token: new Secret(refresh_token) }),
     ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
   };
-  const defect = defectOfToken(access_token);
-  if (defect !== undefined) {
-    const known = isBearerToken(access_token) && { access_token: new Secret(access_token) };
-    return { kind: 'unusable', message: defect, ...known, ...renewed };
-  }
-  return {
+  const token: Granted = {
     kind: 'granted',
     access_token: new Secret(access_token),
     expires_in: lifetimeSeconds(expires_in),
     ...renewed,
     ...(typeof scope === 'string' && { scope }),
   };
+  const defect = defectOfToken(access_token);
+  if (defect === undefined) return token;
+  return { kind: 'unusable', message: defect, ...renewed, ...(isBearerToken(access_token) && { granted: token }) };
 }
 
 function temporary({ status, retry_after, endpoint }: TokenEndpointAnswer, detail?: string): AnswerOutcome {

@@ -28,9 +28,10 @@ export type AnswerOutcome =
   | { kind: 'client_invalid'; error: string; error_description?: string }
   /**
    * The access token that came is not of the form or length that mail servers take. The refresh token with it counts:
-   * the one that was sent may be good no more.
+   * the one that was sent may be good no more. Where only the length is wrong, it is `granted` as well: a trial login
+   * may show that a server takes it.
    */
-  | ({ kind: 'unusable'; message: string; /** Where only its length is wrong. */ access_token?: Secret } & Renewed)
+  | ({ kind: 'unusable'; message: string; granted?: Granted } & Renewed)
   /** Everything else: network, time-outs, 5xx, 429, pages instead of JSON. */
   | { kind: 'temporary'; message: string; retry_after?: number };
 

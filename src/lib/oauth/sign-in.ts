@@ -10,7 +10,6 @@ import { classifyTokenAnswer, describe, type TokenEndpointAnswer } from './class
 import type { ConfiguredClient } from './client.ts';
 import { causeIn, NoAnswer, unreachable } from './http.ts';
 import { type Claims, claimsOfIdToken, identityOf, isReadable, usernameOf } from './identity.ts';
-import { lifetimeSeconds } from './lifetime.ts';
 import { quoted } from '../shell-word.ts';
 
 /** A finished sign-in, not stored yet. */
@@ -59,11 +58,11 @@ export async function readSignIn(
   const { client } = options;
   const answer = configured.observed() ?? { status: 0, body: '' };
   const outcome = classifyTokenAnswer(answer, []);
-  const access_token = 'access_token' in outcome ? outcome.access_token : undefined;
-  if (access_token === undefined || !('access_token' in outcome)) throw answerFailure(answer, [], options);
-  const { refresh_token, refresh_token_expires_in } = outcome;
+  const granted = outcome.kind === 'unusable' ? outcome.granted : outcome;
+  if (granted?.kind !== 'granted') throw answerFailure(answer, [], options);
+  const { access_token, refresh_token, refresh_token_expires_in, expires_in, scope } = granted;
   if (refresh_token === undefined) throw noRefreshToken(options);
-  const { id_token, expires_in, scope } = readMembers(answer.body) ?? {};
+  const { id_token } = readMembers(answer.body) ?? {};
   const claims = typeof id_token === 'string' ? readClaims(configured, client, id_token, nonce) : undefined;
   const said = identityOf(claims, undefined);
   const userinfo =
@@ -73,10 +72,10 @@ export async function readSignIn(
   return {
     access_token,
     refresh_token,
-    expires_in: lifetimeSeconds(expires_in),
+    expires_in,
     issued_at: Date.now(),
     ...(refresh_token_expires_in !== undefined && { refresh_token_expires_in }),
-    ...(typeof scope === 'string' && { scope }),
+    ...(scope !== undefined && { scope }),
     ...(identity !== undefined && { identity }),
     ...(outcome.kind === 'unusable' && { defect: outcome.message }),
     ...(username !== undefined && { username }),

@@ -28,7 +28,7 @@ export function withGranted(record: GrantRecord, used: Secret, granted: Granted,
 }
 
 /** The refresh token alone, after an exchange whose access token is good for nothing. */
-export function withRenewed(record: GrantRecord, used: Secret, renewed: Renewed, now: number): GrantRecord {
+function withRenewed(record: GrantRecord, used: Secret, renewed: Renewed, now: number): GrantRecord {
   const { reason: _reason, secrets, ...others } = record;
   const { refresh_token_expires_at: _end, refresh_token_extended: _extended, ...kept } = others;
   const { attempt: _attempt, previous_refresh_token: _previous, ...rest } = secrets;
@@ -44,6 +44,20 @@ export function withRenewed(record: GrantRecord, used: Secret, renewed: Renewed,
       ...(rotated && { previous_refresh_token: used }),
     },
   };
+}
+
+/** After an exchange whose access token cannot be served. Where only its length is wrong, it is kept for trial logins. */
+export function withUnusable(
+  record: GrantRecord,
+  used: Secret,
+  outcome: Renewed & { message: string; granted?: Granted },
+  { now, random }: { now: number; random: number },
+): GrantRecord {
+  const { message, granted } = outcome;
+  const next =
+    granted === undefined ? withRenewed(record, used, outcome, now) : withGranted(record, used, granted, now);
+  const before = record.failure && { failure: record.failure };
+  return withFailure({ ...next, ...before }, { code: 'protocol_error', message }, now, random);
 }
 
 /** What rounding and the way of the answer can move an end by. */

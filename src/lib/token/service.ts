@@ -33,7 +33,7 @@ import {
   withGranted,
   withoutPassingRefusal,
   withRefusal,
-  withRenewed,
+  withUnusable,
 } from './rotation.ts';
 import { answers, type Demand, isPast, isUnexpired, mustWait } from './schedule.ts';
 import { type Step, type Trouble, Troubles } from './troubles.ts';
@@ -401,8 +401,7 @@ export class TokenService {
         return withFailure(record, failure, now(), random());
       }
       if (outcome.kind === 'unusable') {
-        const renewed = withRenewed(record, refreshToken, outcome, now());
-        return withFailure(renewed, { code: 'protocol_error', message: outcome.message }, now(), random());
+        return withUnusable(record, refreshToken, outcome, { now: now(), random: random() });
       }
       if (outcome.kind === 'config_invalid') {
         return withFailure(record, { code: 'config_invalid', message: outcome.message }, now(), random());
