@@ -187,6 +187,39 @@ describe('cms account', function () {
       assert.deepEqual([smtp_user, imap_user, login], ['jd@example.test', JANE, JANE]);
     });
 
+    it('names the UPN with its command where no name is taken, and calls no other name than the kept one good', async () => {
+      const upn = "j.o'neil@example.test";
+      world.provider.accounts.set(JANE, { email: JANE, preferredUsername: upn });
+      await using server = await startSubmission({ provider: world.provider, delegates: { [upn]: [JANE] } });
+      server.refuse('*', '535 5.7.3 Authentication unsuccessful');
+      const flags = world.serverFlags.map((flag) =>
+        flag === String(world.submission.port)
+          ? String(server.port)
+          : flag.replace('openid email', 'openid email profile'),
+      );
+      const env = { ...world.env, CMS_TEST_LOGIN: JANE };
+      const added = await runCms(['account', 'add', JANE, ...flags, '--protocol', 'smtp'], { env });
+      const command = String.raw`cms account add jane@example.org --smtp-user 'j.o'\''neil@example.test'`;
+      assert.equal(added.status, 77, added.stderr);
+      assert.ok(added.stderr.includes(command), added.stderr);
+      const test = () => runCms(['account', 'test', JANE], { env });
+      const refused = await test();
+      assert.equal(refused.status, 77, refused.stdout);
+      assert.ok(refused.stdout.includes(command), refused.stdout);
+      // What exim would log in with is refused still.
+      server.refuse('*', undefined);
+      server.refuse(JANE, '535 5.7.3 Authentication unsuccessful');
+      const other = await test();
+      assert.equal(other.status, 78, other.stdout);
+      assert.match(other.stdout, /^ {2}login +failed +the login as jane@example\.org is refused; the server accepts /m);
+      assert.ok(other.stdout.includes(command), other.stdout);
+      const doctor = await runCms(['doctor', '--json'], { env });
+      assert.ok(doctor.stdout.includes('the server accepts the login as'), doctor.stdout);
+      const again = await runCms(['account', 'add', JANE, '--smtp-user', upn], { env });
+      assert.equal(again.status, 0, again.stderr);
+      assert.equal((await test()).status, 0);
+    });
+
     it('says at once what was not granted, and replaces no grant that is good for more', async () => {
       const narrow = faults.rewrite((answer) => ({ ...answer, scope: 'openid email offline_access mail.smtp' }));
       world.provider.setFault(narrow);

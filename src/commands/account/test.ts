@@ -17,6 +17,7 @@ import {
   testAccount,
   type TestStep,
   tokenWarning,
+  usernameAt,
 } from '../../lib/proof/account-test.ts';
 import { isBearerToken, MAX_TOKEN_BYTES } from '../../lib/sasl/bearer.ts';
 import type { Secret } from '../../lib/secret.ts';
@@ -74,6 +75,7 @@ export default class AccountTest extends BaseCommand {
     const tests = await testAccount(account, {
       credential,
       protocols,
+      username: usernameAt(context.vault, account),
       messageId,
       now: Date.now,
       begun: (protocol, server) => this.#tell([heading(protocol, server)]),

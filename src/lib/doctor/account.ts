@@ -8,7 +8,7 @@ import { explain, type Explanation, fromWords } from '../explain/explain.ts';
 import { explainReason } from '../explain/grant.ts';
 import type { Secret } from '../secret.ts';
 import type { GrantHeader } from '../store/grant.ts';
-import { type ProtocolTest, testAccount } from '../proof/account-test.ts';
+import { type ProtocolTest, testAccount, usernameAt } from '../proof/account-test.ts';
 import { codeOfClass } from '../proof/verdict.ts';
 import { neverSignedIn } from '../token/errors.ts';
 import { authorizationRequired } from '../token/refusals.ts';
@@ -249,13 +249,14 @@ function loginStep(
 }
 
 async function login(
-  { account, now }: AccountLook,
+  { context, account, now }: AccountLook,
   { credential, tests }: Known,
   protocol: Protocol,
 ): Promise<ProtocolTest | undefined> {
   if (credential === undefined) return undefined;
   const quiet = { now, begun: () => undefined, step: () => undefined };
-  const [test] = await testAccount(account, { credential, protocols: [protocol], ...quiet });
+  const username = usernameAt(context.vault, account);
+  const [test] = await testAccount(account, { credential, protocols: [protocol], username, ...quiet });
   if (test !== undefined) tests.set(protocol, test);
   return test;
 }
@@ -267,7 +268,7 @@ export function judgeLogin(test: ProtocolTest, account: Pick<Account, 'address'>
   const step = steps.at(-1)?.step ?? 'login';
   const code = codeOfClass(explanation?.class ?? 'unknown');
   if (explanation === undefined || explanation.class === 'unknown')
-    return failure(code, `${step}: ${error}`, { cause: 'cms does not know this answer' });
+    return failure(code, `${step}: ${error}`, { cause: 'cms does not know this answer', fix: explanation?.fix ?? [] });
   const { sentence: cause, fix, who } = explanation;
   return withMail(failure(code, `${step}: ${error}`, { cause, fix, who }), explanation, account);
 }

@@ -10,6 +10,7 @@ import { reach } from '../mail/reach.ts';
 import { smtpLogin } from '../mail/smtp.ts';
 import { tryUsers } from '../mail/try-users.ts';
 import type { Secret } from '../secret.ts';
+import { quoted } from '../shell-word.ts';
 import { trustedAuthorities } from '../trust.ts';
 
 export type Credential =
@@ -71,12 +72,49 @@ export async function testLogin(
   if (result.ok) return { ...place, user: result.user };
   const [first, ...others] = result.failures;
   const failure = isSilence(first) ? await whereItEnds({ protocol, server, ...trust }, first) : first;
+  const granted = 'password' in credential ? undefined : credential.granted;
+  const explanation = explainFailure(account, protocol, failure, granted);
   return {
     ...place,
     refused: [failure, ...others].map(({ detail }) => detail).join('; '),
-    explanation: explainFailure(account, protocol, failure, 'password' in credential ? undefined : credential.granted),
+    explanation: failure.kind === 'refused' ? withUsername(explanation, account, protocol, named[0]) : explanation,
   };
 }
+
+/**
+ * As `testLogin`, but as exim and the mail programs log in: what the server takes under another name than the one that
+ * is kept is a refusal, which names that one.
+ */
+export async function testKeptLogin(
+  account: Account,
+  protocol: Protocol,
+  credential: Credential,
+  username?: string,
+): Promise<LoginReport | undefined> {
+  const report = await testLogin(account, protocol, credential, username);
+  const kept = saslUser(account, protocol);
+  if (report?.user === undefined || report.user === kept) return report;
+  const { user, ...place } = report;
+  const text = `the login as ${kept} is refused; the server accepts the login as ${user}`;
+  return { ...place, refused: text, explanation: explain({ ...subjectOf(account), user, source: protocol, text }) };
+}
+
+/** A refusal that the name of the user may be the reason of, with the command that sets the one the provider told. */
+function withUsername(
+  explanation: Explanation,
+  account: Account,
+  protocol: Protocol,
+  username: string | undefined,
+): Explanation {
+  const { class: kind, fix } = explanation;
+  const known = [saslUser(account, protocol), account.login];
+  if (username === undefined || known.includes(username) || BESIDE_THE_NAME.has(kind)) return explanation;
+  const flag = `--${protocol === 'smtp' ? 'smtp' : 'imap'}-user`;
+  const command = `cms account add ${quoted(account.address)} ${flag} ${quoted(username)}`;
+  return { ...explanation, fix: [...fix, `${command}   # if that is the user name at the mail server`] };
+}
+
+const BESIDE_THE_NAME: ReadonlySet<string> = new Set(['administrator', 'transient', 'back off']);
 
 /** What a provider calls a person may hold what no mail server takes. */
 function isLoginName(name: string): boolean {

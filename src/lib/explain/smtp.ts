@@ -8,6 +8,18 @@ const TENANT_SWITCH = 'Set-TransportConfig -SmtpClientAuthenticationDisabled $fa
 const SMTP_AUTH_PAGE = 'https://aka.ms/smtp_auth_disabled';
 const APP_PASSWORD = `${SIGN_IN} --password-file FILE   # with a new app password`;
 
+/** In the words of cms, about what the server said to two names. */
+const OTHER_USER: readonly Entry[] = (['smtp', 'imap'] as const).map((flag) => ({
+  id: `${flag}-other-user`,
+  sources: flag === 'smtp' ? ['smtp'] : ['imap', 'pop'],
+  match: { words: /^the login as \S+ is refused; the server accepts the login as / },
+  class: 'client configuration',
+  who: 'you',
+  sentence: `the server knows this person by another user name than the one that is kept (${flag}_user)`,
+  fix: [`${SIGN_IN} --${flag}-user {user}`],
+  example: 'the login as jane@example.org is refused; the server accepts the login as jd@example.org',
+}));
+
 const EXCHANGE: readonly Entry[] = [
   {
     id: 'smtp-auth-off-tenant',
@@ -311,4 +323,4 @@ const CHALLENGES: readonly Entry[] = [
   },
 ];
 
-export const SMTP: readonly Entry[] = [...CHALLENGES, ...EXCHANGE, ...GMAIL, ...GENERAL];
+export const SMTP: readonly Entry[] = [...OTHER_USER, ...CHALLENGES, ...EXCHANGE, ...GMAIL, ...GENERAL];

@@ -2,12 +2,13 @@
 import { type Account, caFileOf, type MailServer, type Protocol, saslUser } from '../accounts/account.ts';
 import { subjectOf } from '../accounts/subject.ts';
 import { MAX_TOKEN_BYTES } from '../sasl/bearer.ts';
-import { type Credential, explainFailure, revealed, testLogin } from '../enrol/login-test.ts';
+import { type Credential, explainFailure, revealed, testKeptLogin } from '../enrol/login-test.ts';
 import { CmsError } from '../errors.ts';
 import { type Explanation, explain } from '../explain/explain.ts';
 import { reach } from '../mail/reach.ts';
 import { smtpSend } from '../mail/smtp.ts';
 import { base64, xoauth2 } from '../sasl/sasl.ts';
+import type { Vault } from '../store/vault.ts';
 import { trustedAuthorities } from '../trust.ts';
 import { testMessage } from './message.ts';
 import { quoted } from '../shell-word.ts';
@@ -34,6 +35,8 @@ export interface ProtocolTest extends MailServer {
 export interface AccountTestRequest {
   credential: Credential;
   protocols: readonly Protocol[];
+  /** What the provider calls the person, where that is another name than the mail address. */
+  username?: string | undefined;
   /** Send a mail with this Message-ID to the account itself. */
   messageId?: string | undefined;
   /** Milliseconds since the epoch. */
@@ -99,7 +102,7 @@ async function testProtocol(
     const { step, failure } = unreached;
     return failed(step, failure.detail, explainFailure(account, protocol, failure));
   }
-  const login = await testLogin(account, protocol, request.credential);
+  const login = await testKeptLogin(account, protocol, request.credential, request.username);
   if (login?.user === undefined) {
     const failure = { ok: false, kind: 'protocol', detail: login?.refused ?? '' } as const;
     return failed('login', failure.detail, login?.explanation ?? explainFailure(account, protocol, failure));
@@ -112,6 +115,15 @@ async function testProtocol(
   if (!sent.ok) return { ...failed('send', sent.detail, explainFailure(account, protocol, sent)), user };
   record('send', true, `accepted for ${account.address}, Message-ID <${request.messageId}>`);
   return { ...test, ok: true, user };
+}
+
+/** The name that the provider told at the sign-in. What cannot be read is told by those who need it. */
+export function usernameAt(vault: Vault, { address }: Account): string | undefined {
+  try {
+    return vault.readHeader(address)?.username;
+  } catch {
+    return undefined;
+  }
 }
 
 /** exim's line, without the line end: more would freeze the message. */
