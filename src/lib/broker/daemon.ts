@@ -84,6 +84,7 @@ export class Daemon {
   readonly #watchers = new Map<string, FSWatcher>();
   #accountsStamp = '';
   #ticker: NodeJS.Timeout | undefined;
+  #ticking = Promise.resolve();
   #working = false;
   #again = false;
   #debounce: NodeJS.Timeout | undefined;
@@ -262,10 +263,19 @@ export class Daemon {
     await this.#doorkeeper.drained();
     clearTimeout(impatience);
     this.#notifier.close();
+    await this.#settled();
     await this.#tokens.close();
     await this.#tokens.storeUnstored();
     await this.#audit.flush();
     await this.#lock?.[Symbol.asyncDispose]();
+  }
+
+  /** Waits for what is under way, but not for what hangs: afterwards nothing of this broker touches a file. */
+  async #settled(): Promise<void> {
+    const patience = new AbortController();
+    const work = [this.#ticking, this.#reloads.settled(), this.#accountsRead.settled(), this.#reconciling];
+    await Promise.race([Promise.all(work), sleep(DRAIN_TIMEOUT_MS, undefined, patience).catch(() => undefined)]);
+    patience.abort();
   }
 
   async #readAccountsNow(): Promise<void> {
@@ -380,7 +390,7 @@ export class Daemon {
 
   #schedule(milliseconds: number): void {
     clearTimeout(this.#ticker);
-    if (!this.#isStopping()) this.#ticker = setTimeout(() => void this.#tick(), milliseconds);
+    if (!this.#isStopping()) this.#ticker = setTimeout(() => (this.#ticking = this.#tick()), milliseconds);
   }
 
   async #tick(): Promise<void> {
@@ -401,7 +411,7 @@ export class Daemon {
 
   /** @returns milliseconds until there may be something to do */
   async #work(): Promise<number> {
-    if (this.#lock?.isInPlace() === false) await this.#renew(this.#lock);
+    await this.#keepLock();
     if (this.#stamp() !== this.#accountsStamp) await this.#accountsChanged();
     await this.#tokens.storeUnstored();
     this.#audit.tick();
@@ -411,8 +421,18 @@ export class Daemon {
       this.#drop(path, listener);
     }
     await this.#reconcile(() => false);
+    if (this.#isStopping()) return SETTLE_MS;
     const next = Math.min(await this.#refresher.tick(), await this.#notify());
     return this.#missing.size > 0 ? Math.min(next, MISSING_MS) : next;
+  }
+
+  /** A state folder that is closed or gone keeps the ticker from nothing else, least of all from telling of it. */
+  async #keepLock(): Promise<void> {
+    try {
+      if (this.#lock?.isInPlace() === false) await this.#renew(this.#lock);
+    } catch (error) {
+      this.#log.error('cannot see to the lock of the broker', { reason: messageOf(error) });
+    }
   }
 
   /** The lock was deleted, or its folder: what is there now is locked, unless another broker has done so. */

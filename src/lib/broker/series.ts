@@ -22,4 +22,11 @@ export class Series<T> {
     this.#last = next.catch(() => undefined);
     return next;
   }
+
+  /** Resolves when no run is under way or asked for. Never rejects. */
+  async settled(): Promise<void> {
+    const last = this.#last;
+    await last;
+    if (last !== this.#last) await this.settled();
+  }
 }

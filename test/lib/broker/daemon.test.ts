@@ -159,6 +159,50 @@ describe('the broker', function () {
     assert.ok(second.isInPlace());
   });
 
+  it('has nothing under way any more when it has ended', async () => {
+    const [tools, asked, go] = ['tools', 'asked', 'go'].map((name) => join(home.path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await mkdir(tools);
+    // The group is not known at first; the lookup of a later tick takes until the test lets it go on.
+    const getent = `#!/bin/sh\n[ -p ${go} ] || exit 2\n: >${asked}\nread -r _ <${go}\nexit 2\n`;
+    await writeFile(join(tools, 'getent'), getent, { mode: 0o755 });
+    await home.writeConfig('config.toml', `[[socket]]\npath = "${socket('late')}"\ngroup = "late"\n`);
+    const { PATH } = process.env;
+    process.env.PATH = `${tools}:${PATH}`;
+    try {
+      const broker = await serve();
+      await run('mkfifo', [go]);
+      while (!existsSync(asked)) await sleep(10);
+      const stopping = broker.stop();
+      // A broker that leaves its ticker behind would have ended here.
+      const early = await Promise.race([stopping.then(() => 'early'), sleep(500, 'waits')]);
+      assert.equal(early, 'waits');
+      await writeFile(go, 'on\n');
+      await stopping;
+    } finally {
+      process.env.PATH = PATH;
+    }
+  });
+
+  it('looks after its sockets although the state folder is closed to it', async function () {
+    // Root may enter whatever the mode of the folder says.
+    if (process.getuid?.() === 0) this.skip();
+    await bob();
+    await serve();
+    assert.equal(await talk(socket(), `SMTP,password ${BOB}`), 'secret of bob');
+    await chmod(home.stateDir, 0);
+    try {
+      await rm(socket());
+      while (!existsSync(socket())) await sleep(10);
+      assert.equal(await talk(socket(), `SMTP,password ${BOB}`), 'secret of bob');
+    } finally {
+      await chmod(home.stateDir, 0o700);
+    }
+  });
+
   it('ends although the folder of a socket is closed to it by now', async function () {
     // Root may remove files whatever the mode of the folder says.
     if (process.getuid?.() === 0) this.skip();
