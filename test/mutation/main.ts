@@ -2,21 +2,21 @@
  * `npm run test:mutation -- [--only TEXT] [--jobs N]`: makes one line of the sources wrong at a time, in a copy, and
  * runs the tests that have to notice. Exits with 1 when they do not, or when a line is not there any more.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { mutated, type Mutation, type Outcome, type Run, scoreOf, verdictOf } from './mutation.ts';
 import { MUTATIONS } from './mutations.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** What tests and sources read. The built program is there too, but nothing is mutated in it. */
+/** What tests and sources read, and the built program. */
 const PARTS = ['src', 'test', 'scripts', 'bin', 'doc', 'docs', 'dist', 'package.json', 'tsconfig.json'];
 const MOST_JOBS = 4;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 60_000;
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, jobs: { type: 'string' } } });
 const chosen = MUTATIONS.filter((each) => JSON.stringify(each).includes(values.only));
@@ -94,12 +94,18 @@ async function tryOne(copy: string, mutation: Mutation): Promise<Outcome> {
   if (wrong === undefined) return done('stale');
   await writeFile(path, wrong);
   try {
+    if (mutation.built) await build(copy);
     const run = await mocha(copy, mutation);
     const verdict = verdictOf(run);
     return verdict === 'broken' ? done(verdict, run.output.slice(-1000)) : done(verdict);
   } finally {
     await writeFile(path, source);
+    if (mutation.built) await build(copy);
   }
+}
+
+async function build(cwd: string): Promise<void> {
+  await promisify(execFile)(process.execPath, ['--import', 'tsx', 'scripts/bundle.ts'], { cwd });
 }
 
 function mocha(cwd: string, { tests, grep }: Mutation): Promise<Run> {

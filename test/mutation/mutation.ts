@@ -5,8 +5,10 @@ export interface Mutation {
   /** The text that is there, exactly once. */
   old: string;
   new: string;
-  /** Test files that run the sources as they are; one of their tests has to fail. */
+  /** Test files; one of their tests has to fail. */
   tests: readonly string[];
+  /** The tests run the built program, which is built again with the mutation in it. */
+  built?: true;
   /** Only the tests whose title matches, where a file takes long. */
   grep?: string;
 }

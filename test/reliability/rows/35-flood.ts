@@ -9,6 +9,8 @@ import { nothingLost } from '../lost.ts';
 
 const FLOOD = fileURLToPath(new URL('../flood.mjs', import.meta.url));
 const CONNECTIONS = 1400;
+/** Median of a quick run, in which flood, client and other tests share two cores; without turns it is twice that. */
+const QUICK_MS = 600;
 
 export const flood: Row = {
   number: 35,
@@ -63,7 +65,7 @@ export const flood: Row = {
       await flooder.stop();
       const p95 = quantile(latencies, 0.95);
       const judged = quantile(latencies, scale.pick(0.5, 0.95));
-      checks.that(judged < scale.within(50), `${way}: the honest client waited ${judged.toFixed(0)} ms`);
+      checks.that(judged < scale.pick(QUICK_MS, 50), `${way}: the honest client waited ${judged.toFixed(0)} ms`);
       figures.push(
         `${way}: p50 ${quantile(latencies, 0.5).toFixed(1)} ms, p95 ${p95.toFixed(1)} ms of ${latencies.length}`,
       );
