@@ -52,7 +52,7 @@ const ECHOES: [number, string, boolean?][] = [
 ];
 
 describe('secrets', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let watch: ProcessWatch;
   /** Outside of what is searched: what the person holds in hand. */
