@@ -285,6 +285,23 @@ describe('the broker', function () {
       ]);
     });
 
+    it('serves what a new vault key seals, and goes on with what the former one sealed', async () => {
+      const { context, accessToken } = await signInAccount(home.env, provider);
+      const broker = await serve();
+      assert.match(await talk(socket(), `SMTP,token ${JANE}`), new RegExp(accessToken));
+      const before = (await context.accounts.read()).vault_key?.id;
+      await rm(context.paths.keyFile);
+      // As `account add --store file` does where the key is lost.
+      await bob();
+      assert.notEqual((await context.accounts.read()).vault_key?.id, before);
+      await broker.reload();
+      assert.equal(await talk(socket(), `SMTP,password ${BOB}`), 'secret of bob');
+      const request = { address: JANE, protocol: 'smtp', forceRefresh: true } as const;
+      const answer = await askBrokerForToken(request, home.env);
+      assert.ok(answer && provider.issuedTokens.includes(answer.access_token.reveal()));
+      assert.notEqual(answer.access_token.reveal(), accessToken);
+    });
+
     it('waits for a provider that takes longer than exim would', async () => {
       await signInAccount(home.env, provider);
       await serve();

@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Conditions } from '../../../src/lib/broker/conditions.ts';
 import { Refresher } from '../../../src/lib/broker/refresher.ts';
 import { CmsError } from '../../../src/lib/errors.ts';
+import { silentLogger as log } from '../../../src/lib/log.ts';
 import { decide } from '../../../src/lib/notify/decide.ts';
+import { exchangeRefreshToken as exchange } from '../../../src/lib/oauth/refresh.ts';
 import type { GrantRecord } from '../../../src/lib/store/grant.ts';
 import { Changes } from '../../../src/lib/token/changes.ts';
 import { Troubles } from '../../../src/lib/token/troubles.ts';
-import type { TokenService } from '../../../src/lib/token/service.ts';
+import { TokenService } from '../../../src/lib/token/service.ts';
+import { temporaryHome } from '../../support/environment.ts';
+import { startProvider } from '../../support/provider.ts';
 import { passwordAccount } from '../exim/fixtures.ts';
+import { JANE, signInAccount } from '../token/signed-in.ts';
 
 const START = Date.parse('2026-06-01T12:00:00Z');
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 describe('an app password in a locked keyring', () => {
   it('is told as any other account is, until it can be read', async () => {
@@ -64,5 +71,42 @@ describe('an app password in a locked keyring', () => {
     clock += MINUTE_MS;
     await refresher.tick();
     assert.equal(decide(look(), late.outages, clock, 0).events[0]?.name, 'recovered');
+  });
+});
+
+describe('a refresh token that ends when it is not used', () => {
+  it('is used in time although nobody asks for the account', async function () {
+    this.timeout(30_000);
+    const provider = await startProvider();
+    const home = await temporaryHome({ env: { CMS_STORE: 'file' } });
+    const { uptime } = process;
+    let ahead = 0;
+    process.uptime = () => uptime.call(process) + ahead / 1000;
+    try {
+      const { context, account } = await signInAccount(home.env, provider);
+      const now = (): number => Date.now() + ahead;
+      const random = (): number => 0;
+      const tokens = new TokenService({ vault: context.vault, exchange, log, now, random, resident: true });
+      const accounts = [account];
+      const refresher = new Refresher({ tokens, now, random, lastAskedAt: () => 0, accounts: () => accounts });
+      // The start of the broker counts as a question, for a day.
+      ahead += 25 * HOUR_MS;
+      const record = await context.vault.read(JANE);
+      assert.ok(record);
+      const issued_at = now();
+      const ends = { expires_at: issued_at + HOUR_MS, refresh_token_expires_at: issued_at + 12 * HOUR_MS };
+      await context.vault.write({ ...record, signed_in_at: issued_at, issued_at, ...ends });
+      await refresher.tick();
+      assert.equal(provider.count('refresh_token'), 0);
+      ahead += 7 * HOUR_MS;
+      await refresher.tick();
+      while (provider.count('refresh_token') === 0) await sleep(10);
+      await tokens.close();
+      assert.equal(provider.count('refresh_token'), 1);
+    } finally {
+      process.uptime = uptime;
+      await provider.stop();
+      await home.remove();
+    }
   });
 });

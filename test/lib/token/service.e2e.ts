@@ -363,6 +363,20 @@ describe('the token service with a real provider', function () {
       assert.equal((await cms('token', JANE, '--force-refresh')).status, 75);
     });
 
+    for (const resident of [true, false]) {
+      it(`serves it to others while a forced refresh fails, ${resident ? 'in a broker' : 'without one'}`, async () => {
+        await signIn({ age: HOUR - 5 * 60_000 });
+        provider.setFault(faults.answer(503, ''));
+        const tokens = service({ resident });
+        const forced = tokens.accessToken(account, { forceRefresh: true });
+        const [insists, joins] = await Promise.allSettled([forced, tokens.accessToken(account)]);
+        assert.equal(insists.status, 'rejected');
+        assert.equal(joins.status === 'fulfilled' && joins.value.access_token.reveal(), accessToken);
+        assert.equal((await tokens.accessToken(account)).access_token.reveal(), accessToken);
+        assert.equal(provider.count(), 1);
+      });
+    }
+
     it('honours Retry-After, for at most an hour', async () => {
       await signIn({ age: HOUR });
       provider.setFault(faults.answer(429, '', { 'retry-after': '120' }));
