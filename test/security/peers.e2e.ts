@@ -105,4 +105,14 @@ describe('a client of the broker, in front of another user', function () {
     assert.ok(!stdout.includes('evil'), stdout);
     assert.equal((await asOther(['true'])).status, 0);
   });
+
+  it('is asked as root, too, where a folder of root’s is in one of another user', async () => {
+    const folder = join(theirs, 'cms');
+    await root('install', '-d', '-m', '0700', '-o', 'root', folder);
+    await root('mv', join(theirs, 'cms.sock'), join(folder, 'cms.sock'));
+    await root('chown', 'root', join(folder, 'cms.sock'));
+    const [command = '', ...args] = asRoot(['env', `CMS_SOCKET=${folder}/cms.sock`, 'sh', 'bin/cms-token', JANE]);
+    const { stdout } = await run(command, args);
+    assert.ok(!stdout.includes('evil'), stdout);
+  });
 });
