@@ -1,11 +1,14 @@
 /** Which groups hold trusted users only, and which uid is root's. Asked only where a group may write to something. */
 import { readFileSync } from 'node:fs';
+import { elapsedMs } from '../elapsed.ts';
 
 /** Where a group of this name is allowed to install programs for everybody, its members are as good as root. */
 const OF_ADMINISTRATORS = new Set(['root', 'wheel', 'staff', 'admin', 'sudo']);
 /** Numbers from here on are given to people. @see login.defs(5), GID_MIN */
 const FIRST_OF_PEOPLE = 1000;
 const GETENT_TIMEOUT_MS = 5000;
+/** For how long an answer of a directory service holds: everything else of a broker waits for it. */
+const ANSWER_HOLDS_MS = 10_000;
 
 interface Databases {
   /** Lines of passwd(5) and group(5). */
@@ -57,7 +60,18 @@ function linesOf(path: string): string[][] {
   }
 }
 
+const answers = new Map<string, { entry: string[] | undefined; until: number }>();
+
 function ask(database: 'passwd' | 'group', key: string): string[] | undefined {
+  const question = `${database} ${key}`;
+  const known = answers.get(question);
+  if (known !== undefined && elapsedMs() < known.until) return known.entry;
+  const entry = askNow(database, key);
+  answers.set(question, { entry, until: elapsedMs() + ANSWER_HOLDS_MS });
+  return entry;
+}
+
+function askNow(database: 'passwd' | 'group', key: string): string[] | undefined {
   // Not imported: this file is loaded by every `cms token`, and asks on few machines.
   const { execFileSync } = process.getBuiltinModule('node:child_process');
   try {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { hasOnly, seenRoot } from '../../../src/lib/store/groups.ts';
+import { hasOnly, isTrustedGroup, seenRoot } from '../../../src/lib/store/groups.ts';
 import { OTHERS_READ, judgeFolder, judgeWay, readTrusted, readTrustedText } from '../../../src/lib/store/trusted.ts';
 import { makeFolders } from '../../../src/lib/store/files.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
@@ -157,6 +157,25 @@ describe('a group that may write', () => {
 
   it('is not one whose members are unknown', () => {
     assert.deepEqual([only(4711), only(100), only(1007)], [undefined, undefined, undefined]);
+  });
+
+  it('of a directory service is asked for once, however many files lie in its folders', async () => {
+    await using home = await temporaryHome();
+    const log = join(home.path, 'log');
+    const getent = `#!/bin/sh\necho "$1" >>${log}\n[ "$1" = group ] && echo remote:x:60001: || echo remote:x:60001:60001::\n`;
+    writeFileSync(join(home.path, 'getent'), getent, { mode: 0o755 });
+    const { PATH } = process.env;
+    process.env.PATH = `${home.path}:${PATH}`;
+    try {
+      for (let file = 0; file < 3; file++) assert.ok(isTrustedGroup(60001, (uid) => uid === 60001));
+      assert.equal(
+        isTrustedGroup(60001, (uid) => uid === 60002),
+        false,
+      );
+    } finally {
+      process.env.PATH = PATH;
+    }
+    assert.equal(readFileSync(log, 'utf8'), 'group\npasswd\n');
   });
 
   it('is seen as root’s where the namespace has no root', () => {
