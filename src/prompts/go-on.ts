@@ -166,7 +166,7 @@ export function sayWhatWorks(
 ): void {
   const { address, kind } = account;
   if (reports.some(({ refused }) => refused !== undefined))
-    say(`The account is kept. Once that is mended: cms account test ${quoted(address)}`);
+    say(`The account is kept. Once that is fixed: cms account test ${quoted(address)}`);
   if (ofSystem) {
     if (exim === 'open' || exim === 'stale') show(`exim:   ${EXIM_OF_SYSTEM}`);
     return say('next:   cms status');

@@ -106,7 +106,7 @@ describe('after the sign-in', function () {
       assert.equal((await adding.wait(20_000)).status, 77, adding.screen);
       assert.doesNotMatch(adding.screen, /exim4 is installed/);
       assert.match(adding.screen, /^not sent: /m, 'asked for by a flag, it is tried');
-      assert.match(adding.screen, /^The account is kept\. Once that is mended: cms account test jane@example\.org$/m);
+      assert.match(adding.screen, /^The account is kept\. Once that is fixed: cms account test jane@example\.org$/m);
       assert.match(adding.screen, /^next: .*cms exim-config --install/m);
     });
 

@@ -340,7 +340,7 @@ function clientGone(): CmsError {
 function serverRefuses(address: string): CmsError {
   return new CmsError('access_denied', `the mail server refuses even a fresh token of ${address}`, {
     suggestions: [
-      `cms account add ${quoted(address)}   # signs in anew and tries the login, with the server's own words`,
+      `cms account add ${quoted(address)}   # signs in again and tries the login, with the server's own words`,
     ],
   });
 }

@@ -59,7 +59,8 @@ type Refuse = (why: string, suggestions: string[]) => CmsError;
 function judgeExecutable(program: string, name: string, trust: Trust, refuse: Refuse): string {
   const { path, stat } = placeOf(program, trust, refuse);
   if (stat === undefined) throw refuse(`${name} is not there`, [`ls -l ${program}`]);
-  if (!stat.isFile() || (stat.mode & 0o111) === 0) throw refuse(`${name} is no program`, [`chmod u+x ${path}`]);
+  if (!stat.isFile() || (stat.mode & 0o111) === 0)
+    throw refuse(`${name} is not an executable file`, [`chmod u+x ${path}`]);
   if (!isTrustedOwner(stat.uid, trust))
     throw refuse(`${path} belongs to another user (uid ${stat.uid})`, [`ls -l ${path}`]);
   if ((stat.mode & 0o022) !== 0) throw refuse(`others may write to ${path}`, [`chmod go-w ${path}`]);

@@ -42,7 +42,7 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
   if (failure.code === 'client_invalid') {
     const message = `no new token for ${address}: ${id === 'unknown' ? '' : `${sentence}; the provider said: `}${failure.message}`;
     return new CmsError('client_invalid', message, {
-      suggestions: [...fix, `cms token ${quoted(address)} --force-refresh   # once it is mended at the provider`],
+      suggestions: [...fix, `cms token ${quoted(address)} --force-refresh   # once it is fixed at the provider`],
     });
   }
   if (failure.code === 'protocol_error') {

@@ -140,9 +140,9 @@ describe('a hook is run only if', () => {
     await allowed();
     await requireTrustedProgram('/bin/true', uid);
     await assert.rejects(requireTrustedProgram(join(folder, 'none'), uid), /is not run: it is not there/);
-    await assert.rejects(requireTrustedProgram(folder, uid), /is no program/);
+    await assert.rejects(requireTrustedProgram(folder, uid), /is not an executable file/);
     await chmod(program, 0o644);
-    await assert.rejects(allowed(), { code: 'config_invalid', message: /is no program/ });
+    await assert.rejects(allowed(), { code: 'config_invalid', message: /is not an executable file/ });
     if (uid === 0) return;
     await chmod(program, 0o755);
     await assert.rejects(requireTrustedProgram(program, uid + 1), /belongs to another user/);
