@@ -108,7 +108,7 @@ describe('cms serve', function () {
     const began = Date.now();
     const silent = Array.from({ length: 50 }, () => talk(socket, [], { halfClose: false }));
     assert.match(await talk(socket, `SMTP ${JANE}`), XOAUTH2);
-    assert.ok(Date.now() - began < 2000);
+    assert.ok(Date.now() - began < 3900);
     assert.deepEqual(new Set(await Promise.all(silent)), new Set(['']));
     assert.ok(Date.now() - began >= 3900 && Date.now() - began < 8000);
   });
@@ -323,8 +323,9 @@ describe('cms serve', function () {
 
   it('drains on SIGTERM: what was asked is answered', async () => {
     world.provider.setFault(faults.delay(700));
+    const before = world.provider.count('refresh_token');
     const asked = talk(socket, `REFRESH ${JANE}`);
-    await sleep(200);
+    while (world.provider.count('refresh_token') === before) await sleep(5);
     broker.kill('SIGTERM');
     assert.match(await asked, /"expires_at"/);
     const { status } = await broker.exited;
@@ -342,7 +343,7 @@ describe('cms serve', function () {
       const began = Date.now();
       const { status, signal, stderr } = await broker.stop();
       assert.deepEqual([status, signal], [0, null], stderr);
-      assert.ok(Date.now() - began < 3000);
+      assert.ok(Date.now() - began < 4800, 'not as long as open connections are given');
       for (const path of [socket, late]) assert.equal(await talk(path, `SMTP ${JANE}`), 'ENOENT', path);
       rmSync(settings);
       broker = await serve();

@@ -80,7 +80,7 @@ describe('an exchange that is interrupted', function () {
     const began = performance.now();
     child.kill('SIGINT');
     assert.deepEqual(await child.exited, { status: null, signal: 'SIGINT' });
-    assert.ok(performance.now() - began < 3000);
+    assert.ok(performance.now() - began < 8000, 'before the exchange is given up');
   });
 
   it('does not outlast the time that an exchange may take', async () => {

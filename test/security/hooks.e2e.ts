@@ -102,14 +102,13 @@ describe('what a hook is given', function () {
 
   it('ends in time: one that hangs is killed with its children, and keeps nobody waiting', async () => {
     const hook = await recorder(folder, 'hang', `trap '' TERM; sleep 600 & echo $! > '${join(folder, 'pid')}'; wait`);
-    const running = await serve(hook, 'timeout = 2\n');
+    const running = await serve(hook, 'timeout = 5\n');
     world.provider.setFault(faults.tokenError('invalid_grant'));
     await talk(socket, `REFRESH ${JANE}`);
     await hook.waitFor(1);
-    const began = performance.now();
     for (let count = 0; count < 20; count++) assert.match(await talk(socket, `SMTP ${JANE}`), /^user=jane@/);
-    assert.ok(performance.now() - began < 1500, 'served meanwhile');
-    await running.waitFor(/a hook failed .*reason="killed after 2 s"/);
+    assert.doesNotMatch(running.stdout + running.stderr, /a hook failed/, 'served meanwhile');
+    await running.waitFor(/a hook failed .*reason="killed after 5 s"/);
     const pid = (await readFile(join(folder, 'pid'), 'utf8')).trim();
     await sleep(100);
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z');

@@ -62,18 +62,21 @@ describe('a program that the broker runs', () => {
       { env: { ...env, F: join(folder, 'pids') }, timeoutMs: 500 },
     );
     assert.equal(failure, 'killed after 0.5 s');
-    assert.ok(performance.now() - began < 3000);
-    await sleep(100);
+    assert.ok(performance.now() - began < 60_000);
     const pids = (await readFile(join(folder, 'pids'), 'utf8')).trim().split(' ').map(Number);
-    assert.deepEqual(await Promise.all(pids.map(isAlive)), [false, false]);
+    assert.equal(pids.length, 2);
+    while ((await Promise.all(pids.map(isAlive))).includes(true)) await sleep(10);
     await rm(folder, { recursive: true });
   });
 
   it('is not waited for when a descendant that has left the group holds its output', async () => {
     const began = performance.now();
-    const { failure } = await new Children().run(['/bin/sh', '-c', 'setsid sleep 5 & exit 0'], { env, timeoutMs: 500 });
+    const { failure } = await new Children().run(['/bin/sh', '-c', 'setsid sleep 15 & exit 0'], {
+      env,
+      timeoutMs: 500,
+    });
     assert.equal(failure, 'killed after 0.5 s');
-    assert.ok(performance.now() - began < 3000);
+    assert.ok(performance.now() - began < 12_000);
   });
 
   it('is one of a few at once; too many are refused', async () => {

@@ -208,13 +208,15 @@ describe('many accounts', () => {
   });
 
   it('are all there in a pipe, and where all are asked for, without long waiting', () => {
-    const began = performance.now();
+    // Of the processor, not of the clock: other programs may be at work.
+    const before = process.cpuUsage();
     for (const text of [rendered(Infinity, view), rendered(120, view, {}, true)]) {
       assert.equal(text.match(/^user\d+@[^:\n]*$/gm)?.length, 9998);
       assert.doesNotMatch(text, /not shown/);
       assert.ok(text.split('\n').length < 10_025, 'the same forecast is told once');
     }
-    assert.ok(performance.now() - began < 3000, `${performance.now() - began} ms`);
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 3_000_000, `${(user + system) / 1000} ms`);
   });
 
   it('that share a trouble are told about it once', () => {
