@@ -143,7 +143,8 @@ export class Doorkeeper {
     if (!this.#hasRoom() && this.#open >= this.#limit + OVERRUN) this.#makeRoom(user);
     this.#open++;
     this.#clock ??= setInterval(() => this.#tick(), TICK_MS).unref();
-    return user;
+    // The connection that made room may have been the last of this user, who is then no longer listed.
+    return this.#userOf(credentials?.uid);
   }
 
   #userOf(uid: number | undefined): User {
