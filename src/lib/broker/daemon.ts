@@ -211,7 +211,7 @@ export class Daemon {
   }
 
   /**
-   * Reads accounts and settings anew, and opens and closes sockets accordingly. One reload follows the other, and who
+   * Reads accounts and settings again, and opens and closes sockets accordingly. One reload follows the other, and who
    * asks while one is under way is answered by the next: what counts are the settings of after the request.
    * @throws CmsError when one of them cannot be read; everything then stays as it was
    */
@@ -426,12 +426,12 @@ export class Daemon {
     return this.#missing.size > 0 ? Math.min(next, MISSING_MS) : next;
   }
 
-  /** A state folder that is closed or gone keeps the ticker from nothing else, least of all from telling of it. */
+  /** Where the state folder is closed or gone, the ticker goes on with the rest, and so tells of it. */
   async #keepLock(): Promise<void> {
     try {
       if (this.#lock?.isInPlace() === false) await this.#renew(this.#lock);
     } catch (error) {
-      this.#log.error('cannot see to the lock of the broker', { reason: messageOf(error) });
+      this.#log.error('cannot check the lock of the broker', { reason: messageOf(error) });
     }
   }
 

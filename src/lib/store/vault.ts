@@ -11,6 +11,7 @@ import { CmsError } from '../errors.ts';
 import type { Paths } from '../paths.ts';
 import {
   ensurePrivateFolder,
+  proveWritable,
   readTextNowIfAny,
   removeFile,
   requirePrivateFolder,
@@ -191,9 +192,7 @@ export class Vault {
   async probe(): Promise<void> {
     await this.key();
     await this.#ensureFolders();
-    const path = join(this.#paths.vaultDir, 'probe');
-    await writeFileDurable(path, randomBytes(1024));
-    await removeFile(path);
+    await proveWritable(this.#paths.vaultDir);
   }
 
   /** Removes what killed writers left behind. */
