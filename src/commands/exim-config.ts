@@ -1,7 +1,6 @@
 /** Everything about exim: print, write, check, try and install its configuration. */
 import { hostname, userInfo } from 'node:os';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Flags, type Interfaces } from '@oclif/core';
 import { type Account, caFileOf, type MailServer } from '../lib/accounts/account.ts';
@@ -116,7 +115,7 @@ Options that are not given are those of the last --install.`;
     const folder = flags.write === undefined ? undefined : resolve(flags.write);
     const beside = folder === undefined ? undefined : join(folder, 'exim-smart-hosts');
     const [accounts, installed] = [await new AccountStore(paths, owner).list(), await readInstalled(paths, owner)];
-    const authority = await this.#authority(flags, accounts, installed);
+    const authority = await this.#authority(flags, accounts, installed, owner);
     const plan = planExim(
       {
         smartHostsFile: flags['smart-hosts-file'] ?? beside,
@@ -145,7 +144,7 @@ Options that are not given are those of the last --install.`;
       return this.#install(plan, { ...paths, owner }, flags.yes, authority);
     }
     if (flags.check) return this.#check(plan, authority, installed);
-    if (flags.try !== undefined) return this.#try(plan, flags.try, accounts);
+    if (flags.try !== undefined) return this.#try(plan, flags.try, accounts, owner);
     this.#print(plan, flags.section, flags.split);
   }
 
@@ -154,17 +153,18 @@ Options that are not given are those of the last --install.`;
     flags: Interfaces.InferredFlags<typeof EximConfig.flags>,
     accounts: readonly Account[],
     installed: Installed | undefined,
+    owner: number | undefined,
   ): Promise<EximAuthority> {
     const { section, write, install, check, try: tried, 'ca-file': asked } = flags;
     // As whom exim will run with what is only written, nobody knows.
     if (write !== undefined && asked !== undefined && asked !== SYSTEM_TRUST) {
-      await readAuthorities(asked);
+      await readAuthorities(asked, owner);
       return { caFile: asked, ofAccounts: false, failing: [] };
     }
     const whole = write !== undefined || install || check || ['config', 'transports'].includes(section);
     const tells = whole || tried !== undefined;
     const before = tells ? await authorityBefore(process.env, run, installed) : installed?.options.caFile;
-    return eximAuthority({ accounts: tried === undefined && whole ? accounts : [], asked, before });
+    return eximAuthority({ accounts: tried === undefined && whole ? accounts : [], asked, before, owner });
   }
 
   #tellFailing({ caFile, failing }: EximAuthority): void {
@@ -285,7 +285,7 @@ Options that are not given are those of the last --install.`;
     }
   }
 
-  async #try(plan: EximPlan, text: string, accounts: readonly Account[]): Promise<void> {
+  async #try(plan: EximPlan, text: string, accounts: readonly Account[], owner: number | undefined): Promise<void> {
     const sender = text === '<>' || text === '' ? '' : parseAddress(text);
     const { run: asMtaRun, remark } = await asMta(run, process.getuid?.());
     if (remark !== undefined) this.say(`cms: ${remark}`);
@@ -294,7 +294,7 @@ Options that are not given are those of the last --install.`;
       asMta: asMtaRun,
       binary: findExim4(process.env),
       smartHostsFile,
-      login: (server, credentials) => smtpLoginWith(server, credentials, caFile),
+      login: (server, credentials) => smtpLoginWith(server, credentials, caFile, owner),
     });
     if (this.wantsJson) this.printJson(steps);
     else process.stdout.write(steps.map(stepLine).join(''));
@@ -357,9 +357,10 @@ async function smtpLoginWith(
   server: MailServer,
   credentials: Credentials,
   caFile: string | undefined,
+  owner: number | undefined,
 ): Promise<LoginOutcome> {
   const trusted = caFile ?? (existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : undefined);
-  const ca = trusted === undefined ? undefined : await readFile(trusted, 'utf8');
+  const ca = trusted === undefined ? undefined : await readAuthorities(trusted, owner);
   const { smtpLogin } = await import('../lib/mail/smtp.ts');
   return smtpLogin({ server, ...credentials, ...(ca !== undefined && { ca }) });
 }

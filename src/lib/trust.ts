@@ -1,8 +1,11 @@
 /** Private authorities, such as an organisation has for its own servers: trusted besides those of the system. */
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import * as tls from 'node:tls';
 import { CmsError, messageOf, systemErrorCode } from './errors.ts';
+import { judgeWay, requireFile } from './store/trusted.ts';
+
+const BEGIN = '-----BEGIN CERTIFICATE-----';
 
 /**
  * The certificates of `caFile` and all that Node trusts anyway, NODE_EXTRA_CA_CERTS included, as PEM. Undefined without
@@ -34,22 +37,32 @@ export async function trustingContext(caFile: string | undefined): Promise<tls.S
   return context;
 }
 
-/** The text of a PEM file with at least one certificate. @throws CmsError `config_invalid` */
-export async function readAuthorities(caFile: string): Promise<string> {
-  const text = await textOf(caFile).catch((error: unknown) => {
+/**
+ * The text of a PEM file with at least one certificate. Whoever can change it can stand in for the server that gets the
+ * token, so nobody but its owner and root may.
+ * @param owner the user for whom root reads it
+ * @throws CmsError `config_invalid`
+ */
+export async function readAuthorities(caFile: string, owner?: number): Promise<string> {
+  const text = await textOf(caFile, owner).catch((error: unknown) => {
+    if (error instanceof CmsError) throw error;
     const reason = systemErrorCode(error) ?? messageOf(error);
     throw unusable(caFile, `cannot read the file of authorities ${caFile}: ${reason}`);
   });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  if (text.includes(BEGIN)) return text;
   throw unusable(caFile, `there is no certificate in ${caFile}; it has to be PEM (-----BEGIN CERTIFICATE-----)`);
 }
 
 /** Without waiting: a FIFO would keep a broker until somebody wrote to it. */
-async function textOf(path: string): Promise<string> {
-  await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+async function textOf(path: string, owner: number | undefined): Promise<string> {
+  const refuse = (why: string, suggestions: string[]): CmsError =>
+    new CmsError('config_invalid', `cannot trust the file of authorities ${path}: ${why}`, { suggestions });
+  const place = judgeWay(path, { owner, links: true, refuse });
+  await using file = await open(place.path, constants.O_RDONLY | constants.O_NONBLOCK);
   const found = await file.stat();
   // What a directory is, reading says.
   if (!found.isFile() && !found.isDirectory()) throw new Error('it is not a regular file');
+  if (found.isFile()) requireFile(path, found, { owner, refuse });
   return await file.readFile('utf8');
 }
 
@@ -65,7 +78,8 @@ async function usualAuthorities(): Promise<readonly string[]> {
 /** Node only warns about a file that it cannot read. */
 async function extraAuthorities(): Promise<string | undefined> {
   const file = process.env.NODE_EXTRA_CA_CERTS;
-  return file ? readAuthorities(file).catch(() => undefined) : undefined;
+  const text = file ? await readFile(file, 'utf8').catch(() => '') : '';
+  return text.includes(BEGIN) ? text : undefined;
 }
 
 function unusable(caFile: string, message: string): CmsError {

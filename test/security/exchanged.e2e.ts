@@ -21,6 +21,7 @@ import { type Finished, run } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
 import { asRoot, requires, requiresRoot } from '../support/requirements.ts';
 import { talk } from '../support/wire.ts';
+import { trustedCertificate } from '../support/certificates.ts';
 import { startWorld, type World } from '../support/world.ts';
 import { asOther, OTHER_USER, startAsOther } from './second-user.ts';
 
@@ -123,6 +124,34 @@ describe('what another user exchanges', function () {
     await broker.waitFor(/listening socket=/);
     await broker.stop();
     rmSync(config);
+  });
+
+  it('as a file of authorities is not believed: he could stand in for the server', async function () {
+    requiresRoot(this);
+    const { caFile } = await trustedCertificate();
+    const own = join(world.home.path, 'authority.pem');
+    copyFileSync(caFile, own);
+    chmodSync(own, 0o644);
+    await asOther(['cp', own, join(theirs, 'authority.pem')]);
+    const kept = readFileSync(accounts, 'utf8');
+    const trusting = (file: string): void => {
+      const list = JSON.parse(kept) as { accounts: Record<string, { client: object }> };
+      for (const account of Object.values(list.accounts)) account.client = { ...account.client, ca_file: file };
+      writeFileSync(accounts, JSON.stringify(list));
+    };
+    const refresh = ['token', JANE, '--force-refresh'];
+    trusting(join(theirs, 'authority.pem'));
+    for (const words of [refresh, ['account', 'test', JANE]])
+      await refused(words, /cannot trust the file of authorities .*belongs to another user \(uid \d+\)/);
+    trusting(own);
+    chmodSync(own, 0o666);
+    await refused(refresh, /cannot trust the file of authorities .*every user can change it \(mode 0666\)/);
+    await asRootRun('chown', OTHER_USER, own);
+    await refused(refresh, /cannot trust the file of authorities .*it belongs to uid \d+/);
+    await asRootRun('chown', 'root', own);
+    await asRootRun('chmod', '0644', own);
+    assert.equal((await ends(...refresh)).status, 0, 'one of root is as good as one’s own');
+    writeFileSync(accounts, kept);
   });
 
   it('is nothing that is waited for: a FIFO', async () => {

@@ -7,10 +7,13 @@ import { quote } from '../exim/shell.ts';
 import { readAuthorities } from '../trust.ts';
 import { quoted } from '../shell-word.ts';
 
-/** @throws CmsError `config_invalid` for a file that holds no certificate, or that exim's user cannot read */
-export async function requireReadable(caFile: string): Promise<void> {
+/**
+ * @param owner the user for whom root reads it
+ * @throws CmsError `config_invalid` for a file that holds no certificate, or that exim's user cannot read
+ */
+export async function requireReadable(caFile: string, owner?: number): Promise<void> {
   plainPath(caFile, 'the file of certificates');
-  await readAuthorities(caFile).catch((error: unknown) => {
+  await readAuthorities(caFile, owner).catch((error: unknown) => {
     if (!(error instanceof CmsError)) throw error;
     throw error.inOtherWords(error.message, [`openssl x509 -noout -subject -in ${caFile}`]);
   });

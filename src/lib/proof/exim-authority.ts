@@ -21,6 +21,8 @@ export interface AuthorityRequest {
   asked?: string | undefined;
   /** What exim has now, in the same words; undefined where its configuration is not ours. */
   before?: string | undefined;
+  /** The user for whom root reads the files. */
+  owner?: number | undefined;
 }
 
 export interface EximAuthority {
@@ -64,12 +66,12 @@ export async function authorityBefore(
  * need it and exim can read it. Servers are asked for their certificate only where the accounts have files of their own.
  * @throws CmsError `config_invalid` for a file that is asked for and cannot be read
  */
-export async function eximAuthority({ accounts, asked, before }: AuthorityRequest): Promise<EximAuthority> {
-  if (asked !== undefined && asked !== SYSTEM_TRUST) await requireReadable(asked);
+export async function eximAuthority({ accounts, asked, before, owner }: AuthorityRequest): Promise<EximAuthority> {
+  if (asked !== undefined && asked !== SYSTEM_TRUST) await requireReadable(asked, owner);
   const senders = ableAccounts(accounts).map(({ account, server }) => {
     return { address: account.address, server, caFile: caFileOf(account) };
   });
-  const judge = remembering(judgeServer);
+  const judge = remembering((server, caFile) => judgeServer(server, caFile, owner));
   const said = asked ?? (before === SYSTEM_TRUST ? undefined : before);
   const { common, obstacle } = said === undefined ? await commonFile(senders, judge) : {};
   const caFile = said ?? common ?? SYSTEM_TRUST;
@@ -119,8 +121,9 @@ function unreadable(caFile: string): string {
 }
 
 /** `unknown` where nobody answers, or speaks no TLS. */
-async function judgeServer(server: MailServer, caFile: string): Promise<Verdict> {
-  const ca = await readAuthorities(caFile === SYSTEM_TRUST ? SYSTEM_CERTIFICATES : caFile).catch(() => undefined);
+async function judgeServer(server: MailServer, caFile: string, owner: number | undefined): Promise<Verdict> {
+  const file = caFile === SYSTEM_TRUST ? SYSTEM_CERTIFICATES : caFile;
+  const ca = await readAuthorities(file, owner).catch(() => undefined);
   if (ca === undefined) return 'distrusted';
   const options = { protocol: 'smtp' as const, server, ca, timeoutMs: PATIENCE_MS, done: () => undefined };
   const failed = await reach(options);
