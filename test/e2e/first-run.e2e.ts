@@ -302,10 +302,15 @@ describe('the first run of account add', function () {
         const [file = '', ...args] = asRoot(['env', '-i', ...environment, process.execPath, CMS_PROGRAM, ...argv]);
         return run(file, args);
       };
+      const giveHomeTo = (uid: number): Promise<Finished> => {
+        const [file = '', ...args] = asRoot(['chown', '-R', String(uid), world.home.path]);
+        return run(file, args);
+      };
+      // Root trusts no directory of another user.
+      await giveHomeTo(0);
       const added = await cms('account', 'add', JANE, ...world.serverFlags, ...['--no-send', '--no-exim', '--service']);
       const token = await cms('token', JANE);
-      const [file = '', ...args] = asRoot(['chown', '-R', String(process.getuid?.()), world.home.path]);
-      await run(file, args);
+      await giveHomeTo(process.getuid?.() ?? 0);
       assert.equal(added.status, 64, added.stderr);
       assert.match(added.stderr, /the service of a user is not root's/);
       assert.equal(token.status, 0, token.stderr);
