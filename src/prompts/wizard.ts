@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import type { Account, MailServer, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
-import { parseAddress, parseDomain } from '../lib/accounts/address.ts';
+import { parseAddress, parseDomain, refuseFlagLike } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
 import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
@@ -85,7 +85,7 @@ export interface TerminalOptions {
 export type TerminalDialogue = EnrolDialogue & { answered: () => string[] };
 
 export function askAddress(): Promise<string> {
-  return askText('Mail address:', parseAddress);
+  return askText('Mail address:', (text) => refuseFlagLike(parseAddress(text)));
 }
 
 /** The dialogue of `enrol` at this terminal. */
@@ -100,7 +100,7 @@ export function terminalDialogue(options: TerminalOptions): TerminalDialogue {
     ...(asks &&
       !options.takesDefaults && {
         confirmUnknown: ({ address }: OAuthAccount) =>
-          askYesNo(`Nothing shows that this is the sign-in of ${address}. Keep it all the same?`, false),
+          askYesNo(`Nothing proves that this is ${address}. Store it anyway?`, false),
       }),
     ...(asks && {
       confirmIdentity: (identity: string, account: OAuthAccount) => confirmIdentity(say, identity, account),

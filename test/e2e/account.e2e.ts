@@ -530,6 +530,22 @@ describe('cms account', function () {
       }
     });
 
+    it('reads an account with a hyphen at the beginning, which no new one has', async () => {
+      assert.equal((await world.add(JANE, '--no-test')).status, 0);
+      const hyphen = '-x@example.org';
+      const file = JSON.parse(await accountsText()) as { accounts: Record<string, object> };
+      const { accounts } = file;
+      const other = { ...accounts[JANE], address: hyphen, login: hyphen, smtp_user: hyphen, aliases: ['-y@x.org'] };
+      await world.home.writeConfig(
+        'accounts.json',
+        JSON.stringify({ ...file, accounts: { ...accounts, [hyphen]: other } }),
+      );
+      await expectToken();
+      assert.match((await world.cms('account', 'list')).stdout, /^-x@example\.org/m);
+      assertFailure(await world.cms('token', '--', '-y@x.org'), 77, /./);
+      assert.equal((await world.cms('account', 'remove', '--yes', '--', hyphen)).status, 0);
+    });
+
     it('names the status for each wrong word', async () => {
       const busy = createServer();
       await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
@@ -537,6 +553,18 @@ describe('cms account', function () {
       for (const address of ['jane', 'ja ne@x.org', 'a:b@x.org', '${run{x}}@x.org', 'x@', '@x.org', 'a\nb@x.org']) {
         assertFailure(await world.cms('account', 'add', address, '--client-id', 'x'), 65, /not a usable mail address/);
       }
+      for (const flags of [
+        ['--', '-x@x.org'],
+        ['--smtp-user=-x', JANE],
+        ['--login=-x', JANE],
+        [JANE, '--alias=-x@x.org'],
+      ])
+        assertFailure(
+          await world.cms('account', 'add', '--provider', 'google', ...flags),
+          65,
+          /address: "-x/,
+          /hyphen/,
+        );
       assertFailure(
         await world.cms('account', 'add', JANE, '--provider', 'nobody'),
         64,

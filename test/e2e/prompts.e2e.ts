@@ -245,6 +245,9 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
 const ELSEWHERE: readonly (readonly [question: RegExp, file: string])[] = [
   [/App password:/, 'wizard.e2e.ts'],
   [/Is \S+ the login that may use the mailbox/, 'wizard.e2e.ts'],
+  [/Nothing proves that this is \S+/, 'wizard.e2e.ts'],
+  [/File of that authority/, 'wizard.e2e.ts'],
+  [/Sign in again, and allow everything that is asked for/, 'wizard.e2e.ts'],
   [/Address or code:/, 'first-run.e2e.ts'],
   [/Send yourself a test mail\?/, 'first-run.e2e.ts'],
   [/exim4 is installed\. Have it send through this account\?/, 'after-sign-in.e2e.ts'],

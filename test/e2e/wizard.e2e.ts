@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CMS_PROGRAM } from '../support/environment.ts';
 import { signInForCallbackUrl } from '../support/person.ts';
+import { faults } from '../support/provider.ts';
 import { type Key, runInTerminal, type Terminal } from '../support/pty.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -75,9 +76,15 @@ describe('the wizard of account add', function () {
     assert.ok(at.output.lastIndexOf('\x1b[?25h') >= at.output.lastIndexOf('\x1b[?25l'));
   }
 
-  const accounts = async (): Promise<Record<string, { login: string; aliases: string[] }>> => {
+  interface StoredAccount {
+    login: string;
+    aliases: string[];
+    client?: { ca_file?: string };
+  }
+
+  const accounts = async (): Promise<Record<string, StoredAccount>> => {
     const text = await readFile(join(world.home.configDir, 'accounts.json'), 'utf8').catch(() => '{"accounts":{}}');
-    return (JSON.parse(text) as { accounts: Record<string, { login: string; aliases: string[] }> }).accounts;
+    return (JSON.parse(text) as { accounts: Record<string, StoredAccount> }).accounts;
   };
 
   for (const cols of [80, 40]) {
@@ -222,6 +229,63 @@ describe('the wizard of account add', function () {
     assert.equal((await adding.wait()).status, 0, adding.screen);
     assert.doesNotMatch(adding.output, /CANARY/);
     assert.equal((await world.cms('token', 'jane@icloud.com', '-o', 'password')).stdout, 'CANARY-password\n');
+  });
+
+  describe('when the provider does not say who signed in, and no login is tried', () => {
+    const add = async (): Promise<Terminal> => {
+      world.provider.accounts.set(JANE, { email: null, preferredUsername: null });
+      const adding = startAdd([JANE, ...world.serverFlags, '--store', 'file', '--no-test', ...NOTHING_ELSE]);
+      await adding.waitFor(/Nothing proves that this is jane@example\.org\. Store it anyway\?/, 20_000);
+      return adding;
+    };
+
+    afterEach(() => world.provider.accounts.delete(JANE));
+
+    it('stores nothing after a no, which is the default', async () => {
+      const adding = await add();
+      adding.press('enter');
+      assert.equal((await adding.wait()).status, 77, adding.screen);
+      assert.deepEqual(await accounts(), {});
+    });
+
+    it('keeps the account after a yes', async () => {
+      const adding = await add();
+      adding.type('y');
+      adding.press('enter');
+      assert.equal((await adding.wait()).status, 0, adding.screen);
+      assert.deepEqual(Object.keys(await accounts()), [JANE]);
+    });
+  });
+
+  describe('when a scope that was asked for is not granted', () => {
+    it('offers to sign in again, and is done when all is granted', async () => {
+      const narrow = faults.rewrite((answer) => ({ ...answer, scope: 'openid email offline_access mail.smtp' }));
+      world.provider.setFault(faults.first(1, narrow));
+      const adding = startAdd([JANE, ...world.serverFlags, '--store', 'file', '--no-test', ...NOTHING_ELSE]);
+      await adding.waitFor(/Not granted: mail\.imap \(imap\)/, 20_000);
+      await adding.waitFor(/Sign in again, and allow everything that is asked for\?/);
+      adding.press('enter');
+      assert.equal((await adding.wait()).status, 0, adding.screen);
+      assert.deepEqual(Object.keys(await accounts()), [JANE]);
+    });
+  });
+
+  describe('when a mail server has a private authority', () => {
+    it('asks for its file, logs in with it, and keeps it with the account', async () => {
+      const { NODE_EXTRA_CA_CERTS: caFile = '' } = world.env;
+      delete world.env.NODE_EXTRA_CA_CERTS;
+      try {
+        const adding = startAdd([JANE, ...world.serverFlags, '--protocol', 'smtp', '--store', 'file', ...NOTHING_ELSE]);
+        await answer(adding, [/File of that authority \(PEM\), empty if you have none:/, caFile]);
+        assert.equal((await adding.wait()).status, 0, adding.screen);
+        assert.deepEqual(
+          Object.values(await accounts()).map(({ client }) => client?.ca_file),
+          [caFile],
+        );
+      } finally {
+        world.env.NODE_EXTRA_CA_CERTS = caFile;
+      }
+    });
   });
 
   describe('when somebody else signs in', () => {

@@ -11,8 +11,7 @@ declare const validated: unique symbol;
 export type Address = string & { [validated]: 'address' };
 
 // RFC 5321 atext less the characters that exim reads as syntax: $ { } # *, and quotes, backslash, colon and semicolon.
-// A hyphen at the beginning would make a flag of it, for cms and for every mail program.
-const LOCAL_PART = /^(?!-)[a-z0-9!%&'+/=?^_`|~-]+(?:\.[a-z0-9!%&'+/=?^_`|~-]+)*$/;
+const LOCAL_PART = /^[a-z0-9!%&'+/=?^_`|~-]+(?:\.[a-z0-9!%&'+/=?^_`|~-]+)*$/;
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 // RFC 5321 section 4.5.3.1: 64 octets of local part, 255 of domain.
 const MAX_LOCAL_PART = 64;
@@ -95,10 +94,20 @@ export function lowerAscii(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
+/**
+ * A name that is about to be kept for the first time: one that begins with a hyphen would be a flag, for cms and for
+ * every mail program. Accounts that have such a name from before are read and served.
+ * @throws CmsError `data_invalid`
+ */
+export function refuseFlagLike<T extends string>(name: T): T {
+  if (name.startsWith('-')) throw invalid(name);
+  return name;
+}
+
 function invalid(text: string): CmsError {
   return new CmsError('data_invalid', `not a usable mail address: ${printable(text)}`, {
     suggestions: [
-      'write it as name@domain; blanks, quotes, control characters and \\ $ { } : ; # * , are not accepted',
+      'write it as name@domain; a hyphen at the beginning, blanks, quotes, control characters and \\ $ { } : ; # * , are not accepted',
     ],
   });
 }

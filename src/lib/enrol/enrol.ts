@@ -16,7 +16,7 @@ import {
 import { CmsError, type ErrorCode } from '../errors.ts';
 import type { Context } from '../context.ts';
 import { type RegisteredClient, registerClient, unregisterClient } from '../oauth/register.ts';
-import { domainOf } from '../accounts/address.ts';
+import { domainOf, refuseFlagLike } from '../accounts/address.ts';
 import { nearest } from '../nearest.ts';
 import { presetOf } from '../providers/autoconfig.ts';
 import { detectProvider, type Detection } from '../providers/detect.ts';
@@ -113,6 +113,7 @@ export interface Enrolled {
 /** @throws CmsError of every kind that the parts throw; then nothing of the account was changed */
 export async function enrol(context: Context, request: EnrolRequest, dialogue: EnrolDialogue): Promise<Enrolled> {
   const before = (await context.accounts.read()).accounts[request.address];
+  if (before === undefined) refuseFlagLike(request.address);
   const own = await readProviders(context.paths);
   const found = await findOut(request, before, own, dialogue);
   const { provider, issuer } = found;

@@ -1,6 +1,6 @@
 /** The proof after a sign-in: a real login at the mail servers, and the user name that they take. */
 import { type Account, caFileOf, type Protocol, saslUser } from '../accounts/account.ts';
-import { parseLoginName } from '../accounts/address.ts';
+import { parseLoginName, refuseFlagLike } from '../accounts/address.ts';
 import { subjectOf } from '../accounts/subject.ts';
 import { type Explanation, explain } from '../explain/explain.ts';
 import { imapLogin } from '../mail/imap.ts';
@@ -119,7 +119,7 @@ const BESIDE_THE_NAME: ReadonlySet<string> = new Set(['administrator', 'transien
 /** What a provider calls a person may hold what no mail server takes. */
 function isLoginName(name: string): boolean {
   try {
-    return parseLoginName(name) !== '';
+    return refuseFlagLike(parseLoginName(name)) !== '';
   } catch {
     return false;
   }

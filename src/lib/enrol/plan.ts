@@ -7,7 +7,7 @@ import {
   type Protocol,
   PROTOCOLS,
 } from '../accounts/account.ts';
-import { parseAlias, parseDomain, parseLoginName } from '../accounts/address.ts';
+import { parseAlias, parseDomain, parseLoginName, refuseFlagLike } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import type { Secret } from '../secret.ts';
@@ -64,23 +64,26 @@ export function planAccount(
   createdAt: string,
 ): PasswordAccount {
   const protocols = protocolsFor(wishes, before, provider);
-  const login = wishes.login === undefined ? (before?.login ?? address) : parseLoginName(wishes.login);
+  const known = before === undefined ? [] : [before.address, ...before.aliases];
+  const named = (wish: string | undefined, kept = address): string =>
+    wish === undefined ? kept : refuseFlagLike(parseLoginName(wish));
   return {
     kind: 'password',
     address,
     provider: provider.id,
-    login,
-    smtp_user: wishes.smtpUser === undefined ? (before?.smtp_user ?? address) : parseLoginName(wishes.smtpUser),
-    imap_user: wishes.imapUser === undefined ? (before?.imap_user ?? address) : parseLoginName(wishes.imapUser),
-    aliases: wishes.aliases === undefined ? (before?.aliases ?? []) : uniqueAliases(wishes.aliases, address),
+    login: named(wishes.login, before?.login),
+    smtp_user: named(wishes.smtpUser, before?.smtp_user),
+    imap_user: named(wishes.imapUser, before?.imap_user),
+    aliases: wishes.aliases === undefined ? (before?.aliases ?? []) : uniqueAliases(wishes.aliases, address, known),
     protocols,
     servers: planServers(protocols, wishes.servers ?? {}, before, provider),
     created_at: before?.created_at ?? createdAt,
   };
 }
 
-function uniqueAliases(aliases: readonly string[], address: string): string[] {
-  return [...new Set(aliases.map(parseAlias))].filter((alias) => alias !== address);
+function uniqueAliases(aliases: readonly string[], address: string, known: readonly string[]): string[] {
+  const added = aliases.map(parseAlias).map((alias) => (known.includes(alias) ? alias : refuseFlagLike(alias)));
+  return [...new Set(added)].filter((alias) => alias !== address);
 }
 
 function planServers(

@@ -1,6 +1,6 @@
 /** One sign-in from beginning to stored: the chosen flow, the question of identity, and the vault. */
 import type { OAuthAccount } from '../accounts/account.ts';
-import { parseLoginName } from '../accounts/address.ts';
+import { parseLoginName, refuseFlagLike } from '../accounts/address.ts';
 import type { Context } from '../context.ts';
 import { CmsError, toCmsError } from '../errors.ts';
 import { type CheckAnswer, signInManually, signInWithBrowser } from '../oauth/authorization-code.ts';
@@ -202,7 +202,7 @@ async function settle(
   if (!settled && verdict === 'mismatch') {
     if (!(await dialogue.confirmIdentity?.(identity, account))) throw identityMismatch(account, identity);
     // What a provider calls a person may hold what no mail server takes.
-    const other = { ...account, login: parseLoginName(identity) };
+    const other = { ...account, login: refuseFlagLike(parseLoginName(identity)) };
     await store(context, plan, other, signedIn);
     return { account: other, signedIn, verdict: 'match' };
   }
