@@ -9,6 +9,8 @@ import { run, type RunningProcess } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
 
 const HOUR_MS = 3_600_000;
+/** The ticker of the broker looks again after at most 30 s. */
+const RECOVERY_MS = 45_000;
 const UNDER = ['sh', '-c', `trap '' XFSZ; exec "$0" "$@"`];
 
 interface Told {
@@ -62,7 +64,7 @@ describe('an account of which no new token comes', function () {
     const doctor = await site.cms('doctor', JANE, '--json');
     assert.match(doctor.stdout, /cannot write .*EFBIG/);
     await mayWrite(broker, true);
-    assert.notEqual(await until(async () => (await told(site!)).state === 'ok', 15_000, 200), undefined);
+    assert.notEqual(await until(async () => (await told(site!)).state === 'ok', RECOVERY_MS, 500), undefined);
   });
 
   it('says so while its sealed file is damaged, and serves the token that lives', async () => {
@@ -102,7 +104,7 @@ describe('an account of which no new token comes', function () {
     assert.deepEqual([exit, code], [75, 'temporarily_unavailable']);
     assert.match(reason ?? '', /lock/);
     holder.kill('SIGKILL');
-    assert.notEqual(await until(async () => (await told(site!)).state === 'ok', 15_000, 200), undefined);
+    assert.notEqual(await until(async () => (await told(site!)).state === 'ok', RECOVERY_MS, 500), undefined);
   });
 
   it('says that its settings were changed by hand, until they are changed back', async () => {
@@ -116,7 +118,7 @@ describe('an account of which no new token comes', function () {
     assert.deepEqual([exit, state, code], [78, 'failing', 'config_invalid']);
     assert.match(reason ?? '', /settings of jane@example\.org changed/);
     editClients(site, [JANE], clientId);
-    assert.notEqual(await until(async () => (await told(site!)).state === 'ok', 15_000, 200), undefined);
+    assert.notEqual(await until(async () => (await told(site!)).state === 'ok', RECOVERY_MS, 500), undefined);
   });
 
   for (const [what, trouble] of [
