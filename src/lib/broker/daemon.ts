@@ -390,7 +390,10 @@ export class Daemon {
 
   #schedule(milliseconds: number): void {
     clearTimeout(this.#ticker);
-    if (!this.#isStopping()) this.#ticker = setTimeout(() => (this.#ticking = this.#tick()), milliseconds);
+    if (this.#isStopping()) return;
+    this.#ticker = setTimeout(() => {
+      this.#ticking = this.#tick();
+    }, milliseconds);
   }
 
   async #tick(): Promise<void> {

@@ -79,9 +79,9 @@ describe('a refresh token that ends when it is not used', () => {
     this.timeout(30_000);
     const provider = await startProvider();
     const home = await temporaryHome({ env: { CMS_STORE: 'file' } });
-    const { uptime } = process;
+    const uptime = process.uptime.bind(process);
     let ahead = 0;
-    process.uptime = () => uptime.call(process) + ahead / 1000;
+    process.uptime = () => uptime() + ahead / 1000;
     try {
       const { context, account } = await signInAccount(home.env, provider);
       const now = (): number => Date.now() + ahead;
