@@ -521,7 +521,7 @@ describe('cms account', function () {
       for (const [content, says, cure] of [
         ['{"version":99,"accounts":{}}', /version 99/, /npm install/],
         ['{"version":1,"accounts":', /cannot read/, /mv \S+ \S+\.broken/],
-        ['{"version":1,"accounts":{"a@b.c":{}}}', /a@b\.c is broken/, /mv \S+ \S+\.broken/],
+        ['{"version":1,"accounts":{"a@b.c":{}}}', /entry "a@b\.c": address is missing/, /mv \S+ \S+\.broken/],
       ] as const) {
         await world.home.writeConfig('accounts.json', content);
         const asked = [world.add(JANE), world.cms('account', 'list'), world.cms('token', JANE)];
