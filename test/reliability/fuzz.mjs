@@ -92,8 +92,20 @@ export function judge(request, answer, { known, token }) {
       isTokenJson(answer, token);
     return exact ? undefined : `${JSON.stringify(request)} was answered ${JSON.stringify(answer)}`;
   }
-  const reason = /,ready|,json/.test(line) && /^[\x20-\x7e]+$/.test(answer);
-  return reason ? undefined : `${JSON.stringify(request)} was answered ${JSON.stringify(answer)}`;
+  const reason = /,json/.test(line) ? isErrorJson(answer) : false;
+  const sentence = /,ready/.test(line) && /^[\x20-\x7e]+$/.test(answer);
+  return reason || sentence ? undefined : `${JSON.stringify(request)} was answered ${JSON.stringify(answer)}`;
+}
+
+/** JSON is UTF-8 (RFC 8259 section 8.1); the answer has a character a byte. */
+function isErrorJson(answer) {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(answer, 'latin1'));
+    const { error, error_description: description } = JSON.parse(text);
+    return /^[a-z_]+$/.test(error) && typeof description === 'string' && !/[\u0000-\u001f\u007f]/.test(text);
+  } catch {
+    return false;
+  }
 }
 
 function isTokenJson(answer, token) {
