@@ -170,7 +170,7 @@ export class Refresher {
   #begin(account: OAuthAccount): void {
     const { tokens } = this.#options;
     const { address } = account;
-    const issuedAt = tokens.known(address)?.issued_at;
+    const before = tokens.known(address);
     this.#underWay.set(address, elapsedMs());
     tokens
       .refreshAhead(account)
@@ -178,15 +178,17 @@ export class Refresher {
       .catch(() => undefined)
       .finally(() => {
         this.#underWay.delete(address);
+        const after = tokens.known(address);
         // A failure may be answered with the token of before.
-        if (tokens.known(address)?.issued_at !== issuedAt) this.#vain.delete(address);
-        else this.#pause(address);
+        if (after?.issued_at !== before?.issued_at) this.#vain.delete(address);
+        // A failure that the grant tells has its own time for the next attempt.
+        else this.#noteVain(address, after?.failure?.count !== before?.failure?.count);
       });
   }
 
-  #pause(address: string): void {
+  #noteVain(address: string, hasOwnTime: boolean): void {
     const count = (this.#vain.get(address)?.count ?? 0) + 1;
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+    const pause = hasOwnTime ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
     this.#vain.set(address, { count, until: elapsedMs() + pause });
   }
 }

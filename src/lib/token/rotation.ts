@@ -112,7 +112,7 @@ export function withFailure(record: GrantRecord, failure: Failure, now: number, 
   const retry_at =
     failure.code === 'client_invalid' || failure.code === 'protocol_error'
       ? retryAfterClientError(now)
-      : retryAt(now, count, random, failure.retryAfterSeconds);
+      : retryAt(now, count, random, { retryAfterSeconds: failure.retryAfterSeconds, lifetime: lifetimeOf(record) });
   return {
     ...record,
     failure: {
@@ -125,6 +125,10 @@ export function withFailure(record: GrantRecord, failure: Failure, now: number, 
     },
     secrets: withoutAttempt(record.secrets),
   };
+}
+
+function lifetimeOf({ issued_at: issued, expires_at: expires }: GrantRecord): number {
+  return issued === undefined || expires === undefined ? Infinity : expires - issued;
 }
 
 /** The refresh tokens worth sending, in order: the one before only while the newest has never been accepted. */

@@ -95,10 +95,17 @@ function renewalAt(record: GrantHeader, issued: number, random: number): number 
 
 /**
  * When to try again after the `count`th temporary failure in a row: full jitter under a doubling bound of 1 s to 5 min,
- * but not before the provider says, within an hour.
+ * but not before the provider says, within an hour. `lifetime` is that of the last token in milliseconds: its tenth
+ * bounds the wait too, so that a token of seconds has several attempts before it ends.
  */
-export function retryAt(now: number, count: number, random: number, retryAfterSeconds = 0): number {
-  const own = random * Math.min(FIRST_BACKOFF * 2 ** count, MAX_BACKOFF);
+export function retryAt(
+  now: number,
+  count: number,
+  random: number,
+  { retryAfterSeconds = 0, lifetime = Infinity }: { retryAfterSeconds?: number | undefined; lifetime?: number } = {},
+): number {
+  const most = Math.min(MAX_BACKOFF, Math.max(2 * FIRST_BACKOFF, lifetime / 10));
+  const own = random * Math.min(FIRST_BACKOFF * 2 ** count, most);
   const said = Number.isNaN(retryAfterSeconds) ? 0 : retryAfterSeconds * SECOND;
   return now + Math.max(own, Math.min(said, MAX_RETRY_AFTER));
 }

@@ -110,3 +110,32 @@ describe('a refresh token that ends when it is not used', () => {
     }
   });
 });
+
+describe('a token whose refresh fails several times in a row', () => {
+  it('is tried again when its grant says so, not later and later', async () => {
+    const provider = await startProvider();
+    const home = await temporaryHome({ env: { CMS_STORE: 'file' } });
+    const uptime = process.uptime.bind(process);
+    // A pause of the refresher's own would never end.
+    const still = uptime();
+    process.uptime = () => still;
+    try {
+      const { context, account } = await signInAccount(home.env, provider, { age: 2 * HOUR_MS });
+      provider.setFault(() => ({ status: 503, body: 'busy' }));
+      const [now, random] = [(): number => Date.now(), (): number => 0];
+      const tokens = new TokenService({ vault: context.vault, exchange, log, now, random, resident: true });
+      const accounts = [account];
+      const refresher = new Refresher({ tokens, now, random, lastAskedAt: now, accounts: () => accounts });
+      while (provider.count('refresh_token') < 5) {
+        await refresher.tick();
+        await sleep(5);
+      }
+      await tokens.close();
+      assert.ok((tokens.known(JANE)?.failure?.count ?? 0) >= 5);
+    } finally {
+      process.uptime = uptime;
+      await provider.stop();
+      await home.remove();
+    }
+  });
+});

@@ -119,15 +119,23 @@ describe('a refresh ahead of time', () => {
 
 describe('the next attempt', () => {
   it('comes when the provider says, within an hour', () => {
-    assert.equal(retryAt(NOW, 1, 1, 120), NOW + 120_000);
-    assert.equal(retryAt(NOW, 1, 1, 1e9), NOW + HOUR);
+    assert.equal(retryAt(NOW, 1, 1, { retryAfterSeconds: 120 }), NOW + 120_000);
+    assert.equal(retryAt(NOW, 1, 1, { retryAfterSeconds: 1e9 }), NOW + HOUR);
   });
 
   it('comes no earlier than by our own schedule, whatever the provider says', () => {
     for (const said of [0, -5, -1e9, Number.NaN, 0.001])
-      assert.equal(retryAt(NOW, 3, 1, said), NOW + 8000, String(said));
-    for (let count = 1; count < 20; count++) assert.ok(retryAt(NOW, count, 0.5, 0) >= NOW + 1000, String(count));
-    assert.equal(retryAt(NOW, 1, 1, Infinity), NOW + HOUR);
+      assert.equal(retryAt(NOW, 3, 1, { retryAfterSeconds: said }), NOW + 8000, String(said));
+    for (let count = 1; count < 20; count++) assert.ok(retryAt(NOW, count, 0.5) >= NOW + 1000, String(count));
+    assert.equal(retryAt(NOW, 1, 1, { retryAfterSeconds: Infinity }), NOW + HOUR);
+  });
+
+  it('comes soon enough for several attempts while a token of seconds still lives', () => {
+    const waits = [1, 2, 3, 4].map((count) => retryAt(0, count, 1, { lifetime: 20_000 }));
+    assert.deepEqual(waits, [2000, 2000, 2000, 2000]);
+    assert.equal(retryAt(0, 9, 1, { lifetime: 5 * 60_000 }), 30_000);
+    assert.equal(retryAt(0, 9, 1, { lifetime: HOUR }), 300_000);
+    assert.equal(retryAt(0, 1, 1, { lifetime: 20_000, retryAfterSeconds: 30 }), 30_000);
   });
 
   it('else comes at any time under a bound that doubles up to five minutes', () => {
