@@ -1,6 +1,14 @@
 /** Root hooks of the test run: names what was left out, and lets nothing be left out where all of it is required. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Context, RootHookObject, Suite } from 'mocha';
-import { isStrict, leftOut, summaryOf } from './requirements.ts';
+import { isStrict, LEFT_OUT_FILE, leftOut, summaryOf } from './requirements.ts';
+
+/** Before mocha starts its processes, which inherit the environment. */
+export function mochaGlobalSetup(): void {
+  process.env[LEFT_OUT_FILE] = join(mkdtempSync(join(tmpdir(), 'cms-left-out-')), 'tests.jsonl');
+}
 
 export const mochaHooks: RootHookObject = {
   afterAll(this: Context) {
@@ -14,6 +22,7 @@ export const mochaHooks: RootHookObject = {
 /** After the reporter's own last words. */
 export function mochaGlobalTeardown(): void {
   const summary = summaryOf(leftOut());
+  rmSync(dirname(process.env[LEFT_OUT_FILE] ?? ''), { recursive: true, force: true });
   if (summary !== undefined) process.stderr.write(`\n${summary}\n`);
 }
 

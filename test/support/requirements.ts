@@ -3,7 +3,7 @@
  * command that installs it; with CMS_E2E=required it fails instead.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, appendFileSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Context, Suite } from 'mocha';
 
@@ -94,12 +94,12 @@ export function requires(context: Context | Suite, ...names: Requirement[]): voi
   const missing = names.filter((name) => !isPresent(name));
   if (missing.length === 0) return;
   if (isStrict()) throw new Error(`missing: ${missing.map(explain).join('; ')}`);
-  for (const title of titlesOf(context)) leftOut().push({ title, missing });
+  for (const title of titlesOf(context)) noteLeftOut({ title, missing });
   context.skip();
 }
 
 export function isPresent(name: Requirement): boolean {
-  const { known } = registry();
+  const known = knownPresence();
   const before = known.get(name);
   if (before !== undefined) return before;
   const present = REQUIREMENTS[name].present();
@@ -112,9 +112,20 @@ export interface LeftOut {
   missing: readonly Requirement[];
 }
 
+/** Names the file in which what was left out is noted: mocha runs test files in several processes. */
+export const LEFT_OUT_FILE = 'CMS_TEST_LEFT_OUT';
+
+function noteLeftOut(entry: LeftOut): void {
+  const path = process.env[LEFT_OUT_FILE];
+  if (path !== undefined) appendFileSync(path, `${JSON.stringify(entry)}\n`);
+}
+
 /** The tests left out so far. */
 export function leftOut(): LeftOut[] {
-  return registry().leftOut;
+  const path = process.env[LEFT_OUT_FILE];
+  if (path === undefined || !existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line) as LeftOut);
 }
 
 /** @returns undefined when no test was left out */
@@ -149,17 +160,12 @@ function titlesOf(context: Context): string[] {
   return titles;
 }
 
-interface Registry {
-  leftOut: LeftOut[];
-  known: Map<Requirement, boolean>;
-}
-
-const REGISTRY = Symbol.for('cms.test.requirements');
+const KNOWN = Symbol.for('cms.test.requirements');
 
 /** In the process and not in the module, which the runner may load a second time for its hooks. */
-function registry(): Registry {
-  const holder = globalThis as unknown as Record<symbol, Registry | undefined>;
-  return (holder[REGISTRY] ??= { leftOut: [], known: new Map() });
+function knownPresence(): Map<Requirement, boolean> {
+  const holder = globalThis as unknown as Record<symbol, Map<Requirement, boolean> | undefined>;
+  return (holder[KNOWN] ??= new Map<Requirement, boolean>());
 }
 
 function hasPrograms(...names: string[]): boolean {
