@@ -1,15 +1,15 @@
 /** The question which client signs in, where none is known: never a dead end. */
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { ClientAnswer, ClientQuestion } from '../lib/enrol/choose-client.ts';
-import { CmsError, systemErrorCode } from '../lib/errors.ts';
+import { CmsError, toCmsError } from '../lib/errors.ts';
 import { clientFor } from '../lib/providers/client.ts';
 import { type GoogleClient, parseGoogleClientFile } from '../lib/providers/google-client.ts';
 import type { OAuthProvider, Provider } from '../lib/providers/provider.ts';
 import { parseTenant } from '../lib/providers/tenant.ts';
 import { Secret } from '../lib/secret.ts';
 import { isAsSystem } from '../lib/service/system.ts';
+import { readNamedNow } from '../lib/store/named-file.ts';
 import { askChoice, askSecret, askText, askToEdit, askYesNo } from './ask.ts';
 
 type Say = (line: string) => void;
@@ -118,11 +118,13 @@ async function askGoogleClient(): Promise<OwnClient> {
 
 function readText(path: string): string {
   try {
-    return readFileSync(placeOf(path), 'utf8');
+    return readNamedNow(placeOf(path));
   } catch (error) {
+    if (!isAsSystem(process.env)) throw error;
+    const { code, message } = toCmsError(error);
     // Flags are read with the rights of who typed them.
-    const suggestions = isAsSystem(process.env) ? ['start with --client-file or --client-secret-file FILE'] : [];
-    throw new CmsError('io_error', `cannot read ${path}: ${systemErrorCode(error) ?? 'unknown'}`, { suggestions });
+    const suggestions = ['start with --client-file or --client-secret-file FILE'];
+    throw new CmsError(code, message, { suggestions });
   }
 }
 

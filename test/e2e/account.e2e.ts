@@ -7,8 +7,9 @@ import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { runCms, spawnCms } from '../support/environment.ts';
 import { approveDevice, signIn, signInForCallbackUrl } from '../support/person.ts';
-import type { Finished, RunningProcess } from '../support/processes.ts';
+import { type Finished, run, type RunningProcess } from '../support/processes.ts';
 import { CONFIDENTIAL_CLIENT, ENDPOINT, faults } from '../support/provider.ts';
+import { requires } from '../support/requirements.ts';
 import { startSubmission } from '../support/submission.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -451,6 +452,16 @@ describe('cms account', function () {
       assertNoSecret([added.stderr, ...(await filesBelow(world.home.path))], ['app password 1']);
       assert.equal((await world.cms('token', JANE, '-o', 'password')).stdout, 'app password 1\n');
       assertFailure(await world.cms('token', JANE), 78, /app password/, /--output password/);
+    });
+
+    it('takes a password from a pipe of the shell, which leaves it in no file', async function () {
+      requires(this, 'bash');
+      const command = 'exec "$0" bin/run.js account add "$@" --password-file <(printf "%s\\n" "app password 1")';
+      const servers = ['--smtp-host', 'localhost', '--protocol', 'smtp', '--provider', 'custom', '--no-test'];
+      const argv = ['-c', command, process.execPath, JANE, ...servers];
+      const added = await run('bash', argv, { env: world.env });
+      assert.equal(added.status, 0, added.stderr);
+      assert.equal((await world.cms('token', JANE, '-o', 'password')).stdout, 'app password 1\n');
     });
 
     it('signs in anew and keeps everything else', async () => {

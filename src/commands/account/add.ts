@@ -1,5 +1,4 @@
 import { Args, Flags, type Interfaces } from '@oclif/core';
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type MailServer, type Protocol, PROTOCOLS } from '../../lib/accounts/account.ts';
 import { parseAddress } from '../../lib/accounts/address.ts';
@@ -22,7 +21,7 @@ import { parseGoogleClientFile } from '../../lib/providers/google-client.ts';
 import { exitStatusOf } from '../../lib/proof/verdict.ts';
 import { lentFile, requireForBroker } from '../../lib/service/as-system.ts';
 import { isAsSystem } from '../../lib/service/system.ts';
-import { ioError } from '../../lib/store/files.ts';
+import { readNamed } from '../../lib/store/named-file.ts';
 import { resumable, wordsOf } from '../../prompts/answers.ts';
 import { EXIM_OF_SYSTEM, goOn } from '../../prompts/go-on.ts';
 import { askAddress, terminalDialogue } from '../../prompts/wizard.ts';
@@ -259,7 +258,7 @@ async function clientFrom(flags: AddFlags): Promise<ClientWishes> {
   const file =
     clientFile === undefined
       ? undefined
-      : parseGoogleClientFile(await readText(lentFile(process.env, 'client-file', clientFile)));
+      : parseGoogleClientFile(await readNamed(lentFile(process.env, 'client-file', clientFile)));
   const secret = await secretOf(flags, 'client-secret-file');
   return {
     ...given('clientId', file?.client_id ?? flags['client-id']),
@@ -296,12 +295,4 @@ function shown({ explanation, ...report }: LoginReport): object {
 /** A property that is there only if it was given. */
 function given<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
   return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw ioError('read', path, error);
-  }
 }

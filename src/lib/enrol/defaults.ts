@@ -1,14 +1,13 @@
 /** What an organisation's preset answers before anybody is asked. */
-import { readFile } from 'node:fs/promises';
 import { CmsError } from '../errors.ts';
 import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
-import { ioError } from '../store/files.ts';
+import { readNamed } from '../store/named-file.ts';
 import type { ClientWishes } from './plan.ts';
 
 /**
  * `wishes`, and after them what the preset says. Its secret goes with its client id only.
- * @throws CmsError `io_error`, `data_invalid` for a secret that cannot be read
+ * @throws CmsError `io_error`, `data_invalid`, `config_invalid` for a secret that cannot be read
  */
 export async function withDefaults(wishes: ClientWishes, { defaults = { from: '' } }: Provider): Promise<ClientWishes> {
   const { client_id, client_secret_file, scope, redirect_port, ca_file } = defaults;
@@ -27,13 +26,10 @@ export async function withDefaults(wishes: ClientWishes, { defaults = { from: ''
 /**
  * The first line of a file.
  * @param place where a copy lies that can be read
- * @throws CmsError `io_error`, `data_invalid` for an empty file
+ * @throws CmsError `io_error`, `config_invalid` for a file that others can change, `data_invalid` for an empty one
  */
 export async function secretIn(path: string, place = path): Promise<Secret> {
-  const text = await readFile(place, 'utf8').catch((error: unknown) => {
-    throw ioError('read', place, error);
-  });
-  const [line = ''] = text.split(/\r?\n/, 1);
+  const [line = ''] = (await readNamed(place)).split(/\r?\n/, 1);
   if (line !== '') return new Secret(line);
   throw new CmsError('data_invalid', `${path} is empty`, {
     suggestions: [`the secret belongs in the first line of ${path}`],
