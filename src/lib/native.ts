@@ -28,6 +28,8 @@ const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const F_DUPFD_CLOEXEC = 1030;
+/** As long as the kernel lets an extended attribute be. @see <linux/limits.h>, XATTR_SIZE_MAX */
+const MAX_ATTRIBUTE_BYTES = 65_536;
 /** `struct sockaddr_un`: two bytes of family, 108 of path. */
 const SOCKADDR_BYTES = 110;
 
@@ -43,6 +45,7 @@ interface Libc {
   recv: (fd: number, buffer: Buffer, size: number, flags: number) => number;
   sendto: (fd: number, data: Buffer, size: number, flags: number, address: Buffer, length: number) => number;
   close: (fd: number) => number;
+  getxattr: (path: string, name: string, value: Buffer, size: number) => number;
   errno: () => number;
 }
 
@@ -89,6 +92,11 @@ function libc(): Libc {
       'long sendto(int fd, const uint8_t *data, size_t size, int flags, const uint8_t *address, uint32_t length)',
     ) as Libc['sendto'],
     close: library.func('int close(int fd)') as Libc['close'],
+    getxattr: linux
+      ? (library.func(
+          'long getxattr(const char *path, const char *name, void *value, size_t size)',
+        ) as Libc['getxattr'])
+      : () => -1,
     errno: () => koffi.errno(),
   };
   return loaded;
@@ -208,6 +216,13 @@ export function listeningPath(fd: number): string | undefined {
   const end = address.indexOf(0, 2);
   const path = address.toString('utf8', 2, end < 0 ? address.length : end);
   return address.readUInt16LE(0) === AF_UNIX && path.startsWith('/') ? path : undefined;
+}
+
+/** The access control list of a file, as the kernel keeps it; undefined where it has none. @see acl(5) */
+export function accessListOf(path: string): Buffer | undefined {
+  const list = Buffer.alloc(MAX_ATTRIBUTE_BYTES);
+  const length = libc().getxattr(path, 'system.posix_acl_access', list, list.length);
+  return length < 0 ? undefined : list.subarray(0, length);
 }
 
 /** Keeps a descriptor that was inherited from being inherited further. */

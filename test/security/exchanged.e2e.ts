@@ -17,6 +17,7 @@ import {
 import { join } from 'node:path';
 import { JUDGE_WAY } from '../../src/lib/exim/shell.ts';
 import { spawnCms } from '../support/environment.ts';
+import { letWrite } from '../support/acl.ts';
 import { type Finished, run } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';
 import { asRoot, requires, requiresRoot } from '../support/requirements.ts';
@@ -154,6 +155,62 @@ describe('what another user exchanges', function () {
     writeFileSync(accounts, kept);
   });
 
+  it('as the secret of a client is not believed, wherever it is named', async function () {
+    requiresRoot(this);
+    const { issuer, clientId } = world.provider;
+    const preset = (file: string): Promise<string> =>
+      world.home.writeConfig(
+        'config.toml',
+        `[[provider]]\nid = "acme"\nissuer = "${issuer}"\nclient_id = "${clientId}"\nclient_secret_file = "${file}"\n`,
+      );
+    const servers = world.serverFlags.slice(world.serverFlags.indexOf('--smtp-host'));
+    const byPreset = ['account', 'add', JANE, '--provider', 'acme', ...servers, '--no-browser'];
+    const byFlag = (flag: string, file: string): string[] => ['account', 'add', JANE, ...world.serverFlags, flag, file];
+    await asOther(['sh', '-c', `echo theirs >${theirs}/secret`]);
+    const open = join(world.home.path, 'open');
+    writeFileSync(open, 'mine\n');
+    chmodSync(open, 0o666);
+    const fifo = join(world.home.path, 'fifo');
+    spawnSync('mkfifo', ['-m', '0600', fifo]);
+    for (const [file, reason, status] of [
+      [join(theirs, 'secret'), /cannot trust \S+secret: \S+ belongs to another user \(uid \d+\)/, 78],
+      [open, /cannot trust \S+open: every user can change it \(mode 0666\)/, 78],
+      [fifo, /fifo: it is a FIFO, not a regular file/, 74],
+    ] as const) {
+      await preset(file);
+      await refused(byPreset, reason, status);
+      rmSync(join(world.home.configDir, 'config.toml'));
+      for (const flag of ['--client-secret-file', '--client-file', '--password-file'])
+        await refused(
+          byFlag(flag, file).filter((each, at, all) => isOfUse(flag, each, all[at - 1])),
+          reason,
+          status,
+        );
+    }
+    rmSync(open);
+    rmSync(fifo);
+  });
+
+  it('lets him write by an access control list, which the mode shows as the right of a group that is trusted', async function () {
+    requiresRoot(this);
+    const uid = Number((await asOther(['id', '-u'])).stdout);
+    const above = world.home.path;
+    await asRootRun('chgrp', '0', above);
+    chmodSync(above, 0o775);
+    try {
+      assert.equal((await ends('account', 'list')).status, 0, "root's group is trusted");
+      if (!letWrite(above, uid)) this.skip();
+      assert.equal(statSync(above).mode & 0o777, 0o775);
+      assert.equal((await asOther(['mkdir', join(above, 'his')])).status, 0, 'he really may');
+      await refused(['token', JANE], /others may write to \S+ \(by its access control list, mode 0775\)/);
+      chmodSync(above, 0o755);
+      assert.equal((await ends('account', 'list')).status, 0, 'what is advised is of help');
+      await asRootRun('rmdir', join(above, 'his'));
+    } finally {
+      chmodSync(above, 0o755);
+    }
+  });
+
   it('is nothing that is waited for: a FIFO', async () => {
     const { configDir, stateDir } = world.home;
     const vault = join(stateDir, 'vault');
@@ -248,6 +305,22 @@ describe('what another user exchanges', function () {
     for (const path of ['/etc/exim4', '/etc/passwd', '/usr/bin/env', '/tmp', '/etc/nothing/at/all']) {
       assert.equal((await judge(path)).status, 0, path);
     }
+    await asRootRun('install', '-d', '-m', '0775', '/run/cms-test-list/in');
+    await asRootRun('ln', '-sfn', '/run/cms-test-list/in', '/run/cms-test-list-link');
+    try {
+      assert.equal((await judge('/run/cms-test-list-link/x')).status, 0);
+      const uid = Number((await asOther(['id', '-u'])).stdout);
+      await asRootRun('chown', String(process.getuid?.()), '/run/cms-test-list/in');
+      const hasLists = letWrite('/run/cms-test-list/in', uid);
+      await asRootRun('chown', 'root:root', '/run/cms-test-list/in');
+      if (hasLists)
+        assert.match(
+          (await judge('/run/cms-test-list-link/x')).stderr,
+          /others may write to \/run\/cms-test-list\/in by its access control list/,
+        );
+    } finally {
+      await asRootRun('rm', '-r', '/run/cms-test-list', '/run/cms-test-list-link');
+    }
     await asRootRun('ln', '-sfn', theirs, '/run/cms-test-link');
     try {
       for (const path of [theirs, join(theirs, 'x'), '/run/cms-test-link/x', world.home.path]) {
@@ -261,6 +334,13 @@ describe('what another user exchanges', function () {
     assert.equal(readFileSync('/etc/passwd', 'utf8').startsWith('root:'), true);
   });
 });
+
+/** `--password-file` goes without a provider's flags, and Google's file without a client. */
+function isOfUse(flag: string, word: string, before = ''): boolean {
+  const useless =
+    flag === '--password-file' ? ['--issuer', '--client-id'] : flag === '--client-file' ? ['--client-id'] : [];
+  return !useless.includes(word) && !useless.includes(before);
+}
 
 /** Puts a link to the victim's file in the place of each hidden name that appears, as fast as it can. */
 const RACER = `

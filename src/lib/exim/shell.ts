@@ -25,6 +25,18 @@ judge() {
     $2 != "root" { print $4 " belongs to " $2; exit }
     !/^l/ && !/^d........[tT]/ && (/^........w/ || (/^.....w/ && $3 != "root" && $3 != "staff")) { print "others may write to " $4; exit }
   ')
+  # Whom an access control list names, ls alone tells.
+  for each in "$1" "$(readlink -m -- "$1")"; do
+    while [ -z "$found" ]; do
+      case $(ls -ld -- "$each" 2>/dev/null) in
+        ?????????[tT]+*) ;;
+        ?????w????+*) found="others may write to $each by its access control list" ;;
+      esac
+      [ "$each" != / ] || break
+      each=\${each%/*}
+      each=\${each:-/}
+    done
+  done
   [ -z "$found" ] || fail "cannot trust $1: $found: sudo chown root, or sudo chmod go-w"
 }
 `;

@@ -8,6 +8,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
+import { namedWriters } from './acl.ts';
 import { cures } from './barred.ts';
 import { isRoot, isTrustedGroup } from './groups.ts';
 
@@ -151,6 +152,14 @@ function requireFolder(place: string, stat: Stats | undefined, path: string, tru
     ]);
   if ((mode & 0o002) !== 0) throw refuse('go-w', '');
   if (!isTrustedGroup(gid, (uid) => isTrustedOwner(uid, trust))) throw refuse('g-w', `group ${gid}, `);
+  if (isListOpen(place, trust)) throw refuse('g-w', 'by its access control list, ');
+}
+
+/** Whether the access control list of something that its group may write to lets others write as well. */
+function isListOpen(place: string, trust: Trust): boolean {
+  const isTrusted = (uid: number): boolean => isTrustedOwner(uid, trust);
+  const { users, groups } = namedWriters(place);
+  return !users.every(isTrusted) || !groups.every((gid) => isTrustedGroup(gid, isTrusted));
 }
 
 /**
@@ -212,9 +221,11 @@ export function requireFile(path: string, stat: Stats, trust: FileTrust = {}): v
   const isRoots = isRoot(stat.uid) && !own && (owner === undefined || (stat.mode & 0o004) !== 0);
   if (!isOwn && !isRoots) throw distrusted(path, trust, `it belongs to uid ${stat.uid}`, [`sudo chown ${uid} ${path}`]);
   const open = stat.mode & forbidden;
-  if (open === 0 || (open === 0o020 && isTrustedGroup(stat.gid, (each) => isTrustedOwner(each, trust)))) return;
+  const isGroups = open === 0o020 && isTrustedGroup(stat.gid, (each) => isTrustedOwner(each, trust));
+  if (open === 0 || (isGroups && !isListOpen(path, trust))) return;
   const [can, fix] = (open & 0o022) !== 0 ? ['change', 'go-w'] : ['read', 'go-rwx'];
-  const others = (open & 0o007) === 0 ? `group ${stat.gid}` : 'every user';
+  const those = isGroups ? 'a user of its access control list' : `group ${stat.gid}`;
+  const others = (open & 0o007) === 0 ? those : 'every user';
   const bits = forbidden === OTHERS_READ ? 'go-rwx' : fix;
   throw distrusted(path, trust, `${others} can ${can} it (mode ${octal(stat.mode)})`, [`chmod ${bits} ${path}`]);
 }
