@@ -1,6 +1,7 @@
 /** Requests to end that come while a refresh token is exchanged, at a provider that takes each of them once. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openContext } from '../../src/lib/context.ts';
 import { expire, JANE, Site, until } from '../reliability/harness.ts';
 import { CMS_PROGRAM } from '../support/environment.ts';
 import { faults } from '../support/provider.ts';
@@ -126,6 +127,22 @@ describe('an exchange that is interrupted', function () {
     await underWay();
     broker.kill('SIGTERM');
     assert.deepEqual(await broker.exited, { status: 0, signal: null });
+    await isKept();
+  });
+
+  it('is not begun by a broker that was asked to end, for a client that waits for a lock', async () => {
+    site.provider.setFault(undefined);
+    const { vault } = openContext({ ...process.env, ...site.env });
+    const elsewhere = await vault.lock(JANE, 1000);
+    const broker = await site.serve();
+    void site.ask(`SMTP,wait=20 ${JANE}`).catch(() => '');
+    await broker.waitFor(/no new token.*lock/);
+    broker.kill('SIGTERM');
+    const began = performance.now();
+    assert.deepEqual(await broker.exited, { status: 0, signal: null });
+    assert.ok(performance.now() - began < 12_000, 'long before the lock is given up');
+    assert.equal(site.provider.count('refresh_token'), 0);
+    await elsewhere[Symbol.asyncDispose]();
     await isKept();
   });
 });

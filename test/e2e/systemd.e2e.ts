@@ -401,8 +401,8 @@ if (canBoot()) {
         ],
         [
           'a unit that somebody changed',
-          `sed -i s/TimeoutStopSec=20/TimeoutStopSec=2/ ${units}/cms.service`,
-          `sed -i s/TimeoutStopSec=2$/TimeoutStopSec=20/ ${units}/cms.service`,
+          `sed -i s/TimeoutStopSec=30/TimeoutStopSec=2/ ${units}/cms.service`,
+          `sed -i s/TimeoutStopSec=2$/TimeoutStopSec=30/ ${units}/cms.service`,
           'system.units',
           0,
           /cms\.service is not what would be written now/,

@@ -263,8 +263,8 @@ export class Daemon {
     await this.#doorkeeper.drained();
     clearTimeout(impatience);
     this.#notifier.close();
-    await this.#settled();
-    await this.#tokens.close();
+    // No exchange begins from here on: how long it takes to end is bounded by those that have begun.
+    await Promise.all([this.#settled(), this.#tokens.close()]);
     await this.#tokens.storeUnstored();
     await this.#audit.flush();
     await this.#lock?.[Symbol.asyncDispose]();

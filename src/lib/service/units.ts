@@ -107,7 +107,8 @@ const LIFE: Entries = {
   RestartPreventExitStatus: '64 73 78',
   // The ticker comes round twice within the half of it.
   WatchdogSec: '120',
-  TimeoutStopSec: '20',
+  // Clients have 5 s, an exchange has twice 10 s, where the previous refresh token is tried as well.
+  TimeoutStopSec: '30',
 };
 
 /** Else the file outlives the socket, and who connects to it is refused without a reason. */
