@@ -22,7 +22,6 @@ const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
-const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
@@ -43,6 +42,7 @@ interface Libc {
   connect: (fd: number, address: Buffer, length: number) => number;
   accept4: (fd: number, address: null, length: null, flags: number) => number;
   recv: (fd: number, buffer: Buffer, size: number, flags: number) => number;
+  send: (fd: number, data: Buffer, size: number, flags: number) => number;
   sendto: (fd: number, data: Buffer, size: number, flags: number, address: Buffer, length: number) => number;
   close: (fd: number) => number;
   getxattr: (path: string, name: string, value: Buffer, size: number) => number;
@@ -88,6 +88,7 @@ function libc(): Libc {
       ? (library.func('int accept4(int fd, void *address, void *length, int flags)') as Libc['accept4'])
       : () => -1,
     recv: library.func('long recv(int fd, void *buffer, size_t size, int flags)') as Libc['recv'],
+    send: library.func('long send(int fd, const void *data, size_t size, int flags)') as Libc['send'],
     sendto: library.func(
       'long sendto(int fd, const uint8_t *data, size_t size, int flags, const uint8_t *address, uint32_t length)',
     ) as Libc['sendto'],
@@ -176,6 +177,32 @@ export function credentialsBehind(fd: number): PeerCredentials | undefined {
   return { pid, uid: uid >>> 0, gid: gid >>> 0 };
 }
 
+/** What libuv accepted, before there is a stream of it. */
+export interface ClientHandle {
+  readonly fd: number;
+  close: () => void;
+}
+
+type OnConnection = (this: unknown, status: number, client: ClientHandle | undefined) => void;
+
+/**
+ * Has `take` called for what the server accepts, instead of a stream being made of each. Not part of Node's public
+ * interface: where it is missing, the server goes on as usual.
+ * @returns whether it is done
+ */
+export function takeHandles(server: Server, take: (client: ClientHandle, listening: number) => void): boolean {
+  const handle = (server as unknown as { _handle?: { onconnection?: OnConnection; fd?: number } | null })._handle;
+  const usual = handle?.onconnection;
+  if (process.platform !== 'linux' || !handle || typeof usual !== 'function') return false;
+  handle.onconnection = function (status, client) {
+    const listening = handle.fd;
+    const isUsable = status === 0 && client !== undefined && client.fd >= 0 && typeof client.close === 'function';
+    if (isUsable && listening !== undefined && listening >= 0) take(client, listening);
+    else usual.call(this, status, client);
+  };
+  return true;
+}
+
 /** Not part of Node's public interface: if it goes away, callers refuse whatever is not private by file mode. */
 export function descriptorOf(handled: Socket | Server): number | undefined {
   const fd = (handled as unknown as { _handle?: { fd?: unknown } | null })._handle?.fd;
@@ -188,11 +215,27 @@ export function acceptNow(listening: number): number | undefined {
   return fd < 0 ? undefined : fd;
 }
 
-const peeked = Buffer.alloc(1);
+/**
+ * Reads what has come at a socket into `buffer` from `offset` on, without waiting.
+ * @returns bytes; 0 at the end of the stream and for a connection that is broken; undefined where nothing has come yet
+ */
+export function receive(fd: number, buffer: Buffer, offset: number): number | undefined {
+  for (;;) {
+    const count = libc().recv(fd, buffer.subarray(offset), buffer.length - offset, MSG_DONTWAIT);
+    if (count >= 0) return count;
+    const errno = libc().errno();
+    if (errno === EAGAIN) return undefined;
+    if (errno !== EINTR) return 0;
+  }
+}
 
-/** Whether the other end has closed its side and left nothing to read. */
-export function isSpent(fd: number): boolean {
-  return libc().recv(fd, peeked, 1, MSG_PEEK | MSG_DONTWAIT) === 0;
+/** Sends without waiting. @returns bytes that were taken; 0 where the other end is gone */
+export function send(fd: number, data: Buffer): number {
+  for (;;) {
+    const count = libc().send(fd, data, data.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count >= 0) return count;
+    if (libc().errno() !== EINTR) return 0;
+  }
 }
 
 export function closeDescriptor(fd: number): void {

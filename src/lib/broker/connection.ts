@@ -63,6 +63,26 @@ export class Connection implements Linked<Connection>, Asker {
     this.#closed();
   }
 
+  /** What was read of the connection before there was a stream. */
+  resume(received: Buffer): void {
+    this.#take(received);
+  }
+
+  /** The request was read, and is being answered. */
+  expect(line: string, given: Promise<Answer>): void {
+    this.complete = true;
+    this.#events.complete(this);
+    this.#await(line, given);
+  }
+
+  /** The request was answered, and this is left of the answer. */
+  finish(rest: Buffer): void {
+    this.complete = true;
+    this.#events.complete(this);
+    this.#done = true;
+    this.#socket.end(rest);
+  }
+
   /** Time passes. */
   tick(): void {
     if (--this.#ticksLeft > 0) return;
@@ -83,7 +103,7 @@ export class Connection implements Linked<Connection>, Asker {
   /** The client has closed its side, so what came is all there is. */
   #ended(): void {
     if (this.complete || this.#done) return;
-    if (this.#received === undefined) this.#finish('');
+    if (this.#received === undefined) this.#send('');
     else this.#answer(this.#received, this.#received.length);
   }
 
@@ -95,7 +115,7 @@ export class Connection implements Linked<Connection>, Asker {
     const line = received.toString('utf8', 0, end);
     const given = this.#broker.answer(line, this);
     if (given instanceof Promise) this.#await(line, given);
-    else this.#finish(given);
+    else this.#send(given);
   }
 
   #await(line: string, given: Promise<Answer>): void {
@@ -107,10 +127,10 @@ export class Connection implements Linked<Connection>, Asker {
 
   #finishLate(answer: Answer): void {
     this.#ticksLeft = LINGER_MS / TICK_MS;
-    this.#finish(answer);
+    this.#send(answer);
   }
 
-  #finish(answer: Answer): void {
+  #send(answer: Answer): void {
     if (this.#done) return;
     this.#done = true;
     const text = typeof answer === 'string' ? answer : answer.text;

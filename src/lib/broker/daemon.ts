@@ -21,7 +21,14 @@ import { BrokerLock } from './broker-lock.ts';
 import { Conditions } from './conditions.ts';
 import { AccountDirectory } from './directory.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { type ActivatedSocket, inodeOf, type Listener, listenOn, listenOnActivated } from './listener.ts';
+import {
+  type ActivatedSocket,
+  type Entrance,
+  inodeOf,
+  type Listener,
+  listenOn,
+  listenOnActivated,
+} from './listener.ts';
 import { resolvePolicy } from './names.ts';
 import type { SocketPolicy } from './policy.ts';
 import { Refresher } from './refresher.ts';
@@ -30,6 +37,8 @@ import { Series } from './series.ts';
 import { type BrokerStatus, brokerStatus, brokerStatusText, type StatusParts } from './status.ts';
 
 /** One change of accounts.json arrives as several events. */
+/** `0` has every connection served through a stream: the slow way is the reference of the quick one. */
+const SERVE_AT_ONCE = 'CMS_SERVE_FAST';
 const DEBOUNCE_MS = 50;
 /** After an exchange: until it is stored and its lock is free. */
 const SETTLE_MS = 100;
@@ -346,10 +355,15 @@ export class Daemon {
   /** On the service manager's socket, as long as its file is in place; else on one of our own. */
   #listen(policy: SocketPolicy): Promise<Listener> {
     const { path } = policy;
-    const accept = (socket: Socket): void => this.#doorkeeper.accept(socket, policy);
+    const entrance: Entrance = {
+      accept: (socket) => this.#doorkeeper.accept(socket, policy),
+      ...(this.#options.env[SERVE_AT_ONCE] !== '0' && {
+        take: (client, listening) => this.#doorkeeper.take(client, listening, policy),
+      }),
+    };
     const activated = this.#options.activated?.find((each) => each.path === path);
     const isInPlace = activated?.inode !== undefined && inodeOf(path) === activated.inode;
-    return isInPlace ? listenOnActivated(policy, activated, accept) : listenOn(policy, accept);
+    return isInPlace ? listenOnActivated(policy, activated, entrance) : listenOn(policy, entrance);
   }
 
   /** Of settings that lead to nothing. */

@@ -2,22 +2,23 @@
  * Who gets in, and in which turn. The kernel hands out connections in the order of their coming, and a limited number of
  * descriptors. One user with a thousand connections would keep all others waiting: so whatever waits at a socket is
  * taken at once, and answered by turns, a connection of each user and within a user of each process. When descriptors
- * run short, the user who has most of them makes room.
+ * run short, the user who has most of them makes room. A request that is there when its turn comes is served without a
+ * stream; whatever has to be waited for becomes a `Connection`. Where the handles of Node cannot be had, all do.
  */
 import { readFileSync } from 'node:fs';
-import { type Server, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { elapsedMs } from '../elapsed.ts';
 import type { Logger } from '../log.ts';
 import {
   acceptNow,
+  type ClientHandle,
   closeDescriptor,
   credentialsBehind,
-  descriptorOf,
-  isSpent,
   type PeerCredentials,
   peerCredentials,
 } from '../native.ts';
-import type { Broker, Peer } from './broker.ts';
+import { serveAtOnce } from './at-once.ts';
+import type { Asker, Broker, Peer } from './broker.ts';
 import { Connection, type ConnectionEvents, TICK_MS } from './connection.ts';
 import { LinkedList } from './linked-list.ts';
 import { mayConnect, type SocketPolicy } from './policy.ts';
@@ -25,24 +26,55 @@ import { Throttle } from './throttle.ts';
 
 /** Connections at once of one user who is neither the owner nor root. */
 const MAX_FOREIGN = 1024;
-/** Connections that are taken at once, and that are begun, before others are read and answered. */
+/** Connections that are taken at once before others are read and answered. */
 const MAX_TAKEN = 512;
-const MAX_BEGUN = 32;
+/** Turns are taken for so long before timers and streams have theirs. */
+const STRETCH_MS = 2;
 /** Descriptors kept for files, the provider and the keyring: a share, but never fewer than a refresh needs. */
 const RESERVED_SHARE = 0.1;
 const RESERVED_LEAST = 44;
 const FEWEST_CONNECTIONS = 8;
 /** After that, a client has had the time to ask; before, its request may be there and not be read yet. */
 const SILENT_MS = 20;
+/** The same where it makes room for another of its own user, who has so many: exchanging them costs all others time. */
+const SILENT_FOR_OWN_MS = 1000;
 /** Descriptors of the reserve that may be used until a connection ends by itself. */
 const OVERRUN = 8;
 /** Warnings that connections were closed for want of room; the others are counted. */
 const ROOM_WARNINGS = { most: 1, intervalMs: 10_000 };
 
-/** A connection that has been taken and not begun. */
-interface Waiting {
-  fd: number;
-  peer: Peer;
+/** A connection that has been taken. */
+class Arrival implements Asker {
+  readonly peer: Peer;
+  /** What was accepted: by libuv, or by ourselves. */
+  readonly accepted: ClientHandle | number;
+  /** Whether it has had a turn, and nothing had come. */
+  wasSilent = false;
+  /** From when on something has to be waited for. */
+  connection: Connection | undefined = undefined;
+
+  constructor(accepted: ClientHandle | number, peer: Peer) {
+    this.accepted = accepted;
+    this.peer = peer;
+  }
+
+  get waits(): boolean {
+    return this.connection?.waits ?? true;
+  }
+
+  get fd(): number {
+    return typeof this.accepted === 'number' ? this.accepted : this.accepted.fd;
+  }
+
+  close(): void {
+    if (typeof this.accepted === 'number') closeDescriptor(this.accepted);
+    else this.accepted.close();
+  }
+
+  stream(): Socket {
+    const from = typeof this.accepted === 'number' ? { fd: this.accepted } : { handle: this.accepted };
+    return new Socket({ ...from, allowHalfOpen: true, readable: true, writable: true });
+  }
 }
 
 /** What one user has. */
@@ -55,29 +87,28 @@ class User {
   readonly silent = new LinkedList<Connection>();
   readonly asking = new LinkedList<Connection>();
   /** By process, in the order of their turns. */
-  readonly #queues = new Map<number | undefined, Waiting[]>();
+  readonly #queues = new Map<number | undefined, Arrival[]>();
 
   constructor(uid: number | undefined) {
     this.uid = uid;
   }
 
-  enqueue(waiting: Waiting): void {
-    const pid = waiting.peer.credentials?.pid;
+  enqueue(arrival: Arrival): void {
+    const pid = arrival.peer.credentials?.pid;
     const queue = this.#queues.get(pid);
-    if (queue === undefined) this.#queues.set(pid, [waiting]);
-    else queue.push(waiting);
+    if (queue === undefined) this.#queues.set(pid, [arrival]);
+    else queue.push(arrival);
     this.waiting++;
-    this.count++;
   }
 
   /** Of the process whose turn it is, the oldest. The caller counts it. */
-  dequeue(): Waiting | undefined {
+  dequeue(): Arrival | undefined {
     for (const [pid, queue] of this.#queues) {
-      const waiting = queue.shift();
+      const arrival = queue.shift();
       this.#queues.delete(pid);
       if (queue.length > 0) this.#queues.set(pid, queue);
       this.waiting--;
-      return waiting;
+      return arrival;
     }
     return undefined;
   }
@@ -104,16 +135,24 @@ export class Doorkeeper {
     this.#log = log;
   }
 
-  /** Takes a new connection, or ends it, and takes those that wait behind it. */
+  /** A new connection whose stream is there already: where there are no handles. */
   accept(socket: Socket, policy: SocketPolicy): void {
-    const user = this.#admit(peerCredentials(socket), policy);
+    const credentials = peerCredentials(socket);
+    const user = this.#admit(credentials, policy);
     if (user === undefined) socket.destroy();
-    else {
-      user.count++;
-      this.#begin(socket, { policy, credentials: peerCredentials(socket) }, user);
+    else user.silent.append(new Connection(socket, this.#broker, { policy, credentials }, this.#events));
+  }
+
+  /** A new connection, and those that wait behind it at the listening descriptor. */
+  take(client: ClientHandle, listening: number, policy: SocketPolicy): void {
+    this.#arrived(client, client.fd, policy);
+    for (let taken = 0; taken < MAX_TAKEN && this.#hasRoom(); taken++) {
+      const fd = acceptNow(listening);
+      if (fd === undefined) break;
+      this.#arrived(fd, fd, policy);
     }
-    const listening = listeningDescriptor(socket);
-    if (listening !== undefined) this.#takeMore(listening, policy);
+    // Alone, it need not wait for its turn.
+    if (this.#turn === undefined) this.#takeTurns();
   }
 
   destroyAll(): void {
@@ -136,7 +175,7 @@ export class Doorkeeper {
       return undefined;
     }
     const user = this.#userOf(credentials?.uid);
-    if (this.#isForeign(user.uid) && user.count >= MAX_FOREIGN && !this.#endSilent(user)) {
+    if (this.#isForeign(user.uid) && user.count >= MAX_FOREIGN && !this.#endSilent(user, SILENT_FOR_OWN_MS)) {
       this.#broker.refuseConnection({ policy, credentials }, `more than ${MAX_FOREIGN} connections at once`);
       return undefined;
     }
@@ -156,53 +195,75 @@ export class Doorkeeper {
     return user;
   }
 
-  #takeMore(listening: number, policy: SocketPolicy): void {
-    for (let taken = 0; taken < MAX_TAKEN && this.#hasRoom(); taken++) {
-      const fd = acceptNow(listening);
-      if (fd === undefined) return;
-      const credentials = credentialsBehind(fd);
-      const user = this.#admit(credentials, policy);
-      if (user === undefined) closeDescriptor(fd);
-      else {
-        user.enqueue({ fd, peer: { policy, credentials } });
-        this.#turns.add(user);
-        this.#turn ??= setImmediate(() => this.#takeTurns());
-      }
-    }
+  #arrived(accepted: ClientHandle | number, fd: number, policy: SocketPolicy): void {
+    const credentials = credentialsBehind(fd);
+    const arrival = new Arrival(accepted, { policy, credentials });
+    const user = this.#admit(credentials, policy);
+    if (user === undefined) return arrival.close();
+    user.count++;
+    this.#enqueue(arrival, user);
+  }
+
+  #enqueue(arrival: Arrival, user: User): void {
+    user.enqueue(arrival);
+    this.#turns.add(user);
   }
 
   #takeTurns(): void {
     this.#turn = undefined;
-    for (let begun = 0; begun < MAX_BEGUN; begun++) {
+    const until = performance.now() + STRETCH_MS;
+    const silent: [Arrival, User][] = [];
+    while (this.#turns.size > 0 && performance.now() < until) {
       const [user] = this.#turns;
-      if (user === undefined) return;
+      if (user === undefined) break;
       this.#turns.delete(user);
-      const waiting = user.dequeue();
+      const arrival = user.dequeue();
       if (user.waiting > 0) this.#turns.add(user);
-      if (waiting !== undefined) this.#beginWaiting(waiting, user);
+      if (arrival !== undefined && !this.#serve(arrival, user)) silent.push([arrival, user]);
     }
+    for (const [arrival, user] of silent) this.#enqueue(arrival, user);
     if (this.#turns.size > 0) this.#turn = setImmediate(() => this.#takeTurns());
   }
 
-  #beginWaiting({ fd, peer }: Waiting, user: User): void {
-    // Who has gone without a word needs no answer.
-    if (isSpent(fd)) {
-      closeDescriptor(fd);
-      this.#ended(user);
-      return;
+  /** @returns false where nothing has come yet: a request often comes a moment after its connection */
+  #serve(arrival: Arrival, user: User): boolean {
+    const outcome = serveAtOnce(arrival.fd, this.#broker, arrival);
+    switch (outcome.kind) {
+      case 'done':
+        arrival.close();
+        this.#ended(user);
+        break;
+      case 'silent':
+        if (!arrival.wasSilent) {
+          arrival.wasSilent = true;
+          return false;
+        }
+        this.#begin(arrival, user);
+        break;
+      case 'received':
+        this.#begin(arrival, user).resume(outcome.bytes);
+        break;
+      case 'awaited':
+        this.#begin(arrival, user).expect(outcome.line, outcome.given);
+        break;
+      case 'unsent':
+        this.#begin(arrival, user).finish(outcome.rest);
     }
-    this.#begin(new Socket({ fd, allowHalfOpen: true, readable: true, writable: true }), peer, user);
+    return true;
   }
 
-  #begin(socket: Socket, peer: Peer, user: User): void {
-    user.silent.append(new Connection(socket, this.#broker, peer, this.#events));
+  #begin(arrival: Arrival, user: User): Connection {
+    const connection = new Connection(arrival.stream(), this.#broker, arrival.peer, this.#events);
+    arrival.connection = connection;
+    user.silent.append(connection);
+    return connection;
   }
 
   /** Ends a connection that waits. */
   #dismiss(user: User): boolean {
-    const waiting = user.dequeue();
-    if (waiting === undefined) return false;
-    closeDescriptor(waiting.fd);
+    const arrival = user.dequeue();
+    if (arrival === undefined) return false;
+    arrival.close();
     if (user.waiting === 0) this.#turns.delete(user);
     this.#ended(user);
     return true;
@@ -266,9 +327,9 @@ export class Doorkeeper {
   }
 
   /** Ends the connection that has been silent longest, if that is long. @returns whether it was */
-  #endSilent(user: User): boolean {
+  #endSilent(user: User, silentMs = SILENT_MS): boolean {
     const oldest = user.silent.first;
-    if (oldest === undefined || elapsedMs() - oldest.begunAt < SILENT_MS) return false;
+    if (oldest === undefined || elapsedMs() - oldest.begunAt < silentMs) return false;
     oldest.destroy();
     return true;
   }
@@ -289,12 +350,6 @@ export class Doorkeeper {
   #isForeign(uid: number | undefined): uid is number {
     return uid !== undefined && uid !== 0 && uid !== this.#ownUid;
   }
-}
-
-/** Of the server that took the connection. */
-function listeningDescriptor(socket: Socket): number | undefined {
-  const { server } = socket as unknown as { server?: Server | null };
-  return server ? descriptorOf(server) : undefined;
 }
 
 /** What RLIMIT_NOFILE leaves. */

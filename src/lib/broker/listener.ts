@@ -20,7 +20,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { checkSocketPath } from '../paths.ts';
-import { duplicate, isBound } from '../native.ts';
+import { type ClientHandle, duplicate, isBound, takeHandles } from '../native.ts';
 import { cures } from '../store/barred.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import { judgeFolder } from '../store/trusted.ts';
@@ -51,18 +51,26 @@ export interface ActivatedSocket {
   inode: number | undefined;
 }
 
+/** Where new connections go. */
+export interface Entrance {
+  accept: (socket: Socket) => void;
+  /** Instead, where Node gives handles: a connection without its stream, and the descriptor it came through. */
+  take?: (client: ClientHandle, listening: number) => void;
+}
+
 /**
  * Listens on the policy's path.
  * @throws CmsError `cannot_create` (a live socket or another file is there), `config_invalid` (path, folder, group)
  */
-export async function listenOn(policy: SocketPolicy, accept: (socket: Socket) => void): Promise<Listener> {
+export async function listenOn(policy: SocketPolicy, entrance: Entrance): Promise<Listener> {
   const { path } = policy;
   checkSocketPath(path);
   if (policy.private) await ensurePrivateFolder(dirname(path));
   else requireFolder(dirname(path), path);
   requireFree(path);
-  const server = createServer({ allowHalfOpen: true }, accept);
+  const server = createServer({ allowHalfOpen: true }, entrance.accept);
   const inode = await publish(server, policy);
+  if (entrance.take !== undefined) takeHandles(server, entrance.take);
   const isInPlace = (): boolean => inodeOf(path) === inode;
   return {
     policy,
@@ -93,20 +101,21 @@ function removeIfPossible(path: string): void {
 export async function listenOnActivated(
   policy: SocketPolicy,
   { fd }: ActivatedSocket,
-  accept: (socket: Socket) => void,
+  entrance: Entrance,
 ): Promise<Listener> {
   const { path } = policy;
   if (policy.private) await ensurePrivateFolder(dirname(path));
   else requireFolder(dirname(path), path);
   const { ino, mode } = lstatSync(path);
   requireModest(policy, mode & 0o777);
-  const server = createServer({ allowHalfOpen: true }, accept);
+  const server = createServer({ allowHalfOpen: true }, entrance.accept);
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
     server.once('error', (error) => reject(cannotListen(path, error)));
     // A copy: the server closes its own, and ours is needed again when the policy changes.
     server.listen({ fd: duplicate(fd), backlog: BACKLOG });
   });
+  if (entrance.take !== undefined) takeHandles(server, entrance.take);
   return {
     policy,
     mode: mode & 0o777,

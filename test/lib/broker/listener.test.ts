@@ -36,7 +36,7 @@ describe('a socket file that is being made', () => {
       process.umask(0);
       const { listenOn } = await import(${JSON.stringify(SOURCE)});
       console.log('begin');
-      await listenOn(${JSON.stringify(policy)}, (socket) => socket.destroy());
+      await listenOn(${JSON.stringify(policy)}, { accept: (socket) => socket.destroy() });
       console.log('listening', (lstatSync(${JSON.stringify(path)}).mode & 0o777).toString(8));
       process.exit();`;
     const strace = ['-f', '--seccomp-bpf', '-o', '/dev/null', '-e', `${HELD_UP}:delay_enter=${HELD_UP_MICROSECONDS}`];
