@@ -61,12 +61,15 @@ export async function reportStartFailure(
   process.exitCode = failure.exitStatus;
 }
 
-/** The framework writes headings, lists and a pointer to its help. */
+/** A pointer to its help, and warnings of flags that take all words that follow, which none does here. */
+const OF_THE_FRAMEWORK = /^(?:See more help with|Note: --|Alternatively, you can use "--")/;
+
+/** The framework writes headings, lists and remarks of its own. */
 function sentence(text: string): string {
   const lines = stripVTControlCharacters(text)
     .split('\n')
     .map((line) => line.trim().replace(/\s{2,}/g, ': '))
-    .filter((line) => line !== '' && !line.startsWith('See more help with'));
+    .filter((line) => line !== '' && !OF_THE_FRAMEWORK.test(line));
   const [head = 'wrong usage', ...rest] = lines;
   const value = /^Parsing (--[\w-]+)$/.exec(head);
   if (value !== null) return `${value[1]}: ${lowerFirst(rest.join('; '))}`;

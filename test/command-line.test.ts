@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import type { Interfaces } from '@oclif/core';
+import { type Command, type Interfaces, Parser } from '@oclif/core';
 import { unknownCommand, withoutSynonyms } from '../src/command-line.ts';
+import AccountAdd from '../src/commands/account/add.ts';
+import AccountTest from '../src/commands/account/test.ts';
+import EximConfig from '../src/commands/exim-config.ts';
+import Serve from '../src/commands/serve.ts';
 import { runCms, temporaryHome } from './support/environment.ts';
 
 const COMMANDS = ['account add', 'account list', 'serve', 'service install', 'status', 'store move', 'token', 'unlock'];
@@ -41,6 +45,25 @@ describe('a command line that is not one', () => {
       assert.deepEqual(withoutSynonyms(alone), alone);
   });
 
+  it('takes one value for each flag that can be repeated, and leaves the next word to the address', async () => {
+    const commands: readonly Pick<typeof Command, 'args' | 'flags'>[] = [AccountAdd, AccountTest, EximConfig, Serve];
+    const repeatable = commands.flatMap(({ args, flags }) =>
+      Object.entries(flags).flatMap(([name, flag]) =>
+        flag.type === 'option' && flag.multiple === true
+          ? [{ args, flags, name, value: flag.options?.[0] ?? 'x' }]
+          : [],
+      ),
+    );
+    assert.equal(repeatable.length, 7);
+    for (const { args, flags, name, value } of repeatable) {
+      const socket = 'group' in flags ? ['--socket', '/run/x.sock'] : [];
+      const words = [...socket, `--${name}`, value, `--${name}`, value, 'jane@example.org'];
+      const parsed = await Parser.parse(words, { args, flags, strict: false });
+      assert.deepEqual(parsed.argv, ['jane@example.org'], name);
+      assert.deepEqual(parsed.flags[name], [value, value]);
+    }
+  });
+
   it('answers a topic alone with JSON where JSON was asked for', async () => {
     await using home = await temporaryHome();
     const { status, stdout, stderr } = await runCms(['account', '--json'], { env: home.env });
@@ -78,6 +101,10 @@ describe('a command line that is not one', () => {
       [
         'account list --jsno',
         /^cms: error: nonexistent flag: --jsno; did you mean --json\?\ncms: try: cms account list/,
+      ],
+      [
+        'account test',
+        /^cms: error: missing 1 required arg: address: the account[^;\n]*\ncms: try: cms account test --h/,
       ],
       ['account list -x', /^cms: error: nonexistent flag: -x\ncms: try: cms account list --help\n$/],
       ['token --jsno', /^cms: error: nonexistent flag: --jsno\ncms: try: cms token --help\n$/],

@@ -96,6 +96,7 @@ Options that are not given are those of the last --install.`;
       description: 'further name of this host, whose mail goes to the default account (repeatable)',
       helpValue: 'DOMAIN',
       multiple: true,
+      multipleNonGreedy: true,
     }),
     helo: Flags.string({ description: 'name that EHLO says', helpValue: 'NAME' }),
     listen: Flags.string({ description: 'accept mail over SMTP here (default nowhere)', helpValue: 'ADDR:PORT' }),

@@ -28,11 +28,13 @@ export default class Serve extends BaseCommand {
     protocol: Flags.option({
       options: PROTOCOLS,
       multiple: true,
+      multipleNonGreedy: true,
       dependsOn: ['socket'],
       description: 'what the socket hands out tokens for',
     })(),
     account: Flags.string({
       multiple: true,
+      multipleNonGreedy: true,
       dependsOn: ['socket'],
       helpValue: 'ADDRESS',
       description: 'an account that the socket serves (default: all)',
@@ -40,6 +42,7 @@ export default class Serve extends BaseCommand {
     passwords: Flags.boolean({ dependsOn: ['socket'], description: 'the socket may hand out app passwords' }),
     'allow-user': Flags.string({
       multiple: true,
+      multipleNonGreedy: true,
       dependsOn: ['socket'],
       helpValue: 'NAME',
       description: 'who may ask at the socket, besides you and root',

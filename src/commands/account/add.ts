@@ -56,6 +56,7 @@ const FLAGS = {
   protocol: Flags.option({
     options: PROTOCOLS,
     multiple: true,
+    multipleNonGreedy: true,
     description: 'what the token shall be good for (default: smtp and imap)',
   })(),
   flow: Flags.option({
@@ -83,6 +84,7 @@ const FLAGS = {
   'imap-user': Flags.string({ helpValue: 'NAME', description: 'user name for IMAP and POP, if not ADDRESS' }),
   alias: Flags.string({
     multiple: true,
+    multipleNonGreedy: true,
     helpValue: 'ADDRESS|@DOMAIN',
     description: 'a further sender of this account',
   }),

@@ -46,6 +46,7 @@ export default class AccountTest extends BaseCommand {
     protocol: Flags.option({
       options: PROTOCOLS,
       multiple: true,
+      multipleNonGreedy: true,
       description: 'what to log in with (default: all of the account)',
     })(),
     send: Flags.boolean({ description: 'send a short mail to the account itself' }),
