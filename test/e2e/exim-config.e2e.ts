@@ -1,6 +1,6 @@
 /** `cms exim-config` on the command line, without installing anything. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -41,79 +41,6 @@ describe('cms exim-config', function () {
     assert.match(stderr, /no --default ADDRESS/);
   });
 
-  it('prints the lines for the accounts', async () => {
-    const { stdout } = await cms(
-      '--section',
-      'smart-hosts',
-      '--default',
-      'pw@example.net',
-      '--socket',
-      '/srv/exim.sock',
-    );
-    assert.deepEqual(
-      stdout
-        .split('\n')
-        .map((line) => line.replace(/^(# (?:BEGIN|END) cms) .*/, '$1').replace(/ .*oauth=/, ' … oauth=')),
-      [
-        '# BEGIN cms',
-        'jane@example.org: … oauth=/srv/exim.sock',
-        'pw@example.net: … oauth=/srv/exim.sock auth=password',
-        'alias.example: … oauth=/srv/exim.sock',
-        '*: … oauth=/srv/exim.sock auth=password',
-        '# END cms',
-        '',
-      ],
-    );
-  });
-
-  it('says nothing of lines where there are none', async () => {
-    for (const args of [
-      ['--section', 'routers'],
-      ['--section', 'transports', '--split'],
-      ['--section', 'retry'],
-    ])
-      assert.equal((await cms(...args)).stderr, '');
-    assert.match((await cms('--section', 'smart-hosts')).stderr, /no --default ADDRESS/);
-  });
-
-  it('prints JSON on request', async () => {
-    const { stdout } = await cms('--section', 'authenticators', '--json');
-    const { section, text } = JSON.parse(stdout) as { section: string; text: string };
-    assert.equal(section, 'authenticators');
-    assert.match(text, /^begin authenticators\n/);
-  });
-
-  it('writes both files for exim and nobody else, and keeps the lines of others', async () => {
-    const folder = join(home.path, 'written');
-    await mkdir(folder);
-    await writeFile(join(folder, 'exim-smart-hosts'), 'mine: host=h\n');
-    const { status, stdout } = await cms('--write', folder);
-    assert.equal(status, 0);
-    assert.equal(stdout, `${folder}/exim4.conf\n${folder}/exim-smart-hosts\n`);
-    assert.equal((await stat(join(folder, 'exim4.conf'))).mode & 0o777, 0o644);
-    assert.equal((await stat(join(folder, 'exim-smart-hosts'))).mode & 0o777, 0o640);
-    assert.match(
-      await readFile(join(folder, 'exim4.conf'), 'utf8'),
-      new RegExp(`lsearch\\{${folder}/exim-smart-hosts\\}`),
-    );
-    const lines = await readFile(join(folder, 'exim-smart-hosts'), 'utf8');
-    assert.match(lines, /^mine: host=h\n# BEGIN cms /);
-    await cms('--write', folder);
-    assert.equal(await readFile(join(folder, 'exim-smart-hosts'), 'utf8'), lines);
-  });
-
-  it('says where no folder can be made', async () => {
-    const file = await home.writeConfig('a-file', '');
-    for (const [folder, reason] of [
-      [file, 'EEXIST'],
-      [join(file, 'below'), 'ENOTDIR'],
-    ] as const) {
-      const { status, stdout, stderr } = await cms('--write', folder);
-      assert.deepEqual([status, stdout], [74, '']);
-      assert.ok(stderr.includes(`cms: error: cannot create the folder ${folder}: ${reason}\n`), stderr);
-    }
-  });
-
   it('lets exim judge, and says what keeps each sender from sending', async function () {
     requires(this, 'exim4');
     const { status, stdout, stderr } = await cms('--check', '--json', '--socket', join(home.path, 'none.sock'));
@@ -130,28 +57,6 @@ describe('cms exim-config', function () {
     assert.match(rows[0]?.detail ?? '', /^not running: nobody answers at .*cms\.sock/);
     assert.match(stderr, /"cms exim-config --install","cms serve"/);
   });
-
-  const refused: [string[], number, RegExp][] = [
-    [['--default', 'nobody@example.org'], 67, /no account nobody@example\.org/],
-    [['--default', 'reader@example.net'], 78, /cannot be the default/],
-    [['--socket', 'inet:127.0.0.1:25'], 78, /a socket for exim/],
-    [['--smart-hosts-file', '/etc/${run{/bin/id}}'], 78, /smart-hosts file/],
-    [['--helo', 'a b'], 65, /--helo takes a domain name, not "a b"/],
-    [['--local-domain', 'a b'], 65, /--local-domain takes a domain name, not "a b"/],
-    [['--listen', '25'], 64, /--listen takes ADDRESS:PORT/],
-    [['--section', 'nonsense'], 64, /--section/],
-    [['--check', '--install'], 64, /--install/],
-    [['--yes'], 64, /--install/],
-    [['--try', 'no address'], 65, /not a usable mail address/],
-  ];
-  for (const [args, expected, message] of refused) {
-    it(`refuses ${args.join(' ')}`, async () => {
-      const { status, stdout, stderr } = await cms(...args);
-      assert.equal(status, expected);
-      assert.match(stderr, message);
-      assert.equal(stdout, '');
-    });
-  }
 
   describe('on a host with exim', () => {
     let exim: PrivateExim;
