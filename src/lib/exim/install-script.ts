@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { installedFile, type Installed } from './installed.ts';
 import { MTA_GROUP, SYSTEM_TRUST, userName } from './options.ts';
 import { markersOf, NEW_FILE } from './smart-hosts-file.ts';
-import { hereDocument, JUDGE_WAY, quote } from './shell.ts';
+import { AS_USER, hereDocument, JUDGE_WAY, quote } from './shell.ts';
 import { socketLine } from './socket-config.ts';
 import type { Paths } from '../paths.ts';
 
@@ -67,14 +67,13 @@ umask 022
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
+cd /
 user=${userName(user)}
 conf=${EXIM_CONFIG_FILE}
 lines=${quote(smartHostsFile)}
 
 fail() { echo "cms: $*" >&2; exit 1; }
-# What belongs to the user is written by the user: root follows nobody's links.
-as_user() { if [ "$user" = root ]; then "$@"; else timeout --foreground 60 runuser -u "$user" -- "$@"; fi; }
-${JUDGE_WAY}
+${AS_USER}${JUDGE_WAY}
 [ "$(id -u)" = 0 ] || fail "this script wants to be run as root: sudo sh FILE"
 [ -x /usr/sbin/exim4 ] || fail "exim4 is not installed: apt-get install exim4-daemon-light"
 getent group ${MTA_GROUP} >/dev/null || fail "there is no group ${MTA_GROUP}"
@@ -219,6 +218,6 @@ function note({ paths, note: installed }: Installation): string {
   const file = installedFile(paths);
   return `# What was installed, for the next time.
 ${hereDocument('"$work/note"', `${JSON.stringify(installed, null, 2)}\n`)}
-as_user sh -c 'umask 077; mkdir -p "\${1%/*}"; cat >"$1.new" && mv -f "$1.new" "$1"' sh ${quote(file)} <"$work/note"
+as_user sh -c 'umask 077; mkdir -p "\${1%/*}"; rm -f "$1.new"; cat >"$1.new" && mv -f "$1.new" "$1"' sh ${quote(file)} <"$work/note"
 `;
 }

@@ -20,6 +20,7 @@ export function hereDocument(target: string, text: string): string {
  */
 export const JUDGE_WAY = `# Refuses a path on which anybody but root could exchange a name.
 judge() {
+  command -v namei >/dev/null || fail "namei is not installed: apt-get install util-linux"
   found=$(namei -l -- "$1" 2>/dev/null | awk '
     !/^[-dlbcpsD][-r][-w]/ { next }
     $2 != "root" { print $4 " belongs to " $2; exit }
@@ -38,6 +39,21 @@ judge() {
     done
   done
   [ -z "$found" ] || fail "cannot trust $1: $found: sudo chown root, or sudo chmod go-w"
+}
+`;
+
+/**
+ * `as_user COMMAND…`: what belongs to `$user` is written by that user, as root follows nobody's links. The user could
+ * take the process over, and the terminal of root with it, which it therefore does not get; needs `$work`.
+ * @see ioctl_tty(2), TIOCSTI
+ */
+export const AS_USER = `# What belongs to the user is written by the user, without root's terminal.
+as_user() {
+  if [ "$user" = root ]; then "$@"; return; fi
+  {
+    timeout --foreground 60 setsid --wait runuser -u "$user" -- "$@" || : >"$work/failed"
+  } 2>&1 | timeout --foreground 65 cat >&2
+  [ ! -e "$work/failed" ] || fail "cannot write as $user"
 }
 `;
 

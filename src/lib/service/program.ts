@@ -1,6 +1,8 @@
-/** Which program a unit starts: this very one, by paths that will still be there at the next boot. Pure. */
+/** Which program a unit starts: this very one, by paths that will still be there at the next boot. */
+import { lstatSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { CmsError } from '../errors.ts';
-import { isTrustedOwner, judgeWay } from '../store/trusted.ts';
+import { judgeWay, requireFile } from '../store/trusted.ts';
 
 export interface Program {
   /** Absolute path of node. */
@@ -50,9 +52,27 @@ export function requireOwnProgram({ node, script }: Program): void {
       new CmsError('config_invalid', `no service can start ${path}: ${why}`, { suggestions });
     const { path: real, stat } = judgeWay(path, { links: true, refuse });
     if (stat === undefined) throw refuse('it is not there', [`ls -l ${path}`]);
-    if (!isTrustedOwner(stat.uid))
-      throw refuse(`${real} belongs to another user (uid ${stat.uid})`, [`sudo chown root ${real}`]);
-    if ((stat.mode & 0o002) !== 0) throw refuse(`others may write to ${real}`, [`chmod go-w ${real}`]);
+    requireFile(real, stat, { refuse });
+  }
+  requireOwnTree(packageOf(script));
+}
+
+/** The folder with all that a script of ours loads. */
+export function packageOf(script: string): string {
+  return dirname(dirname(script));
+}
+
+/** What was unpacked with the owners of elsewhere, or is a link to another place, is found by no look at the way. */
+function requireOwnTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    const refuse = (why: string): CmsError =>
+      new CmsError('config_invalid', `no service can load ${path}: ${why}`, {
+        suggestions: ['npm install -g cms-oauth   # as the owner, or as root'],
+      });
+    if (entry.isFile()) requireFile(path, lstatSync(path), { refuse });
+    else judgeWay(path, { links: true, refuse });
+    if (entry.isDirectory()) requireOwnTree(path);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The scripts that root runs for the system's service: plain POSIX sh, so that they can be read first. Pure. */
 import { hereDocument, JUDGE_WAY, quote } from '../exim/shell.ts';
-import { type Program, requireLasting } from './program.ts';
+import { packageOf, type Program, requireLasting } from './program.ts';
 import { SYSTEM } from './system.ts';
 import { MARK_PATTERN } from './unit-file.ts';
 import { systemUnits } from './units.ts';
@@ -17,6 +17,7 @@ umask 022
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
+cd /
 fail() { echo "cms: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "this script wants to be run as root: sudo sh FILE"
 ${JUDGE_WAY}ours() { grep -q ${quote(MARK_PATTERN)} "$1"; }
@@ -40,9 +41,14 @@ export function renderSystemInstall(installation: SystemInstallation): string {
   ].join('\n');
 }
 
-/** The system's service runs no program that a user could exchange. */
+/** The system's service runs no program that a user could exchange, nor one with a file that a user could. */
 function program({ node, script }: Program): string {
-  return `# What the units start.\njudge ${quote(node)}\njudge ${quote(script)}\n`;
+  return `# What the units start.
+judge ${quote(node)}
+judge ${quote(script)}
+found=$(find ${quote(packageOf(script))} ! -type l \\( ! -user root -o -perm -o=w -o -perm -g=w ! -group root ! -group staff \\) -print -quit)
+[ -z "$found" ] || fail "others can change $found: sudo npm install -g cms-oauth"
+`;
 }
 
 const USER = `# The user that the broker runs as.
