@@ -1,5 +1,5 @@
 /** Asking a broker. Loaded by every `cms token`: node builtins and pure functions only. */
-import { lstatSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
@@ -152,7 +152,7 @@ async function exchange(
   return new Promise<string>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    timer = setTimeout(() => reject(noAnswer(path, `it does not answer within ${limitMs / 1000} s`)), limitMs);
+    timer = setTimeout(() => reject(mute(socket, path, limitMs / 1000)), limitMs);
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
@@ -164,10 +164,31 @@ async function exchange(
   }).finally(() => clearTimeout(timer));
 }
 
-function noAnswer(path: string, why: string): CmsError {
-  return new CmsError('broker_unavailable', `no answer from the broker at ${path}: ${why}`, {
-    suggestions: ['cms status', 'cms doctor'],
-  });
+function noAnswer(path: string, why: string, suggestions = ['cms status', 'cms doctor']): CmsError {
+  return new CmsError('broker_unavailable', `no answer from the broker at ${path}: ${why}`, { suggestions });
+}
+
+/** No command of cms gets an answer from such a broker: the way out is a signal. */
+function mute(socket: Socket, path: string, seconds: number): CmsError {
+  const why = `it does not answer within ${seconds} s`;
+  const { pid, uid } = peerCredentials(socket) ?? {};
+  const found = pid === undefined ? undefined : processOf(pid);
+  // Whoever made the socket: where systemd did, that is not the broker.
+  if (found === undefined || found.name === 'systemd') return noAnswer(path, why);
+  const kill = uid === process.getuid?.() ? 'kill' : 'sudo kill';
+  return found.state === 'T'
+    ? noAnswer(path, `${why}, as process ${pid} is stopped`, [`${kill} -CONT ${pid}   # goes on, as after Ctrl-Z`])
+    : noAnswer(path, `${why} (process ${pid})`, [`${kill} ${pid}   # ends it; then start it again: cms serve`]);
+}
+
+/** @see proc_pid_stat(5) */
+function processOf(pid: number): { name: string; state: string } | undefined {
+  try {
+    const [, name = '', state = ''] = /\((.*)\) (\w)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];
+    return { name, state };
+  } catch {
+    return undefined;
+  }
 }
 
 function strangeAnswer(path: string): CmsError {

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask, askForToken } from '../../../src/lib/broker/client.ts';
+import type { CmsError } from '../../../src/lib/errors.ts';
 import { parseAddress } from '../../../src/lib/accounts/address.ts';
 import { temporaryHome } from '../../support/environment.ts';
 import { start } from '../../support/processes.ts';
@@ -13,6 +14,10 @@ const STOPPED = `
     require('node:fs').writeSync(1, 'there');
     process.kill(process.pid, 'SIGSTOP');
   });`;
+
+/** Takes everybody, and says nothing. */
+const MUTE = `require('node:net').createServer({ allowHalfOpen: true }, () => {})
+  .listen(process.argv[1], () => require('node:fs').writeSync(1, 'there'));`;
 
 /** Takes a request, says what it is told to, and is killed. */
 const KILLED = `
@@ -37,6 +42,32 @@ describe('a client of the broker', function () {
         exitStatus: 69,
         message: /^no answer from the broker at \S+: (it closed the connection|ECONNRESET)$/,
       });
+    });
+  }
+
+  for (const [state, signal, why, command] of [
+    ['stopped', 'SIGSTOP', /: it does not answer within 0\.2 s, as process (\d+) is stopped$/, 'kill -CONT'],
+    ['mute', undefined, /: it does not answer within 0\.2 s \(process (\d+)\)$/, 'kill'],
+  ] as const) {
+    it(`gives the signal that helps a broker that is ${state}`, async () => {
+      await using home = await temporaryHome();
+      await mkdir(home.runtimeDir, { mode: 0o700 });
+      const path = join(home.runtimeDir, 'cms.sock');
+      const broker = start(process.execPath, ['-e', MUTE, path], { env: {} });
+      await broker.waitFor(/there/);
+      try {
+        if (signal !== undefined) broker.kill(signal);
+        await assert.rejects(ask(path, { kind: 'status' }, 200), ({ code, message, suggestions }: CmsError) => {
+          assert.equal(code, 'broker_unavailable');
+          const [, pid] = why.exec(message) ?? assert.fail(message);
+          assert.equal(pid, String(broker.pid));
+          assert.equal(suggestions[0]?.replace(/ {3}#.*/, ''), `${command} ${pid}`);
+          return true;
+        });
+      } finally {
+        broker.kill('SIGKILL');
+        await broker.exited;
+      }
     });
   }
 
