@@ -144,7 +144,7 @@ Options that are not given are those of the last --install.`;
       await this.#heedSplit(accounts);
       return this.#install(plan, { ...paths, owner }, flags.yes, authority);
     }
-    if (flags.check) return this.#check(plan, authority, installed);
+    if (flags.check) return this.#check(plan, authority, { noted: installed, owner });
     if (flags.try !== undefined) return this.#try(plan, flags.try, accounts, owner);
     this.#print(plan, flags.section, flags.split);
   }
@@ -249,7 +249,11 @@ Options that are not given are those of the last --install.`;
       this.say("cms: Debian's split configuration will not be read any more; docs/exim-debian-split.md keeps it");
   }
 
-  async #check(plan: EximPlan, authority: EximAuthority, noted: Installed | undefined): Promise<void> {
+  async #check(
+    plan: EximPlan,
+    authority: EximAuthority,
+    { noted, owner }: { noted: Installed | undefined; owner: number | undefined },
+  ): Promise<void> {
     const binary = findExim4(process.env);
     const installed = await readSmartHosts(plan.options.smartHostsFile);
     if (installed.closed)
@@ -260,9 +264,12 @@ Options that are not given are those of the last --install.`;
     const foreign = nameOfOthers(smartHosts, plan.user);
     if (foreign !== undefined) throw new CmsError('config_invalid', `${plan.options.smartHostsFile}: ${foreign}`);
     const checked = await inWorkspace(plan, smartHosts, writeFileDurable, async ({ configFile }) => {
-      const exim = { run, binary, configFile };
+      const offers = await offersAsExim(plan.options.caFile, owner);
+      const exim = { run, binary, configFile, offers };
       const verdict = await judgeConfig(exim);
       if (verdict !== undefined) throw new CmsError('config_invalid', `exim refuses the configuration: ${verdict}`);
+      // All at the same time.
+      for (const { server } of plan.lines) void offers(server);
       const rows: CheckedSender[] = [];
       for (const sender of sendersOf(plan.lines)) rows.push(await checkSender(exim, parseEntries(smartHosts), sender));
       return rows.map((row) => withTrust(row, authority.failing));
@@ -360,10 +367,30 @@ async function smtpLoginWith(
   caFile: string | undefined,
   owner: number | undefined,
 ): Promise<LoginOutcome> {
-  const trusted = caFile ?? (existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : undefined);
-  const ca = trusted === undefined ? undefined : await readAuthorities(trusted, owner);
   const { smtpLogin } = await import('../lib/mail/smtp.ts');
-  return smtpLogin({ server, ...credentials, ...(ca !== undefined && { ca }) });
+  return smtpLogin({ server, ...credentials, ...(await trustOfExim(caFile, owner)) });
+}
+
+/** What servers offer to whoever trusts whom exim trusts; each is asked once, and not for long. */
+async function offersAsExim(caFile: string | undefined, owner: number | undefined) {
+  const trust = await trustOfExim(caFile, owner).catch(() => undefined);
+  const { smtpMechanisms } = await import('../lib/mail/smtp.ts');
+  const known = new Map<string, Promise<string[] | undefined>>();
+  return async (server: MailServer): Promise<string[] | undefined> => {
+    if (trust === undefined) return undefined;
+    const key = JSON.stringify(server);
+    const asked = known.get(key) ?? smtpMechanisms({ server, timeoutMs: OFFER_MS, ...trust });
+    known.set(key, asked);
+    return asked;
+  };
+}
+
+/** For a server that is asked what it offers, in milliseconds. */
+const OFFER_MS = 4000;
+
+async function trustOfExim(caFile: string | undefined, owner: number | undefined): Promise<{ ca?: string }> {
+  const trusted = caFile ?? (existsSync(SYSTEM_CERTIFICATES) ? SYSTEM_CERTIFICATES : undefined);
+  return trusted === undefined ? {} : { ca: await readAuthorities(trusted, owner) };
 }
 
 function stepLine({ step, ok, detail }: Step): string {
@@ -376,7 +403,7 @@ function table(senders: readonly CheckedSender[]): string {
     line,
     host,
     account,
-    ok ? `ok (${detail})` : detail,
+    ok ? `ok (${detail}); route only, no login` : detail,
   ]);
   const all = [['SENDER', 'LINE', 'HOST', 'ACCOUNT', 'EXIM SAYS'], ...rows];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));

@@ -249,6 +249,7 @@ describe('installing the exim configuration', function () {
     const refused = await exim.asRoot([...sudo, '--try', 'jane@example.org']);
     assert.equal(refused.status, 77);
     assert.match(refused.stdout, /^login +failed .*535|^login +failed .*5\.7\.8/m);
+    submission.refuse('jane@example.org', undefined);
   });
 
   it('says which step fails when the broker is not there', async () => {

@@ -105,6 +105,11 @@ export class SubmissionServer {
     else this.#refusals.set(user, reply);
   }
 
+  /** Offers these mechanisms from now on. */
+  offer(...mechanisms: string[]): void {
+    this.#server.options.authMethods = mechanisms;
+  }
+
   /** Answers every message, once it is there, with `reply`; undefined ends that. */
   refuseMessages(reply: string | undefined): void {
     this.#messageRefusal = reply;

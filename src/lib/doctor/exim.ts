@@ -238,7 +238,7 @@ export function judgeSmartHosts(
 /** Pure. */
 export function judgeSender(sender: CheckedSender, { user }: Pick<EximPlan, 'user'>): Judgement {
   const { account = '?', line = '-', host = '?', detail } = sender;
-  if (sender.ok) return ok(`through ${account} at ${host} (line ${line}, ${detail})`);
+  if (sender.ok) return ok(`through ${account} at ${host} (line ${line}, ${detail}; route only, no login)`);
   return failure('temporarily_unavailable', `exim would not send now: ${detail}`, {
     cause: `line ${line} of ${user}, account ${account}`,
     fix: [bySudo(`cms exim-config --try ${quoted(sender.sender === '<>' ? '<>' : sender.sender.slice(1, -1))}`)],

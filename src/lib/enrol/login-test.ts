@@ -21,8 +21,9 @@ export interface LoginReport {
   protocol: Protocol;
   /** `host:port` */
   server: string;
-  /** The user name that worked. */
+  /** The user name that worked, and the mechanism of SASL, where that is known. */
   user?: string;
+  mechanism?: string;
   /** Why none did; one line for each name that was tried. */
   refused?: string;
   /** What that means; of the first name that was tried. */
@@ -69,7 +70,10 @@ export async function testLogin(
     LOGINS[protocol]({ server, user, ...trust, ...revealed(credential) }),
   );
   const place = { protocol, server: `${server.host}:${server.port}` };
-  if (result.ok) return { ...place, user: result.user };
+  if (result.ok) {
+    const { user, mechanism } = result;
+    return { ...place, user, ...(mechanism !== undefined && { mechanism }) };
+  }
   const [first, ...others] = result.failures;
   const failure = isSilence(first) ? await whereItEnds({ protocol, server, ...trust }, first) : first;
   const granted = 'password' in credential ? undefined : credential.granted;
@@ -94,7 +98,7 @@ export async function testKeptLogin(
   const report = await testLogin(account, protocol, credential, username);
   const kept = saslUser(account, protocol);
   if (report?.user === undefined || report.user === kept) return report;
-  const { user, ...place } = report;
+  const { user, mechanism: _mechanism, ...place } = report;
   const text = `the login as ${kept} is refused; the server accepts the login as ${user}`;
   return { ...place, refused: text, explanation: explain({ ...subjectOf(account), user, source: protocol, text }) };
 }

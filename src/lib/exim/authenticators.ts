@@ -1,8 +1,10 @@
 /** Client authenticators. Nothing is sent without TLS, and nothing that does not look like what it should be. */
 import { BROKER_TIMEOUT } from './routers.ts';
 
-// RFC 6750 b64token. Base64 of 3069 bytes is the longest line that exim can send; one more freezes the message.
-const LONGEST = '(?=.{1,3069}$)';
+/** Bytes; base64 of so many is the longest line that exim can send, one more freezes the message. */
+export const LONGEST_SASL = 3069;
+// RFC 6750 b64token.
+const LONGEST = `(?=.{1,${LONGEST_SASL}}$)`;
 const XOAUTH2 = `\\N^${LONGEST}user=([^\\x01]+)(\\x01auth=Bearer [-A-Za-z0-9._~+/]+=*\\x01\\x01)$\\N`;
 const OAUTHBEARER = `\\N^${LONGEST}n,.*\\x01auth=Bearer .*$\\N`;
 const WITH_TLS = '!eq{$tls_out_cipher}{}';

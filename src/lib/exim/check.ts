@@ -1,7 +1,10 @@
 /** What exim itself says about a configuration: whether it is one, and which way the mail of each sender takes. */
+import type { MailServer } from '../accounts/account.ts';
 import { CmsError, messageOf } from '../errors.ts';
+import { commonMechanisms, noCommonMechanism, PASSWORD_MECHANISMS, TOKEN_MECHANISMS } from '../sasl/mechanisms.ts';
 import { bySudo } from '../sudo.ts';
-import type { Run } from './exim4.ts';
+import { expand, type Run } from './exim4.ts';
+import { lineFields, requestExpansion } from './line-fields.ts';
 import { isPlainPath, SYSTEM_TRUST } from './options.ts';
 import { type Entry, entryFor, fieldsOf, findBlock } from './smart-hosts-file.ts';
 import { renderSmartHost, type SmartHost } from './smart-hosts.ts';
@@ -23,6 +26,8 @@ export interface Exim {
   binary: string;
   /** The configuration to use in place of the installed one. */
   configFile: string;
+  /** Which mechanisms a server offers; undefined where it does not say. Without it no server is asked. */
+  offers?: (server: MailServer) => Promise<readonly string[] | undefined>;
 }
 
 /** Undefined when `exim4 -bV` takes the configuration, else what it says. */
@@ -57,11 +62,12 @@ export function sendersOf(lines: readonly SmartHost[]): string[] {
   });
 }
 
-/** Routes a mail from `sender` as `exim4 -bt` does; nothing is sent. */
+/** Routes a mail from `sender` as `exim4 -bt` does; nothing is sent, and nobody logs in. */
 export async function checkSender(exim: Exim, entries: readonly Entry[], sender: string): Promise<CheckedSender> {
   const entry = entryFor(entries, sender);
   const fields = entry === undefined ? new Map<string, string>() : fieldsOf(entry);
-  const route = await routeOf(exim, sender);
+  let route = await routeOf(exim, sender);
+  if (route.ok) route = (await mechanismTrouble(exim, fields)) ?? route;
   if (route.detail === HIDDEN_REASON)
     route.detail = (await brokerReason(exim, fields)) ?? `${HIDDEN_REASON}: ${bySudo('cms exim-config --check')}`;
   return {
@@ -71,6 +77,15 @@ export async function checkSender(exim: Exim, entries: readonly Entry[], sender:
     account: fields.get('account') ?? fields.get('user'),
     ...route,
   };
+}
+
+/** A server that exim would not log in at, whatever it is given. */
+async function mechanismTrouble({ offers }: Exim, fields: ReadonlyMap<string, string>) {
+  const { host, port, tls, auth } = lineFields(fields);
+  const offered = host === '' ? undefined : await offers?.({ host, port: Number(port), tls });
+  const spoken = auth === 'password' ? PASSWORD_MECHANISMS : TOKEN_MECHANISMS;
+  if (offered === undefined || commonMechanisms(offered, spoken).length > 0) return undefined;
+  return { ok: false, detail: noCommonMechanism(offered, spoken) };
 }
 
 async function routeOf({ run, binary, configFile }: Exim, sender: string): Promise<{ ok: boolean; detail: string }> {
@@ -117,10 +132,10 @@ export function isSocketTrouble(detail: string): boolean {
 
 /** What the broker says about the account of a line, asked by exim with the caller's own permissions. */
 async function brokerReason({ run, binary, configFile }: Exim, fields: ReadonlyMap<string, string>) {
-  const [socket = '', account = ''] = [fields.get('oauth'), fields.get('account') ?? fields.get('user')];
-  if (![socket, account].every((value) => /^[A-Za-z0-9!%&'+/=?^_`|~.@-]+$/.test(value))) return undefined;
-  const asked = `\${readsocket{${socket}}{SMTP,ready ${account}}{20s}}`;
-  const { stdout } = await run([binary, '-C', configFile, '-be', asked]);
+  const line = lineFields(fields);
+  const asked = line.socket === '' ? undefined : requestExpansion(line, true);
+  if (asked === undefined) return undefined;
+  const { stdout } = await expand(run, [binary, '-C', configFile], asked);
   const said = stdout.trim().replace(/^Failed: /, '');
   return said === '' ? undefined : said;
 }

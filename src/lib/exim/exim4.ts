@@ -77,6 +77,20 @@ function abandon(child: ChildProcessWithoutNullStreams): void {
   for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
 }
 
+/**
+ * What exim makes of an expansion. It is handed over on stdin: as an argument, exim takes 256 bytes.
+ * @param argv exim and its options
+ */
+export async function expand(
+  run: Run,
+  argv: readonly string[],
+  expansion: string,
+): Promise<Pick<Finished, 'stdout' | 'stderr'>> {
+  const { stdout, stderr } = await run([...argv, '-be'], `${expansion}\n`);
+  // It prompts, and at the end of its input once more.
+  return { stdout: stdout.replace(/^> /, '').replace(/\n(?:> \n?)?$/, ''), stderr };
+}
+
 /** Runs with the terminal left to the command, so that sudo can ask and people can read. Resolves with its status. */
 export async function runInForeground(argv: readonly string[], input: string): Promise<number | null> {
   const [command = '', ...args] = argv;

@@ -1,4 +1,5 @@
 /** Routers: which line is the sender's, may its account send now, and where to. */
+import { FIELDS } from './line-fields.ts';
 import { defaultAddress } from './main.ts';
 import type { EximOptions } from './options.ts';
 import { lineOf, refusalBy, SENDER_MACROS } from './sender.ts';
@@ -56,16 +57,7 @@ cms_line:
 # A line may name the local users that it serves: users=alice,root
 cms_fields:
   driver = redirect
-  set = r_user = \${extract{user}{$address_data}}
-  set = r_account = \${extract{account}{$address_data}{$value}{$r_user}}
-  set = r_socket = \${extract{oauth}{$address_data}}
-  set = r_auth = \${if or{{eq{$r_socket}{}}{eq{\${extract{auth}{$address_data}}}{password}}}{password}{token}}
-  set = r_host = \${if match{\${extract{host}{$address_data}}}{\\N^([A-Za-z0-9.-]+)(::\\d+)?$\\N}{$1}}
-  set = r_tls = \${if or{{eq{\${extract{tls}{$address_data}}}{implicit}}{match{\${extract{host}{$address_data}}}{\\N:465$\\N}}}\\
-    {implicit}{starttls}}
-  set = r_port = \${if match{\${extract{host}{$address_data}}}{\\N::(\\d+)$\\N}{$1}{\${if eq{$r_tls}{implicit}{465}{587}}}}
-  set = r_ask = SMTP,host=$r_host,port=$r_port
-  set = r_users = \${extract{users}{$address_data}}
+${FIELDS}
   set = r_refused = ${refusalBy('$r_users', '$r_account')}
   data = \${if and{{!eq{$r_socket}{}}{eq{$r_host}{}}}{:defer: cms: the line of $r_account has no host=NAME::PORT}}
   allow_defer

@@ -1,4 +1,5 @@
 /** Expansions of exim that say whose mail a message is, which line that is, and whether the local user may use it. */
+import { DETAIL } from './line-fields.ts';
 import type { EximOptions } from './options.ts';
 
 /** Expansion: the addresses in a header line, raw, but those of this host. */
@@ -29,7 +30,7 @@ CMS_MAIL_OF = \${if match_domain{$sender_address_domain}{+local_domains}{\${lc:C
 export function lineOf(sender: string, { smartHostsFile }: Pick<EximOptions, 'smartHostsFile'>): string {
   const found = (key: string, otherwise: string): string =>
     `\${lookup{${key}}lsearch{${smartHostsFile}}{$value}\\\n    {${otherwise}}}`;
-  const withoutDetail = `\${sg{${sender}}{\\N^([^+"]+)\\+[^@]*@\\N}{\\$1@}}`;
+  const withoutDetail = `\${sg{${sender}}{\\N${DETAIL}\\N}{\\$1@}}`;
   const fallback = `\${lookup{*}lsearch{${smartHostsFile}}}`;
   return found(sender, found(withoutDetail, found(`\${domain:${sender}}`, fallback)));
 }

@@ -6,6 +6,7 @@
 import type { Account, MailServer } from '../accounts/account.ts';
 import { domainOf, parseAddress, parseDomain, parseLoginName } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
+import { DETAIL } from './line-fields.ts';
 import { socketPath } from './options.ts';
 import { quoted } from '../shell-word.ts';
 
@@ -151,5 +152,6 @@ function unsafe(text: string): CmsError {
 /** The keys under which exim looks for a sender's line, in its order. `<>` has an empty sender. */
 export function lookupKeys(sender: string): string[] {
   const lower = sender.toLowerCase();
-  return lower === '' ? ['*'] : [lower, domainOf(lower), '*'];
+  if (lower === '') return ['*'];
+  return [...new Set([lower, lower.replace(new RegExp(DETAIL), '$1@'), domainOf(lower), '*'])];
 }

@@ -4,7 +4,9 @@
  */
 import type { MailServer } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
-import type { Run } from './exim4.ts';
+import { LONGEST_SASL } from './authenticators.ts';
+import { expand, type Run } from './exim4.ts';
+import { type LineFields, lineFields, requestExpansion } from './line-fields.ts';
 import { entryFor, fieldsOf, parseEntries } from './smart-hosts-file.ts';
 import { quoted } from '../shell-word.ts';
 
@@ -18,7 +20,8 @@ export type Credentials = { user: string; accessToken: string } | { user: string
 
 /** What a trial login came to. `unreachable`, `certificate`: it got no further than that. */
 export type LoginOutcome =
-  { ok: true } | { ok: false; kind: 'refused' | 'unreachable' | 'certificate' | 'protocol'; detail: string };
+  | { ok: true; mechanism?: string }
+  | { ok: false; kind: 'refused' | 'unreachable' | 'certificate' | 'protocol'; detail: string };
 
 export interface TryPorts {
   /** Runs a command as the MTA's user, where that is possible. */
@@ -29,12 +32,8 @@ export interface TryPorts {
   login: (server: MailServer, credentials: Credentials) => Promise<LoginOutcome>;
 }
 
-interface Line {
+interface Line extends LineFields {
   server: MailServer;
-  user: string;
-  account: string;
-  oauth: string;
-  byPassword: boolean;
   password: string | undefined;
 }
 
@@ -72,7 +71,7 @@ async function findLine(sender: string, { asMta, smartHostsFile }: TryPorts, ste
   steps.push({
     step: 'line',
     ok: true,
-    detail: `${entry.key}: ${line.server.host}:${line.server.port} as ${line.user}`,
+    detail: `${entry.key}: ${line.server.host}:${line.server.port} as ${line.user}${usersOf(line)}`,
   });
   return line;
 }
@@ -83,48 +82,40 @@ async function whyUnread(file: string, stderr: string, asMta: Run): Promise<stri
   return `cannot read ${file}: ${firstLine(stderr).replace(/^.*: /, '')}`;
 }
 
-// What is put into an expansion for exim -be must mean itself there.
-const PLAIN = /^[A-Za-z0-9!%&'+/=?^_`|~.@-]*$/;
+function usersOf({ users }: Line): string {
+  return users === '' ? '' : `, for these local users alone: ${users}`;
+}
 
 function lineOf(fields: ReadonlyMap<string, string>): Line {
-  const read = (name: string): string => fields.get(name) ?? '';
-  const [, host = '', port = ''] = /^([^:]+)(?:::(\d+))?$/.exec(read('host')) ?? [];
+  const line = lineFields(fields);
+  // Without a socket, exim takes whatever its manualroute router does; one host of it can be tried.
+  const host = line.host || (line.socket === '' ? (/^[^:,;\s]+/.exec(fields.get('host') ?? '')?.[0] ?? '') : '');
   if (host === '') throw new FailedStep('line', 'the line has no host=NAME::PORT');
-  const implicit = read('tls') === 'implicit' || port === '465';
-  const user = read('user');
-  const line: Line = {
-    server: { host, port: Number(port || (implicit ? 465 : 587)), tls: implicit ? 'implicit' : 'starttls' },
-    user,
-    account: fields.get('account') ?? user,
-    oauth: read('oauth'),
-    byPassword: read('oauth') === '' || read('auth') === 'password',
-    password: fields.get('password'),
-  };
-  if ([line.account, line.oauth].every((value) => PLAIN.test(value))) return line;
-  throw new FailedStep('line', 'account= or oauth= of the line holds characters that cms does not write');
+  if (line.user === '') throw new FailedStep('line', 'the line has no user=');
+  return { ...line, server: { host, port: Number(line.port), tls: line.tls }, password: fields.get('password') };
 }
 
 async function obtainCredentials(line: Line, ports: TryPorts, steps: Step[]): Promise<Credentials> {
-  if (line.oauth === '') {
+  if (line.socket === '') {
     if (line.password === undefined) throw new FailedStep('credentials', 'the line has neither oauth= nor password=');
     return { user: line.user, password: line.password };
   }
-  const option = line.byPassword ? ',password' : '';
-  const reason = await ask(line, `${option},ready`, ports);
-  steps.push({ step: 'socket', ok: true, detail: line.oauth });
+  const reason = await ask(line, true, ports);
+  steps.push({ step: 'socket', ok: true, detail: line.socket });
   if (reason !== '') throw new FailedStep('ready', reason);
   steps.push({ step: 'ready', ok: true, detail: line.account });
-  const answer = await ask(line, option, ports);
-  const credentials = line.byPassword ? passwordOf(line, answer) : tokenOf(line, answer);
+  const answer = await ask(line, false, ports);
+  const credentials = line.auth === 'password' ? passwordOf(line, answer) : tokenOf(line, answer);
   steps.push({ step: 'credentials', ok: true, detail: `for ${credentials.user}` });
   return credentials;
 }
 
-/** Asks the broker as exim does, by exim. */
-async function ask({ oauth, account }: Line, options: string, { asMta, binary }: TryPorts): Promise<string> {
-  const expansion = `\${readsocket{${oauth}}{SMTP${options} ${account}}{20s}}`;
-  const { stdout, stderr } = await asMta([binary, '-be', expansion]);
-  const answer = stdout.replace(/\n$/, '');
+/** Asks the broker what exim asks, by exim. */
+async function ask(line: Line, ready: boolean, { asMta, binary }: TryPorts): Promise<string> {
+  const expansion = requestExpansion(line, ready);
+  if (expansion === undefined)
+    throw new FailedStep('line', 'account= or oauth= of the line holds characters that cms does not write');
+  const { stdout: answer, stderr } = await expand(asMta, [binary], expansion);
   if (answer.startsWith('Failed: ')) throw new FailedStep('socket', firstLine(answer.slice('Failed: '.length)));
   if (answer === '' && stderr.trim() !== '') throw new FailedStep('socket', firstLine(stderr));
   return answer;
@@ -136,14 +127,16 @@ const XOAUTH2 = /^user=([^\x01]+)\x01auth=Bearer ([-A-Za-z0-9._~+/]+=*)\x01\x01$
 function tokenOf({ user, account }: Line, answer: string): Credentials {
   const [, named = '', accessToken] = XOAUTH2.exec(answer) ?? [];
   if (accessToken === undefined) throw new FailedStep('credentials', NO_ANSWER);
-  return { user: user === '' || user === account ? named : user, accessToken };
+  if (Buffer.byteLength(answer) > LONGEST_SASL) throw new FailedStep('credentials', TOO_LONG);
+  return { user: user === account ? named : user, accessToken };
 }
 
 function passwordOf({ user }: Line, answer: string): Credentials {
-  if (answer === '') throw new FailedStep('credentials', NO_ANSWER);
+  if (answer === '' || /\p{Cc}/u.test(answer)) throw new FailedStep('credentials', NO_ANSWER);
   return { user, password: answer };
 }
 
+const TOO_LONG = `the token is longer than exim can send (${LONGEST_SASL} bytes with the user)`;
 const NO_ANSWER = 'the broker gives nothing for this account on this socket; its log says why';
 
 function loginSteps({ host, port, tls }: MailServer, outcome: LoginOutcome): Step[] {
@@ -153,7 +146,10 @@ function loginSteps({ host, port, tls }: MailServer, outcome: LoginOutcome): Ste
     ok: true,
     detail: `${tls === 'implicit' ? 'TLS' : 'STARTTLS'}, verified`,
   };
-  if (outcome.ok) return [connect, certificate, { step: 'login', ok: true, detail: 'accepted' }];
+  if (outcome.ok) {
+    const by = outcome.mechanism === undefined ? '' : ` by ${outcome.mechanism}`;
+    return [connect, certificate, { step: 'login', ok: true, detail: `accepted${by}` }];
+  }
   const { kind, detail } = outcome;
   if (kind === 'unreachable') return [{ step: 'connect', ok: false, detail }];
   if (kind === 'certificate') return [connect, { step: 'certificate', ok: false, detail }];

@@ -6,6 +6,22 @@ const AGAIN = 'cms account test {address}   # again in a while';
 
 export const CONNECTION: readonly Entry[] = [
   {
+    id: 'no-common-mechanism',
+    sources: ['tls'],
+    match: { words: /no common login mechanism: / },
+    class: 'client configuration',
+    who: 'you',
+    sentence: '{host} offers no way of logging in that exim and cms use with what this account has; nothing was sent',
+    fix: [
+      SHOW,
+      'the SMTP server has to be the one for submission, which the provider names',
+      'cms account add {address} --smtp-host HOST',
+      'cms account add {address} --password-file FILE   # an app password, where the server takes no tokens',
+    ],
+    example:
+      'no common login mechanism: the server offers logins by CRAM-MD5; exim uses XOAUTH2 or OAUTHBEARER for a token',
+  },
+  {
     id: 'certificate-name',
     sources: ['tls'],
     match: { words: /altnames|ALTNAME|HOSTNAME_MISMATCH/i },

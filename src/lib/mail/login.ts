@@ -28,7 +28,8 @@ export interface LoginFailure {
   code?: string;
 }
 
-export type LoginResult = { ok: true; user: string } | LoginFailure;
+/** `mechanism`: of SASL, where that is known. */
+export type LoginResult = { ok: true; user: string; mechanism?: string } | LoginFailure;
 
 export const LOGIN_TIMEOUT_MS = 15_000;
 const LONGEST_REPLY = 500;

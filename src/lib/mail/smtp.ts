@@ -1,7 +1,20 @@
 /** Logging in to a submission server as a mail program would, and sending one message. */
 import { once } from 'node:events';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
-import type { SMTPConnectionCustomAuthContext, SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection';
+import type {
+  SMTPConnectionCustomAuthContext,
+  SMTPConnectionCustomAuthHandler,
+  SMTPConnectionCustomAuthResponse,
+  SMTPConnectionOptions,
+} from 'nodemailer/lib/smtp-connection';
+import {
+  commonMechanisms,
+  type Mechanism,
+  noCommonMechanism,
+  offeredMechanisms,
+  passwordMechanisms,
+  TOKEN_MECHANISMS,
+} from '../sasl/mechanisms.ts';
 import { base64, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
 import { decodeChallenge, errorFailure, LOGIN_TIMEOUT_MS, LoginRefusal } from './login.ts';
 import type { LoginFailure, LoginOptions, LoginResult } from './login.ts';
@@ -13,14 +26,17 @@ export interface SmtpMessage {
   raw: string;
 }
 
-// Not the library's own XOAUTH2, which puts the token into the AUTH command: Gmail and Dovecot refuse long lines there
-// (555, 500), and the library does not know OAUTHBEARER.
-const BEARER = 'BEARER';
+// Not the library's own logins: it puts the token into the AUTH command, where Gmail and Dovecot refuse long lines (555,
+// 500), does not know OAUTHBEARER, and logs in by CRAM-MD5, which exim's configuration does not.
+const AS_EXIM = 'AS-EXIM';
 const FAREWELL_MS = 1000;
 
+type Way = Pick<LoginOptions, 'server' | 'ca' | 'timeoutMs'>;
+
 /**
- * Logs in and leaves. STARTTLS is demanded where the server is not TLS from the start; certificates are verified.
- * @returns what happened; a server's refusal is a result, not an error
+ * Logs in as exim does and leaves. STARTTLS is demanded where the server is not TLS from the start; certificates are
+ * verified.
+ * @returns what happened, and by which mechanism; a server's refusal is a result, not an error
  * @throws CmsError `protocol_error` for a user or token that cannot stand in a SASL string
  * @see RFC 4954, RFC 8314
  */
@@ -35,6 +51,27 @@ export async function smtpSend(options: LoginOptions, message: SmtpMessage): Pro
   });
 }
 
+/**
+ * The mechanisms that a server offers once there is TLS. Nothing secret is sent.
+ * @returns undefined where it was not got so far
+ */
+export async function smtpMechanisms(options: Way): Promise<string[] | undefined> {
+  const { default: Connection } = await import('nodemailer/lib/smtp-connection');
+  const connection = new Connection(connectionOptions(options));
+  const { broken, release } = breakage(connection, options);
+  try {
+    await Promise.race([broken, called((done) => connection.connect(done))]);
+    const offered = offeredBy(connection);
+    await leave(connection);
+    return offered;
+  } catch {
+    return undefined;
+  } finally {
+    release();
+    connection.close();
+  }
+}
+
 /** Loads what a login needs, for a process that lives longer than the files it was started from. */
 export async function prepareSmtp(): Promise<void> {
   await import('nodemailer/lib/smtp-connection');
@@ -47,12 +84,14 @@ async function inSession(
   // Here, and not inside the library, which would put a code of its own on the error.
   if (options.accessToken !== undefined) xoauth2(options.user, options.accessToken);
   const { default: Connection } = await import('nodemailer/lib/smtp-connection');
-  const connection = new Connection(connectionOptions(options));
+  const chosen: Chosen = { among: [] };
+  const connection = new Connection(connectionOptions(options, (context) => present(context, options, chosen)));
   const { broken, release } = breakage(connection, options);
   try {
-    await Promise.race([broken, logIn(connection, options).then(() => act(connection))]);
+    await Promise.race([broken, logIn(connection, { options, chosen }).then(() => act(connection))]);
     await leave(connection);
-    return { ok: true, user: options.user };
+    const { mechanism } = chosen;
+    return { ok: true, user: options.user, ...(mechanism !== undefined && { mechanism }) };
   } catch (error) {
     return failureOf(error, options);
   } finally {
@@ -61,7 +100,7 @@ async function inSession(
   }
 }
 
-function connectionOptions(options: LoginOptions): SMTPConnectionOptions {
+function connectionOptions(options: Way, present?: SMTPConnectionCustomAuthHandler): SMTPConnectionOptions {
   const { server, ca, timeoutMs = LOGIN_TIMEOUT_MS } = options;
   return {
     host: server.host,
@@ -75,12 +114,12 @@ function connectionOptions(options: LoginOptions): SMTPConnectionOptions {
     socketTimeout: timeoutMs,
     dnsTimeout: timeoutMs,
     socketCloseTimeout: 0,
-    customAuth: { [BEARER]: (context) => presentToken(context, options) },
+    ...(present && { customAuth: { [AS_EXIM]: present } }),
   };
 }
 
 /** Rejects when the connection breaks or the time is over. */
-function breakage(connection: SMTPConnection, { timeoutMs = LOGIN_TIMEOUT_MS }: LoginOptions) {
+function breakage(connection: SMTPConnection, { timeoutMs = LOGIN_TIMEOUT_MS }: Way) {
   const stop = new AbortController();
   const broken = new Promise<never>((_resolve, reject) => {
     connection.on('error', reject);
@@ -96,27 +135,74 @@ function lost(message: string): Error {
   return Object.assign(new Error(message), { code: 'ECONNRESET' });
 }
 
-async function logIn(connection: SMTPConnection, options: LoginOptions): Promise<void> {
+/** @throws Error where exim would find no mechanism; nothing secret has been sent then */
+async function logIn(
+  connection: SMTPConnection,
+  { options, chosen }: { options: LoginOptions; chosen: Chosen },
+): Promise<void> {
   await called((done) => connection.connect(done));
   const { user, password } = options;
-  const auth = password === undefined ? { method: BEARER, user } : { user, pass: password };
-  await called((done) => connection.login(auth, done));
+  const spoken = password === undefined ? TOKEN_MECHANISMS : passwordMechanisms(password);
+  const offered = offeredBy(connection);
+  chosen.among = commonMechanisms(offered, spoken);
+  if (chosen.among.length === 0) throw new Error(noCommonMechanism(offered, spoken));
+  await called((done) => connection.login({ method: AS_EXIM, user }, done));
 }
 
-/** The AUTH dialogue in two steps, so that the token stands on a line of its own. */
-async function presentToken(context: SMTPConnectionCustomAuthContext, options: LoginOptions): Promise<void> {
-  const { accessToken = '', user, server } = options;
-  const announced = context.authMethods.includes('XOAUTH2');
-  const mechanism = announced ? 'XOAUTH2' : 'OAUTHBEARER';
-  const credentials = announced ? xoauth2(user, accessToken) : oauthbearer(user, accessToken, server);
-  const start = await context.sendCommand(`AUTH ${mechanism}`);
-  if (start.status !== 334) throw refusal(start.response, { start: true });
-  const answer = await context.sendCommand(base64(credentials));
-  if (answer.status === 235) return;
-  if (answer.status !== 334) throw refusal(answer.response);
-  // The server says why, and waits to be told that we have understood: an empty line, for OAUTHBEARER a %x01.
-  const last = await context.sendCommand(announced ? '' : base64('\x01'));
-  throw refusal(last.response, { challenge: decodeChallenge(answer.text) });
+/** The library's own list lacks what it does not know itself. */
+function offeredBy({ lastServerResponse: ehlo }: SMTPConnection): string[] {
+  return ehlo === false ? [] : offeredMechanisms(ehlo);
+}
+
+interface Chosen {
+  /** Those that both sides speak, in exim's order. */
+  among: readonly Mechanism[];
+  /** The one by which the login went. */
+  mechanism?: Mechanism;
+}
+
+/** By the first mechanism that the server, which has offered it, does not refuse to begin with. */
+async function present(context: SMTPConnectionCustomAuthContext, options: LoginOptions, chosen: Chosen): Promise<void> {
+  let start: SMTPConnectionCustomAuthResponse | undefined;
+  for (const mechanism of chosen.among) {
+    start = await context.sendCommand(`AUTH ${mechanism}`);
+    if (start.status === 334) {
+      await DIALOGUES[mechanism](context, options);
+      chosen.mechanism = mechanism;
+      return;
+    }
+    if (start.status < 500) break;
+  }
+  if (start !== undefined) throw refusal(start.response, { start: true });
+}
+
+/** What follows AUTH, in two steps, so that a token is on a line of its own. */
+const DIALOGUES: Readonly<
+  Record<Mechanism, (context: SMTPConnectionCustomAuthContext, options: LoginOptions) => Promise<void>>
+> = {
+  // The server says why it refuses, and waits to be told that we have understood: by an empty line, or by a %x01.
+  XOAUTH2: (context, { user, accessToken = '' }) => answer(context, xoauth2(user, accessToken), ''),
+  OAUTHBEARER: (context, { user, accessToken = '', server }) =>
+    answer(context, oauthbearer(user, accessToken, server), base64('\x01')),
+  PLAIN: (context, { user, password = '' }) => answer(context, `\0${user}\0${password}`),
+  LOGIN: async (context, { user, password = '' }) => {
+    const { status, response } = await context.sendCommand(base64(user));
+    if (status !== 334) throw refusal(response);
+    await answer(context, password);
+  },
+};
+
+/** @param understood the answer to a challenge that tells the reason */
+async function answer(
+  context: SMTPConnectionCustomAuthContext,
+  credentials: string,
+  understood?: string,
+): Promise<void> {
+  const { status, response, text } = await context.sendCommand(base64(credentials));
+  if (status === 235) return;
+  if (status !== 334 || understood === undefined) throw refusal(response);
+  const last = await context.sendCommand(understood);
+  throw refusal(last.response, { challenge: decodeChallenge(text) });
 }
 
 /** Replies to AUTH that say "I do not know this", not "I do not know you". @see RFC 5321 section 4.2.2 */

@@ -1,7 +1,8 @@
 import type { LoginFailure, LoginResult } from './login.ts';
 
 /** The user that worked, or what became of each one that was tried. */
-export type TryUsersResult = { ok: true; user: string } | { ok: false; failures: [LoginFailure, ...LoginFailure[]] };
+export type TryUsersResult =
+  Extract<LoginResult, { ok: true }> | { ok: false; failures: [LoginFailure, ...LoginFailure[]] };
 
 /**
  * Tries `candidates` in order (ADDRESS, then the login) until one gets in; one that stands there twice is tried once.

@@ -25,8 +25,9 @@ export interface ProtocolTest extends MailServer {
   protocol: Protocol;
   steps: TestStep[];
   ok: boolean;
-  /** The user name that was taken. */
+  /** The user name that was taken, and the mechanism of SASL, where that is known. */
   user?: string;
+  mechanism?: string;
   /** What failed, with the server's words verbatim. */
   error?: string;
   explanation?: Explanation;
@@ -107,14 +108,15 @@ async function testProtocol(
     const failure = { ok: false, kind: 'protocol', detail: login?.refused ?? '' } as const;
     return failed('login', failure.detail, login?.explanation ?? explainFailure(account, protocol, failure));
   }
-  const { user } = login;
-  record('login', true, `as ${user}`);
-  if (protocol !== 'smtp' || request.messageId === undefined) return { ...test, ok: true, user };
+  const { user, mechanism } = login;
+  record('login', true, `as ${user}${mechanism === undefined ? '' : ` by ${mechanism}`}`);
+  const taken = { user, ...(mechanism !== undefined && { mechanism }) };
+  if (protocol !== 'smtp' || request.messageId === undefined) return { ...test, ok: true, ...taken };
   const message = testMessage({ address: account.address, messageId: request.messageId, now: request.now() });
   const sent = await smtpSend({ server, user, ...trust, ...revealed(request.credential) }, message);
-  if (!sent.ok) return { ...failed('send', sent.detail, explainFailure(account, protocol, sent)), user };
+  if (!sent.ok) return { ...failed('send', sent.detail, explainFailure(account, protocol, sent)), ...taken };
   record('send', true, `accepted for ${account.address}, Message-ID <${request.messageId}>`);
-  return { ...test, ok: true, user };
+  return { ...test, ok: true, ...taken };
 }
 
 /** The name that the provider told at the sign-in. What cannot be read is told by those who need it. */

@@ -63,6 +63,37 @@ describe('the way of a sender', () => {
     assert.deepEqual([ok, detail], [false, 'authorization required: run cms account add a@b.c']);
   });
 
+  it('ends at a server that offers no mechanism of exim, where servers are asked', async () => {
+    const lines = parseEntries(
+      'a@b.c: host=h.example::465 user=a@b.c oauth=/s\np@b.c: host=h.example user=p@b.c oauth=/s auth=password\n',
+    );
+    const asked: unknown[] = [];
+    const check = (sender: string, offered: string[] | undefined) =>
+      checkSender(
+        {
+          ...exim(() => ({ stdout: ROUTED })),
+          offers: async (server) => {
+            asked.push(server);
+            return offered;
+          },
+        },
+        lines,
+        sender,
+      );
+    for (const [sender, offered, ok] of [
+      ['a@b.c', ['XOAUTH2'], true],
+      ['a@b.c', ['OAUTHBEARER', 'PLAIN'], true],
+      ['a@b.c', ['CRAM-MD5', 'PLAIN'], false],
+      ['a@b.c', undefined, true],
+      ['p@b.c', ['LOGIN'], true],
+      ['p@b.c', ['CRAM-MD5', 'XOAUTH2'], false],
+      ['p@b.c', [], false],
+    ] as const)
+      assert.equal((await check(sender, offered && [...offered])).ok, ok, `${sender} ${offered?.join(' ')}`);
+    assert.match((await check('p@b.c', ['CRAM-MD5'])).detail, /logins by CRAM-MD5; exim uses PLAIN or LOGIN/);
+    assert.deepEqual(asked[0], { host: 'h.example', port: 465, tls: 'implicit' });
+  });
+
   it('is tried for each address, one address of each domain, and the empty sender', () => {
     const accounts = [oauthAccount('a@b.c', { aliases: ['@d.e'] })];
     const { lines } = smartHostsOf(accounts, { socket: '/run/s', defaultAddress: 'a@b.c' });

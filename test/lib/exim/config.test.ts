@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { renderConfig } from '../../../src/lib/exim/config.ts';
 import { DEFAULT_OPTIONS, type EximOptions, parseListener } from '../../../src/lib/exim/options.ts';
+import { PASSWORD_MECHANISMS, TOKEN_MECHANISMS } from '../../../src/lib/sasl/mechanisms.ts';
 import { requires } from '../../support/requirements.ts';
 
 const EVERYTHING: EximOptions = {
@@ -102,4 +103,11 @@ describe('the configuration of exim', () => {
       assert.throws(() => parseListener(text), { code: 'usage' });
     });
   }
+
+  it('speaks the mechanisms, in the order, that those go by who log in as exim does', () => {
+    const names = [...renderConfig(DEFAULT_OPTIONS, 'authenticators').matchAll(/public_name = (\S+)/g)].map(
+      ([, n]) => n,
+    );
+    assert.deepEqual(names, [...TOKEN_MECHANISMS, ...PASSWORD_MECHANISMS]);
+  });
 });

@@ -160,6 +160,7 @@ describe('lines of the smart-hosts file', () => {
 
   it('are looked up by address, then domain, then *', () => {
     assert.deepEqual(lookupKeys('Jane@Example.org'), ['jane@example.org', 'example.org', '*']);
+    assert.deepEqual(lookupKeys('Bob+a+b@Example.org'), ['bob+a+b@example.org', 'bob@example.org', 'example.org', '*']);
     assert.deepEqual(lookupKeys(''), ['*']);
   });
 });

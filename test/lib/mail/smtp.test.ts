@@ -47,7 +47,7 @@ describe('smtpLogin at a submission server', () => {
   for (const tls of ['starttls', 'implicit'] as const) {
     it(`logs in with a token over ${tls}`, async () => {
       const options = await start({ tls });
-      assert.deepEqual(await smtpLogin(options), { ok: true, user: JANE });
+      assert.deepEqual(await smtpLogin(options), { ok: true, user: JANE, mechanism: 'XOAUTH2' });
       assert.deepEqual(
         submission?.authentications.map(({ user, mechanism, accepted }) => [user, mechanism, accepted]),
         [[JANE, 'XOAUTH2', true]],
@@ -57,7 +57,7 @@ describe('smtpLogin at a submission server', () => {
 
   it('sends the token on a line of its own, where servers refuse long AUTH lines', async () => {
     const options = await start({ longestAuthLine: 60 });
-    assert.deepEqual(await smtpLogin(options), { ok: true, user: JANE });
+    assert.deepEqual(await smtpLogin(options), { ok: true, user: JANE, mechanism: 'XOAUTH2' });
     assert.equal(submission?.authentications[0]?.initialResponse, false);
   });
 
@@ -87,7 +87,9 @@ describe('smtpLogin at a submission server', () => {
 
   it('logs in with a password, and reports a wrong one without repeating it', async () => {
     const { accessToken: _token, ...rest } = await start({ passwords: { [JANE]: 'app-secret' } });
-    assert.deepEqual(await smtpLogin({ ...rest, password: 'app-secret' }), { ok: true, user: JANE });
+    assert.deepEqual(await smtpLogin({ ...rest, password: 'app-secret' }), {
+      ...{ ok: true, user: JANE, mechanism: 'PLAIN' },
+    });
     const result = failure(await smtpLogin({ ...rest, password: 'wrong-secret' }));
     assert.deepEqual([result.kind, result.code], ['refused', '535 5.7.8']);
     assert.doesNotMatch(JSON.stringify(result), /wrong-secret/);
@@ -105,7 +107,9 @@ describe('smtpLogin at a submission server', () => {
   it('sends a message', async () => {
     const options = await start();
     const raw = `From: ${JANE}\r\nTo: ${JANE}\r\nSubject: a test\r\n\r\nhello\r\n`;
-    assert.deepEqual(await smtpSend(options, { from: JANE, to: JANE, raw }), { ok: true, user: JANE });
+    assert.deepEqual(await smtpSend(options, { from: JANE, to: JANE, raw }), {
+      ...{ ok: true, user: JANE, mechanism: 'XOAUTH2' },
+    });
     const [message] = (await submission?.waitForMessages()) ?? [];
     assert.deepEqual([message?.from, message?.to, message?.headers.get('subject')], [JANE, [JANE], 'a test']);
   });
@@ -147,8 +151,61 @@ describe('smtpLogin at a scripted server', () => {
     assert.equal(heard[3], 'AQ==');
   });
 
-  it('says so when the server takes no tokens at all', async () => {
-    const { result } = await play((line) => ehlo(line, 'PLAIN LOGIN') ?? '504 5.5.4 Unrecognized authentication type');
+  const NO_TOKENS = 'exim uses XOAUTH2 or OAUTHBEARER for a token';
+  const NO_PASSWORDS = 'exim uses PLAIN or LOGIN for a password';
+  const foreign: [string, string, Partial<LoginOptions>, string][] = [
+    ['passwords only', 'AUTH PLAIN LOGIN', {}, `logins by PLAIN, LOGIN; ${NO_TOKENS}`],
+    ['nothing', 'SIZE 1000', {}, `no login; ${NO_TOKENS}`],
+    ['a challenge for passwords', 'AUTH CRAM-MD5', { password: 'xyz' }, `logins by CRAM-MD5; ${NO_PASSWORDS}`],
+    ['several of them', 'AUTH CRAM-MD5 SCRAM-SHA-256', { password: 'xyz' }, `CRAM-MD5, SCRAM-SHA-256; ${NO_PASSWORDS}`],
+    ['tokens only', 'AUTH XOAUTH2', { password: 'xyz' }, `logins by XOAUTH2; ${NO_PASSWORDS}`],
+    ['PLAIN, for a password that exim cannot send so', 'AUTH PLAIN', { password: '^xyz' }, 'exim uses LOGIN for a'],
+    ['it in a way that exim does not read', 'AUTH=PLAIN LOGIN', { password: 'xyz' }, `no login; ${NO_PASSWORDS}`],
+  ];
+  for (const [what, line, credential, expected] of foreign) {
+    it(`sends nothing to a server that offers ${what}, and names what both sides speak`, async () => {
+      const token = credential.password === undefined ? {} : { accessToken: undefined };
+      const { result, heard } = await play(
+        (said) => (said.startsWith('EHLO') ? `250-mx.test\r\n250 ${line}` : '504 5.5.4 Unrecognized'),
+        { ...token, ...credential } as Partial<LoginOptions>,
+      );
+      const { kind, detail } = failure(result);
+      assert.equal(kind, 'protocol');
+      assert.match(detail, /^127\.0\.0\.1:\d+: no common login mechanism: the server offers /);
+      assert.ok(detail.includes(expected), detail);
+      assert.deepEqual(
+        heard.map((each) => each.split(' ')[0]),
+        ['EHLO'],
+      );
+    });
+  }
+
+  it('logs in by PLAIN where CRAM-MD5 is offered before it, and by LOGIN without it, in steps as exim does', async () => {
+    const password = { accessToken: undefined, password: 's€cret' } as unknown as Partial<LoginOptions>;
+    for (const [offer, mechanism, said] of [
+      ['CRAM-MD5 PLAIN LOGIN', 'PLAIN', ['AUTH PLAIN', base64(`\0${JANE}\0s€cret`)]],
+      ['CRAM-MD5 LOGIN', 'LOGIN', ['AUTH LOGIN', base64(JANE), base64('s€cret')]],
+    ] as const) {
+      const { result, heard } = await play((line) => {
+        if (line.startsWith('AUTH ') || line === base64(JANE)) return '334 ';
+        return ehlo(line, offer) ?? '235 2.7.0 ok';
+      }, password);
+      assert.deepEqual(result, { ok: true, user: JANE, mechanism });
+      assert.deepEqual(heard.slice(1, -1), said);
+    }
+  });
+
+  it('goes on to the next mechanism where the server refuses to begin with one that it offers', async () => {
+    const { result } = await play((line) => {
+      if (line === 'AUTH XOAUTH2') return '504 5.5.4 Unrecognized authentication type';
+      if (line === 'AUTH OAUTHBEARER') return '334 ';
+      return ehlo(line, 'XOAUTH2 OAUTHBEARER') ?? '235 2.7.0 ok';
+    });
+    assert.deepEqual(result, { ok: true, user: JANE, mechanism: 'OAUTHBEARER' });
+  });
+
+  it('reports a server that refuses to begin with all that it offers', async () => {
+    const { result } = await play((line) => ehlo(line, 'XOAUTH2') ?? '504 5.5.4 Unrecognized authentication type');
     assert.deepEqual([failure(result).kind, failure(result).code], ['protocol', '504 5.5.4']);
   });
 
