@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { openContext } from '../../../src/lib/context.ts';
 import { Secret } from '../../../src/lib/secret.ts';
@@ -76,8 +77,8 @@ async function addFresh(site: Site, addresses: readonly string[]): Promise<void>
     issued_at: now,
     expires_at: now + 5 * 24 * 3_600_000,
     secrets: {
-      refresh_token: new Secret(`refresh of ${address}`),
-      access_token: new Secret(Buffer.from(address).toString('base64url')),
+      refresh_token: new Secret(randomBytes(48).toString('base64url')),
+      access_token: new Secret(randomBytes(48).toString('base64url')),
       binding: bindingOf(accountAt(site.provider, address).client),
     },
   });
