@@ -14,12 +14,14 @@ import {
   checkSender,
   isSocketTrouble,
   judgeConfig,
+  NAMES_NO_SERVER,
+  namesNoServer,
   notInstalled,
   sendersOf,
 } from '../lib/exim/check.ts';
 import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
 import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
-import { renderInstallScript, whatItDoes } from '../lib/exim/install-script.ts';
+import { EXIM_CONFIG_FILE, renderInstallScript, whatItDoes } from '../lib/exim/install-script.ts';
 import { type Installed, readInstalled } from '../lib/exim/installed.ts';
 import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/options.ts';
 import { ownerForRoot, ownerOf } from '../lib/exim/owner.ts';
@@ -31,7 +33,7 @@ import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } 
 import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
 import { type Paths, resolvePaths } from '../lib/paths.ts';
 import { authorityBefore, type Distrusted, type EximAuthority, eximAuthority } from '../lib/proof/exim-authority.ts';
-import { writeFileDurable } from '../lib/store/files.ts';
+import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
 import { readConfigText } from '../lib/settings.ts';
 import { readAuthorities } from '../lib/trust.ts';
 import { BaseCommand } from './base.ts';
@@ -260,6 +262,9 @@ Options that are not given are those of the last --install.`;
       this.say(`cms: ${plan.options.smartHostsFile} is closed to you: checked without the lines of others`);
     if (process.getuid?.() !== 0)
       this.say('cms: checked as yourself: exim drops its privileges for a configuration of yours');
+    const inForce = await readFileIfAny(EXIM_CONFIG_FILE).catch(() => undefined);
+    if (inForce !== undefined && namesNoServer(inForce.toString('latin1')))
+      this.say(`cms: ${EXIM_CONFIG_FILE}: ${NAMES_NO_SERVER}; renew it: cms exim-config --install`);
     const smartHosts = replaceBlock(installed.text, plan.user, plan.block);
     const foreign = nameOfOthers(smartHosts, plan.user);
     if (foreign !== undefined) throw new CmsError('config_invalid', `${plan.options.smartHostsFile}: ${foreign}`);

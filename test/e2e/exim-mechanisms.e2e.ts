@@ -114,4 +114,14 @@ describe('a server that offers other mechanisms', function () {
       log,
     );
   });
+
+  it('says of an installed configuration that names no server how it is renewed', async () => {
+    const now = (await exim.asRoot(['cat', '/etc/exim4/exim4.conf'])).stdout;
+    assert.doesNotMatch((await cms('--check')).stderr, /without naming the mail server/);
+    await exim.install('exim4.conf', now.replaceAll('{$r_ask', '{SMTP'), '0644');
+    const { status, stderr } = await cms('--check');
+    await exim.install('exim4.conf', now, '0644');
+    assert.equal(status, 0);
+    assert.match(stderr, /exim4\.conf: .* without naming the mail server.*renew it: cms exim-config --install$/m);
+  });
 });

@@ -2,7 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import type { Account } from '../accounts/account.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
-import { checkSender, type CheckedSender, judgeConfig, sendersOf } from '../exim/check.ts';
+import {
+  checkSender,
+  type CheckedSender,
+  judgeConfig,
+  NAMES_NO_SERVER,
+  namesNoServer,
+  sendersOf,
+} from '../exim/check.ts';
 import { findExim4, type Run } from '../exim/exim4.ts';
 import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
 import { type Installed, type SmartHostsState, smartHostsState } from '../exim/installed.ts';
@@ -176,7 +183,7 @@ export function judgeInstalledConfig(text: string | undefined, wanted: string): 
       fix,
     });
   return warning('ours, but not as it would be written now', {
-    cause: 'an older cms wrote it, or somebody changed it',
+    cause: namesNoServer(text) ? NAMES_NO_SERVER : 'an older cms wrote it, or somebody changed it',
     fix,
   });
 }

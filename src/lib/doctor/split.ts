@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CmsError } from '../errors.ts';
+import { NAMES_NO_SERVER, namesNoServer } from '../exim/check.ts';
 import { renderSplit } from '../exim/config.ts';
 import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
 import type { EximRequest } from '../exim/plan.ts';
@@ -147,7 +148,9 @@ function judgeAge(found: SplitFacts['found'], options: EximOptions): Judgement {
   return warning(
     `our sections in Debian's split configuration, but not as they would be written now: ${old.join(', ')}`,
     {
-      cause: 'an older cms wrote them, or somebody changed them',
+      cause: [...found.values()].some(({ text }) => namesNoServer(text))
+        ? NAMES_NO_SERVER
+        : 'an older cms wrote them, or somebody changed them',
       fix: [
         ...SECTIONS.filter(({ section }) => old.includes(section)).map((each) => writeCommand(each, options)),
         UPDATE,

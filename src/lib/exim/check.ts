@@ -38,6 +38,15 @@ export async function judgeConfig({ run, binary, configFile }: Exim): Promise<st
   return said.join('\n').trim() || `exim4 -bV ends with ${status}`;
 }
 
+/** Whether a configuration, or a part of it, asks a broker without naming the server, as those of older versions do. */
+export function namesNoServer(config: string): boolean {
+  return /\{SMTP(?!,host=)/.test(config);
+}
+
+/** What that means; one clause. */
+export const NAMES_NO_SERVER =
+  'an older cms wrote it: it asks the broker without naming the mail server, so a line with a wrong server gets the token all the same';
+
 /**
  * Which certificates the configuration that is installed trusts: a path, or `system`. Undefined where it is not ours,
  * in Debian's split configuration as well as in exim4.conf.

@@ -55,9 +55,20 @@ export function lineFields(fields: ReadonlyMap<string, string>): LineFields {
   };
 }
 
+export type RequestFields = Pick<LineFields, 'host' | 'port' | 'auth' | 'account'>;
+
 /** The request of the authenticators for what the login takes, `r_ask` and all; `ready` is that of the routers. */
-export function brokerRequest({ host, port, auth, account }: LineFields, ready = false): string {
+export function brokerRequest({ host, port, auth, account }: RequestFields, ready = false): string {
   return `SMTP,host=${host},port=${port}${auth === 'password' ? ',password' : ''}${ready ? ',ready' : ''} ${account}`;
+}
+
+/** In bytes: the broker takes 512 with an end of line, and exim sends none. */
+export const LONGEST_REQUEST = 511;
+
+/** Bytes of the longest request that exim makes for a line: `refused`, of tokens alone, has the longest word. */
+export function longestRequest(line: RequestFields): number {
+  const longer = line.auth === 'token' ? ',refused'.length - ',ready'.length : 0;
+  return Buffer.byteLength(brokerRequest(line, true)) + longer;
 }
 
 // What is put into an expansion for exim -be must mean itself there.

@@ -6,7 +6,7 @@
 import type { Account, MailServer } from '../accounts/account.ts';
 import { domainOf, parseAddress, parseDomain, parseLoginName } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
-import { DETAIL } from './line-fields.ts';
+import { DETAIL, LONGEST_REQUEST, longestRequest } from './line-fields.ts';
 import { socketPath } from './options.ts';
 import { quoted } from '../shell-word.ts';
 
@@ -111,9 +111,12 @@ function smartHost(key: string, account: Account, server: MailServer, oauth: str
 
 /**
  * One line of the file. `account=` is written where it differs from `user=`, `tls=` where it is implicit.
- * @throws CmsError `data_invalid` for a value outside the grammar
+ * @throws CmsError `data_invalid` for a value outside the grammar, and for names so long that the broker would not
+ *   answer what exim asks
  */
-export function renderSmartHost({ key, server, user, account, oauth, auth }: SmartHost): string {
+export function renderSmartHost(line: SmartHost): string {
+  const { key, server, user, account, oauth, auth } = line;
+  requireAskable(line);
   const fields = [
     `host=${hostName(server.host)}::${port(server.port)}`,
     ...(server.tls === 'implicit' ? ['tls=implicit'] : []),
@@ -123,6 +126,16 @@ export function renderSmartHost({ key, server, user, account, oauth, auth }: Sma
     ...(auth === undefined ? [] : ['auth=password']),
   ];
   return `${lookupKey(key)}: ${fields.join(' ')}`;
+}
+
+function requireAskable({ key, server, account, auth }: SmartHost): void {
+  const bytes = longestRequest({ host: server.host, port: `${server.port}`, account, auth: auth ?? 'token' });
+  if (bytes <= LONGEST_REQUEST) return;
+  throw new CmsError(
+    'data_invalid',
+    `the line of ${key} would make exim ask the broker with ${bytes} bytes, and it takes ${LONGEST_REQUEST}: the address ${account} and the server ${server.host} are too long together`,
+    { suggestions: [`cms account add ${quoted(account)} --smtp-host NAME   # a shorter name of the server`] },
+  );
 }
 
 function hostName(host: string): string {

@@ -8,6 +8,8 @@ import { judgeProbe } from '../../../src/lib/doctor/mta.ts';
 import { judgeAttempts, judgeClock } from '../../../src/lib/doctor/provider.ts';
 import { judgeAudience, missingScopes } from '../../../src/lib/doctor/scopes.ts';
 import { judgeLinger, judgeUnits } from '../../../src/lib/doctor/service.ts';
+import { renderConfig } from '../../../src/lib/exim/config.ts';
+import { DEFAULT_OPTIONS } from '../../../src/lib/exim/options.ts';
 import { harmlessLines } from '../../../src/lib/doctor/surroundings.ts';
 
 const account = (scope: string, change: object = {}): OAuthAccount =>
@@ -90,6 +92,15 @@ describe('what the checks make of facts', () => {
     assert.equal(judgeProbe('Debian-exim', '/s', undefined).status, 'skipped');
     assert.equal(judgeInstalledConfig(undefined, 'x').status, 'failure');
     assert.equal(judgeInstalledConfig('# Made by "cms exim-config"', 'x').status, 'warning');
+    const now = `${renderConfig(DEFAULT_OPTIONS)}\n`;
+    assert.match(judgeInstalledConfig(now, 'x').cause ?? '', /or somebody changed it$/);
+    for (const asked of ['$r_ask $r_account', '$r_ask,refused $r_account']) {
+      const old = now.replace(asked, asked.replace('$r_ask', 'SMTP'));
+      assert.notEqual(old, now);
+      const { status, cause, fix } = judgeInstalledConfig(old, 'x');
+      assert.deepEqual([status, fix], ['warning', ['cms exim-config --install']]);
+      assert.match(cause ?? '', /it asks the broker without naming the mail server/);
+    }
     const facts = { units: [], state: undefined, lingering: false, stale: ['cms.socket is missing'], alone: true };
     assert.deepEqual([judgeUnits(facts).status, judgeLinger(facts, 'jane').status], ['warning', 'warning']);
   });

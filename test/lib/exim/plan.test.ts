@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Account } from '../../../src/lib/accounts/account.ts';
+import { MAX_REQUEST_BYTES, parseRequest } from '../../../src/lib/broker/wire.ts';
+import { CmsError } from '../../../src/lib/errors.ts';
+import { LONGEST_REQUEST } from '../../../src/lib/exim/line-fields.ts';
 import { parseInstalled, smartHostsState } from '../../../src/lib/exim/installed.ts';
 import { type EximPlan, type EximRequest, noSender, noteOf, planExim } from '../../../src/lib/exim/plan.ts';
-import { oauthAccount } from './fixtures.ts';
+import { oauthAccount, passwordAccount } from './fixtures.ts';
 
 const accounts = [oauthAccount('jane@example.org')];
 
@@ -121,4 +124,38 @@ describe('the state of the installed smart-hosts file', () => {
       assert.throws(() => planExim({ socket }, about), /lies in the folder of bob/);
     });
   }
+
+  describe('with names so long that exim would ask in vain', () => {
+    const address = `${'j'.repeat(64)}@${`${'d'.repeat(60)}.`.repeat(3)}example`;
+    /** So that the longest request has `bytes`. @param frame of the request, beside host and address */
+    const hostOf = (bytes: number, frame: string): string => {
+      const left = bytes - Buffer.byteLength(frame) - address.length;
+      return `${'a.'.repeat(Math.floor(left / 2) - 1)}${left % 2 === 0 ? 'bb' : 'ccc'}`;
+    };
+    const TOKEN = 'SMTP,host=,port=587,refused ';
+    const PASSWORD = 'SMTP,host=,port=587,password,ready ';
+
+    for (const [what, frame, make] of [
+      ['a token', TOKEN, oauthAccount],
+      ['an app password', PASSWORD, passwordAccount],
+    ] as const) {
+      it(`writes the line of ${what} while the broker understands it, and refuses the next one, by name`, () => {
+        const planned = (bytes: number) => {
+          const host = hostOf(bytes, frame);
+          return plan({}, { accounts: [make(address, { servers: { smtp: { host, port: 587, tls: 'starttls' } } })] });
+        };
+        const { lines } = planned(LONGEST_REQUEST);
+        const request = `${frame.replace('host=', `host=${lines[0]?.server.host ?? ''}`)}${address}`;
+        assert.equal(request.length, MAX_REQUEST_BYTES - 1, 'without an end of line');
+        assert.notEqual(parseRequest(request), undefined);
+        assert.throws(
+          () => planned(LONGEST_REQUEST + 1),
+          (error) =>
+            error instanceof CmsError &&
+            error.code === 'data_invalid' &&
+            error.message.startsWith(`the line of ${address} would make exim ask the broker with 512 bytes`),
+        );
+      });
+    }
+  });
 });
