@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
 import { build, type BuildOptions, type BuildResult, transform } from 'esbuild';
 import { pluginOf } from '../src/oclif-main.ts';
+import { FAST, FRAMEWORK, TOKEN_ALONE } from './entry-points.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
@@ -57,9 +58,7 @@ async function wholeProgram(): Promise<BuildOptions> {
     // All in one folder: keyring.ts looks for its helper beside itself.
     chunkNames: '[name]-[hash]',
     entryPoints: [
-      { in: './src/oclif-main.ts', out: 'main' },
-      { in: './src/oclif-help.ts', out: 'help' },
-      { in: './src/lib/store/keyring.ts', out: 'keyring' },
+      ...entryPoints(FRAMEWORK),
       ...commands.map((file) => ({ in: `./src/commands/${file}`, out: `commands/${file.replace(/\.ts$/, '')}` })),
     ],
     // For the CommonJS in it.
@@ -69,17 +68,17 @@ async function wholeProgram(): Promise<BuildOptions> {
   };
 }
 
+function entryPoints(files: Readonly<Record<string, string>>): { in: string; out: string }[] {
+  return Object.entries(files).map(([out, file]) => ({ in: file, out }));
+}
+
 /** One file each, which is the fastest for who needs all of it. */
 function withoutFramework(): BuildOptions {
   return {
     format: 'cjs',
     // An import() would start the loader of ES modules after all.
     supported: { 'dynamic-import': false },
-    entryPoints: [
-      { in: './src/token-broker.ts', out: 'token' },
-      { in: './src/serve-main.ts', out: 'serve' },
-      { in: './src/lib/store/keyring-helper.ts', out: 'keyring-helper' },
-    ],
+    entryPoints: entryPoints(FAST),
     outExtension: { '.js': '.cjs' },
     // Node scans the whole file before its first line runs: 4 ms of 60 for comments and indentation. Names stay.
     minifyWhitespace: true,
@@ -100,7 +99,7 @@ function tokenAlone(): BuildOptions {
     write: false,
     sourcemap: 'inline',
     chunkNames: '[name]-[hash]',
-    entryPoints: [{ in: './src/token-main.ts', out: 'token-alone' }],
+    entryPoints: [{ in: TOKEN_ALONE, out: 'token-alone' }],
     outExtension: { '.js': '.cjs' },
   };
 }
