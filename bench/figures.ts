@@ -43,10 +43,6 @@ export interface Findings {
   plots: Record<string, Series[]>;
 }
 
-export function noFindings(): Findings {
-  return { figures: [], leftOut: [], plots: {} };
-}
-
 export function together(all: readonly Findings[]): Findings {
   return {
     figures: all.flatMap(({ figures }) => figures),
@@ -76,7 +72,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** A machine that is slow for a while is so for both sides of a round. */
-export function medianRatio(values: readonly number[], references: readonly number[]): number {
+function medianRatio(values: readonly number[], references: readonly number[]): number {
   return median(values.flatMap((value, index) => value / (references[index] ?? NaN)));
 }
 

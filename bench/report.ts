@@ -13,7 +13,7 @@ export function leftOutLine({ title, reason }: LeftOut): string {
   return `left out ${title}: ${reason}`;
 }
 
-export function valueText({ value, unit, ratio, reference, best }: Figure): string {
+function valueText({ value, unit, ratio, reference, best }: Figure): string {
   const own = `${amount(value)} ${unit}`.replace(' /s', '/s');
   const least = best === undefined || unit === '/s' || unit === 'MB' ? '' : ` (best ${amount(best)})`;
   if (reference === undefined) return own + least;

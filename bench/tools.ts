@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PROGRAMS = ['timer', 'client', 'server', 'load'] as const;
-export type NativeProgram = (typeof PROGRAMS)[number];
+type NativeProgram = (typeof PROGRAMS)[number];
 
 export interface Tools {
   /** Compiled programs; undefined without a compiler. */

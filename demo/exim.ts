@@ -1,8 +1,8 @@
 /** A run of the installed exim4 on files of the demo alone: own configuration, own spool, own log. */
-import { accessSync, constants } from 'node:fs';
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Runner } from './runner.ts';
+import { isExecutable } from '../src/lib/os/look.ts';
 
 const EXIM = '/usr/sbin/exim4';
 const MTA = 'Debian-exim';
@@ -66,14 +66,5 @@ async function idsOf(name: string, runner: Runner): Promise<{ uid: number; gid: 
     return uid === undefined || gid === undefined ? undefined : { uid, gid };
   } catch {
     return undefined;
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -92,8 +92,3 @@ function wrapCommand(line: string, width: number): string[] {
   }
   return [...lines, current];
 }
-
-/** A word as a shell takes it. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}

@@ -7,6 +7,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** From the ground up: a layer may import from those before it, and its own files from each other. */
 const LAYERS = [
+  ['core', 'os'],
   ['errors', 'log', 'redact', 'width', 'elapsed', 'local-time', 'nearest', 'stderr', 'exposure', 'shell-word'],
   ['paths', 'native', 'report', 'ending', 'table', 'pretty-log', 'secret', 'endpoint', 'sudo'],
   ['store', 'sasl', 'browser', 'explain', 'completion'],

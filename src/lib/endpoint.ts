@@ -1,5 +1,15 @@
 import { CmsError } from './errors.ts';
 
+/** Of an authorization server, as its metadata name them (RFC 8414 section 2). */
+export const ENDPOINT_NAMES = [
+  'authorization_endpoint',
+  'token_endpoint',
+  'device_authorization_endpoint',
+  'revocation_endpoint',
+  'userinfo_endpoint',
+  'jwks_uri',
+] as const;
+
 /**
  * Validates a URL that secrets are sent to, or that a person is sent to: https, or plain http to this very machine.
  * `name` is what the URL is called in the message; the text itself is not repeated, it could hold a password.

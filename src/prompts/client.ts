@@ -11,6 +11,7 @@ import { Secret } from '../lib/secret.ts';
 import { isAsSystem } from '../lib/service/system.ts';
 import { readNamedNow } from '../lib/store/named-file.ts';
 import { askChoice, askSecret, askText, askToEdit, askYesNo } from './ask.ts';
+import { given } from '../lib/core/values.ts';
 
 type Say = (line: string) => void;
 
@@ -165,8 +166,4 @@ function scopesOf({ provider, protocols, before }: ClientQuestion): string {
 
 function notEmpty(text: string): void {
   if (text === '') throw new CmsError('usage', 'something has to be entered here');
-}
-
-function given<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
-  return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
 }

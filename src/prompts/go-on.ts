@@ -159,7 +159,7 @@ export const EXIM_OF_SYSTEM =
   'cms service run exim-config --install </dev/null >install.sh && sudo sh install.sh && cms service install --system --now';
 
 /** The end of `account add`, for people: a few lines that can be copied. */
-export function sayWhatWorks(
+function sayWhatWorks(
   { say, show, ofSystem, brokerRuns }: Pick<GoOnOptions, 'say' | 'show' | 'ofSystem' | 'brokerRuns'>,
   { account, reports }: Pick<Enrolled, 'account' | 'reports'>,
   { exim, service }: Pick<Done, 'exim' | 'service'>,

@@ -23,7 +23,7 @@ export async function askProvider(
 }
 
 /** What fits, what begins so before the rest; and always the way for a server that is not among them. Pure. */
-export function offered(presets: readonly Provider[], term: string): (Choice<Provider> | string)[] {
+function offered(presets: readonly Provider[], term: string): (Choice<Provider> | string)[] {
   const choice = (preset: Provider): Choice<Provider> => ({ ...labelOf(preset), value: preset });
   const fitting = presets.filter((preset) => namesOf(preset).some((name) => name.includes(term)));
   const begins = (preset: Provider): boolean => namesOf(preset).some((name) => name.startsWith(term));

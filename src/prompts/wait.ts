@@ -71,7 +71,7 @@ export function waitForKey<T>(options: WaitOptions<T>, signal: AbortSignal): Pro
 }
 
 /** `0:07`, `12:30` */
-export function elapsed(ms: number): string {
+function elapsed(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }

@@ -161,7 +161,7 @@ async function showUrl(options: TerminalOptions, url: string, redirectUri: strin
 }
 
 /** The command that brings the redirect from the machine at the other end of this session. @see sshd(8) SSH_CONNECTION */
-export function sshForwarding(env: Environment, port: string, user: string): string | undefined {
+function sshForwarding(env: Environment, port: string, user: string): string | undefined {
   if (!env.SSH_CONNECTION && !env.SSH_TTY) return undefined;
   const [, , address = '', sshPort = '22'] = (env.SSH_CONNECTION ?? '').split(' ');
   const host = isIP(address) === 0 ? hostname() : address;

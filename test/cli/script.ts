@@ -9,7 +9,7 @@
  *
  * In an expected line <*> stands for anything, and "..." for any lines.
  */
-export interface Step {
+interface Step {
   /** Comments and empty lines above the command. */
   above: string[];
   command: string;

@@ -12,11 +12,11 @@ export interface Tally {
   totalMs: number;
 }
 
-export interface RateTally extends Tally {
+interface RateTally extends Tally {
   examples: string[];
 }
 
-export interface FuzzFacts {
+interface FuzzFacts {
   addresses: readonly string[];
   /** Those that have the token. */
   known: readonly string[];

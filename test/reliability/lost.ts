@@ -7,10 +7,11 @@
  * 3. no file is damaged or open to others, and no temporary file outlives one start;
  * 4. no secret stands in a log.
  */
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openContext } from '../../src/lib/context.ts';
 import type { Site } from './harness.ts';
+import { textIfAny } from '../../src/lib/os/look.ts';
 
 export interface Losses {
   /** One sentence each; empty: nothing is lost. */
@@ -78,16 +79,8 @@ function checkFiles(folder: string, problems: string[]): void {
 }
 
 function checkLogs(site: Site, problems: string[]): void {
-  const audit = ['audit.jsonl', 'audit.jsonl.1'].map((name) => readIfAny(join(site.home.stateDir, name)));
+  const audit = ['audit.jsonl', 'audit.jsonl.1'].map((name) => textIfAny(join(site.home.stateDir, name)));
   const text = [...site.logs, ...audit].join('\n');
   const leaked = site.provider.issuedTokens.filter((token) => text.includes(token));
   if (leaked.length > 0) problems.push(`${leaked.length} tokens stand in the logs`);
-}
-
-function readIfAny(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -41,7 +41,7 @@ export function merged(runs: readonly (readonly Result[])[]): Result[] {
   return [...newest.values()].sort((a, b) => a.number - b.number);
 }
 
-export function tableOf(results: readonly Result[]): string {
+function tableOf(results: readonly Result[]): string {
   const rows = [
     ['#', 'case', 'here', 'target', 'verdict'],
     ...results.map((result) => [

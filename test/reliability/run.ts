@@ -16,7 +16,7 @@ export function scaleOf(quick: boolean, soakMinutes: number): Scale {
   };
 }
 
-export async function runRow(row: Row, scale: Scale): Promise<Result> {
+async function runRow(row: Row, scale: Scale): Promise<Result> {
   const { number, title, target, needs = [] } = row;
   const missing = needs.filter((name) => !isPresent(name));
   const about = { number, title, target };

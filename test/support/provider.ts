@@ -12,9 +12,9 @@ import { answerInteraction } from './provider/interactions.ts';
 import { rewrite } from './provider/faults.ts';
 import { Storage } from './provider/storage.ts';
 
-export { BASIC_CLIENT, CONFIDENTIAL_CLIENT, MAIL_SERVER_CLIENT } from './provider/configuration.ts';
+export { CONFIDENTIAL_CLIENT } from './provider/configuration.ts';
 export type { ProviderAccount } from './provider/configuration.ts';
-export type { Fault, FaultOutcome, ForwardedReply, RecordedRequest, Reply } from './provider/gateway.ts';
+export type { Fault, FaultOutcome, RecordedRequest, Reply } from './provider/gateway.ts';
 export * as faults from './provider/faults.ts';
 
 export const ENDPOINT = {

@@ -3,9 +3,10 @@
  * command that installs it; with CMS_E2E=required it fails instead.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, appendFileSync, constants, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Context, Suite } from 'mocha';
+import { isExecutable } from '../../src/lib/os/look.ts';
 
 export type Requirement = keyof typeof REQUIREMENTS;
 
@@ -172,15 +173,6 @@ function hasPrograms(...names: string[]): boolean {
   // Daemons live in sbin, which an ordinary user's PATH may lack.
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return names.every((name) => folders.some((folder) => isExecutable(join(folder, name))));
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function mayMount(): boolean {

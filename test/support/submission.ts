@@ -10,7 +10,8 @@ import type { SMTPServerAuthentication, SMTPServerOptions, SMTPServerSession } f
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { trustedCertificate } from './certificates.ts';
 import type { ServerCertificate } from './certificates.ts';
-import { base64, parseOauthbearer, xoauth2 } from '../../src/lib/sasl/sasl.ts';
+import { parseOauthbearer } from './sasl.ts';
+import { base64, xoauth2 } from '../../src/lib/sasl/sasl.ts';
 import { acceptsPassword, judgeBearer } from './mailbox-access.ts';
 import type { Authentication, MailboxAccess } from './mailbox-access.ts';
 

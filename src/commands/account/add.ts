@@ -26,6 +26,7 @@ import { resumable, wordsOf } from '../../prompts/answers.ts';
 import { EXIM_OF_SYSTEM, goOn } from '../../prompts/go-on.ts';
 import { askAddress, terminalDialogue } from '../../prompts/wizard.ts';
 import { BaseCommand } from '../base.ts';
+import { given } from '../../lib/core/values.ts';
 
 const port = (description: string) => Flags.integer({ min: 1, max: 65_535, description, helpValue: 'N' });
 const tls = (description: string) => Flags.option({ options: ['starttls', 'implicit'] as const, description })();
@@ -292,9 +293,4 @@ function names(missing: Enrolled['missing']): string[] | undefined {
 
 function shown({ explanation, ...report }: LoginReport): object {
   return { ...report, ...(explanation && { explanation: withAdminMail(explanation) }) };
-}
-
-/** A property that is there only if it was given. */
-function given<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
-  return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
 }

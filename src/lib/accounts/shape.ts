@@ -4,6 +4,7 @@
  */
 import { PROTOCOLS } from './account.ts';
 import { parseAlias, printable, tryParseAddress } from './address.ts';
+import { isRecord } from '../core/values.ts';
 
 /** What a value is not, in words that go after "is"; undefined where it is well. */
 type Judge = (value: unknown) => string | undefined;
@@ -93,10 +94,6 @@ export function faultOfAccount(key: string, value: unknown): string | undefined 
 export function faultOfVaultKey(value: unknown): string | undefined {
   const fault = value === undefined ? undefined : vaultKey(value);
   return fault === undefined ? undefined : `vault_key: ${phrase(fault)}`;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** `client.redirect.port is not a port`, or `it is not an object` where no member is to blame. */

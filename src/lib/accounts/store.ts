@@ -18,7 +18,8 @@ import type { VaultKeyRecord } from '../store/vault-key.ts';
 import type { Account } from './account.ts';
 import { type HalfDone, halfDone } from './half-done.ts';
 import { findAccount } from './names.ts';
-import { faultOfAccount, faultOfVaultKey, isRecord } from './shape.ts';
+import { faultOfAccount, faultOfVaultKey } from './shape.ts';
+import { isRecord } from '../core/values.ts';
 
 export { findAccount } from './names.ts';
 

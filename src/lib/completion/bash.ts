@@ -8,9 +8,9 @@ import {
   type Offer,
   offerForArgument,
   offerForFlag,
-  quoted,
   startsAnother,
 } from './command.ts';
+import { quoted } from '../shell-word.ts';
 
 /** The completion of `cms` for bash, on its own feet: it needs no bash-completion. Pure. */
 export function bashCompletion(line: CommandLine): string {

@@ -110,8 +110,3 @@ export const LIST_ADDRESSES = {
   sh: `[ -f "$file" ] && [ -O "$file" ] && [ ! -L "$file" ] && grep -o '"address": *"[^"\\\\]*"' "$file" 2>/dev/null | cut -d '"' -f 4`,
   file: '${CMS_CONFIG_DIR:-${XDG_CONFIG_HOME:-$HOME/.config}/cms}/accounts.json',
 } as const;
-
-/** A word in single quotes, for a POSIX shell. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}

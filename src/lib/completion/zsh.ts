@@ -7,10 +7,10 @@ import {
   type Offer,
   offerForArgument,
   offerForFlag,
-  quoted,
   startsAnother,
   type TopicText,
 } from './command.ts';
+import { quoted } from '../shell-word.ts';
 
 /** The completion of `cms` for zsh: for `fpath` as `_cms`, or to be sourced. Pure. */
 export function zshCompletion(line: CommandLine): string {

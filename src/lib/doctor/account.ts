@@ -262,7 +262,7 @@ async function login(
 }
 
 /** What a trial login came to. Pure. */
-export function judgeLogin(test: ProtocolTest, account: Pick<Account, 'address'>): Judgement {
+function judgeLogin(test: ProtocolTest, account: Pick<Account, 'address'>): Judgement {
   const { host, port, user, ok: accepted, steps, error = '', explanation } = test;
   if (accepted) return ok(`${host}:${port} as ${user ?? '?'}`);
   const step = steps.at(-1)?.step ?? 'login';

@@ -103,7 +103,7 @@ export function judgeBroker({ answer, version, privateSocket, start, restart, re
 }
 
 /** Grants that are in its memory only are lost when it ends. Pure. */
-export function judgeGrants(answer: BrokerAnswer): Judgement {
+function judgeGrants(answer: BrokerAnswer): Judgement {
   const accounts = answer !== undefined && 'status' in answer ? answer.status.accounts : [];
   const worst = GRAVEST.flatMap((wanted) => accounts.filter(({ state }) => state === wanted)).find(
     // The client is judged by the account's own checks.

@@ -189,7 +189,7 @@ export function judgeInstalledConfig(text: string | undefined, wanted: string): 
 }
 
 /** @param verdict what exim complains of. Pure. */
-export function judgeVerdict(verdict: string | undefined, fix: readonly string[] = [INSTALL]): Judgement {
+function judgeVerdict(verdict: string | undefined, fix: readonly string[] = [INSTALL]): Judgement {
   if (verdict === undefined) return ok('exim takes its configuration');
   const said = verdict.replace(/^\d{4}-\d\d-\d\d [\d:]+ |^\s*Configure owner: .*/gm, '').replace(/\s*\n\s*/g, ' ');
   return failure('config_invalid', `exim refuses its configuration: ${said}`, { fix: [...fix, 'sudo exim4 -bV'] });
@@ -200,7 +200,7 @@ function installWith(caFile: string): string {
 }
 
 /** @param commands that have exim trust a file, or `system`. Pure. */
-export function judgeAuthority(
+function judgeAuthority(
   { caFile, ofAccounts, failing }: EximAuthority,
   commands: (caFile: string) => readonly string[],
 ): Judgement {
@@ -219,7 +219,7 @@ export function judgeAuthority(
 }
 
 /** @param block ours as it stands in the file; undefined where the file is closed to us. Pure. */
-export function judgeSmartHosts(
+function judgeSmartHosts(
   state: SmartHostsState,
   block: string | undefined,
   plan: EximPlan | CmsError,
@@ -243,7 +243,7 @@ export function judgeSmartHosts(
 }
 
 /** Pure. */
-export function judgeSender(sender: CheckedSender, { user }: Pick<EximPlan, 'user'>): Judgement {
+function judgeSender(sender: CheckedSender, { user }: Pick<EximPlan, 'user'>): Judgement {
   const { account = '?', line = '-', host = '?', detail } = sender;
   if (sender.ok) return ok(`through ${account} at ${host} (line ${line}, ${detail}; route only, no login)`);
   return failure('temporarily_unavailable', `exim would not send now: ${detail}`, {

@@ -32,7 +32,7 @@ export interface PathFacts {
   folder: boolean;
 }
 
-export async function pathFacts(path: string): Promise<PathFacts | undefined> {
+async function pathFacts(path: string): Promise<PathFacts | undefined> {
   try {
     const stat = await lstat(path);
     return { uid: stat.uid, mode: stat.mode & 0o7777, folder: stat.isDirectory() };
@@ -62,7 +62,7 @@ export function judgeFolder(path: string, facts: PathFacts | undefined, uid: num
 }
 
 /** Names of accounts and clients are no secrets, and still nobody else's business. Pure. */
-export function judgeFile(path: string, facts: PathFacts | undefined, uid: number | undefined): Judgement {
+function judgeFile(path: string, facts: PathFacts | undefined, uid: number | undefined): Judgement {
   if (facts === undefined) return skipped('there is none');
   const fix = [`chmod 600 ${path}`];
   if (uid !== undefined && facts.uid !== uid && facts.uid !== 0)

@@ -170,7 +170,7 @@ export function providerSteps(endpoint: Endpoint, needs: readonly string[], now:
 }
 
 /** Any answer proves TLS, the proxy and the way; nothing was asked for. Pure. */
-export function judgeAnswer(status: number, ms: number): Judgement {
+function judgeAnswer(status: number, ms: number): Judgement {
   if (status < 500) return ok(`answers in ${ms} ms`);
   return warning(`answers ${status}: it is not well now`, { fix: ['wait, then: cms doctor'], who: 'nobody: wait' });
 }

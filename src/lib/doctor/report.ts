@@ -65,7 +65,7 @@ function maskFacts(
 }
 
 /** Pure but for the names that the mask has given. */
-export function renderReport(
+function renderReport(
   checks: readonly Check[],
   accounts: readonly Account[],
   { versions, variables, config, audit }: Surroundings,

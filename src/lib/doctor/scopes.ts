@@ -41,7 +41,7 @@ export function judgeAudience({ client, address }: OAuthAccount, token: string):
 }
 
 /** `aud` of something that looks like a JWT; its signature is nobody's business but the mail server's. */
-export function audienceOf(token: string): string | undefined {
+function audienceOf(token: string): string | undefined {
   const [, payload] = /^[\w-]+\.([\w-]+)\.[\w-]*$/.exec(token) ?? [];
   if (payload === undefined) return undefined;
   try {

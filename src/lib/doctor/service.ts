@@ -60,7 +60,7 @@ export function serviceSteps({ brokerPid, user }: ServiceLook, facts: ServiceFac
 
 const NO_MANAGER = 'no service manager of yours answers';
 
-export function judgeInstalled({ units, state }: ServiceFacts, user: string): Judgement {
+function judgeInstalled({ units, state }: ServiceFacts, user: string): Judgement {
   if (units.length === 0)
     return skipped('no service of yours is installed', {
       fix: ['cms service install   # the broker is then started by systemd'],
@@ -80,13 +80,13 @@ export function judgeUnits({ stale }: ServiceFacts): Judgement {
   return warning(first, remedy.cause === '' ? { fix: [INSTALL] } : remedy);
 }
 
-export function judgeEnabled({ state }: ServiceFacts): Judgement {
+function judgeEnabled({ state }: ServiceFacts): Judgement {
   if (state === undefined) return skipped(NO_MANAGER);
   if (state.enabled) return ok('it is started at login');
   return warning('it is not started by itself', { fix: ['systemctl --user enable cms.service cms.socket'] });
 }
 
-export function judgeActive({ state }: ServiceFacts, brokerPid: number | undefined): Judgement {
+function judgeActive({ state }: ServiceFacts, brokerPid: number | undefined): Judgement {
   if (state === undefined) return skipped(NO_MANAGER);
   if (!state.active)
     return warning(`the service is ${state.state}, and a broker runs without it (pid ${brokerPid ?? '?'})`, {

@@ -178,7 +178,7 @@ export function systemSteps(facts: SystemFacts): Step[] {
 const NO_MANAGER = 'systemd does not answer';
 
 /** Pure, as all that follow. */
-export function judgeInstalled({ units, state, userThere }: SystemFacts): Judgement {
+function judgeInstalled({ units, state, userThere }: SystemFacts): Judgement {
   if (!userThere)
     return failure('config_invalid', `the user ${SYSTEM.user} of the service is not there`, {
       fix: [INSTALL],
@@ -188,7 +188,7 @@ export function judgeInstalled({ units, state, userThere }: SystemFacts): Judgem
   return warning('units of the host are there, but systemd does not run it', { fix: ['cms serve   # in a terminal'] });
 }
 
-export function judgeUnits({ stale, eximState }: SystemFacts): Judgement {
+function judgeUnits({ stale, eximState }: SystemFacts): Judgement {
   // Without exim its socket is of no use, and is made all the same.
   const counting = stale.filter((each) => eximState !== undefined || each !== 'cms-exim.socket is missing');
   const [first, ...more] = counting;
@@ -198,7 +198,7 @@ export function judgeUnits({ stale, eximState }: SystemFacts): Judgement {
   return broken ? failure('config_invalid', first, remedy) : warning(first, remedy);
 }
 
-export function judgeKey({ keyThere }: SystemFacts): Judgement {
+function judgeKey({ keyThere }: SystemFacts): Judgement {
   if (keyThere === undefined) return skipped('a file, which only the service can read');
   if (keyThere) return ok(`sealed, ${SYSTEM.credentialFile}`);
   return failure('store_unavailable', `the sealed vault key ${SYSTEM.credentialFile} is gone`, {
@@ -211,7 +211,7 @@ export function judgeKey({ keyThere }: SystemFacts): Judgement {
   });
 }
 
-export function judgeEnabled({ state, eximState }: SystemFacts): Judgement {
+function judgeEnabled({ state, eximState }: SystemFacts): Judgement {
   if (state === undefined) return skipped(NO_MANAGER);
   const off = [
     ...(state.enabled ? [] : ['cms.service']),
@@ -223,7 +223,7 @@ export function judgeEnabled({ state, eximState }: SystemFacts): Judgement {
   });
 }
 
-export function judgeActive({ state }: SystemFacts): Judgement {
+function judgeActive({ state }: SystemFacts): Judgement {
   if (state === undefined) return skipped(NO_MANAGER);
   if (state.active) return ok(state.statusText || 'active');
   return failure('broker_unavailable', `the service is ${state.state}`, {
@@ -231,7 +231,7 @@ export function judgeActive({ state }: SystemFacts): Judgement {
   });
 }
 
-export function judgeSocket({ path, mode, group, there, wanted }: SystemSocket, { eximState }: SystemFacts): Judgement {
+function judgeSocket({ path, mode, group, there, wanted }: SystemSocket, { eximState }: SystemFacts): Judgement {
   const fix = [path === PRIVATE_SOCKET ? RESTART_OF_HOST : INSTALL, `sudo namei -l ${path}`];
   const who = 'root';
   if (there === 'closed') return skipped('its folder is closed to you', { fix: [bySudo('cms doctor')] });
@@ -260,7 +260,7 @@ const OF_HOST = {
   config: `${SYSTEM.environment.CMS_CONFIG_DIR}/config.toml`,
 };
 
-export function judgeMta(user: string, path: string, word: string | undefined): Judgement {
+function judgeMta(user: string, path: string, word: string | undefined): Judgement {
   const judged = judgeProbe(user, path, word, OF_HOST);
   return judged.status === 'failure' ? { ...judged, who: 'root' } : judged;
 }

@@ -55,7 +55,7 @@ export async function testLogins(
  * One login, as the name that is kept, as the login, or as the name that the provider calls the person by.
  * @returns undefined without a server
  */
-export async function testLogin(
+async function testLogin(
   account: Account,
   protocol: Protocol,
   credential: Credential,

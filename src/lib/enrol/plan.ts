@@ -9,7 +9,7 @@ import {
 } from '../accounts/account.ts';
 import { parseAlias, parseDomain, parseLoginName, refuseFlagLike } from '../accounts/address.ts';
 import { CmsError } from '../errors.ts';
-import { parseEndpoint } from '../endpoint.ts';
+import { ENDPOINT_NAMES, parseEndpoint } from '../endpoint.ts';
 import type { Secret } from '../secret.ts';
 import { clientFor, serversFor } from '../providers/client.ts';
 import type { Endpoints, OAuthProvider, Provider } from '../providers/provider.ts';
@@ -186,20 +186,11 @@ function staysAt(old: OAuthClient | undefined, endpoints: Endpoints = {}): boole
   return URL.canParse(old.token_endpoint) && new URL(next).origin === new URL(old.token_endpoint).origin;
 }
 
-const ENDPOINT_NAMES = [
-  'issuer',
-  'authorization_endpoint',
-  'token_endpoint',
-  'device_authorization_endpoint',
-  'revocation_endpoint',
-  'userinfo_endpoint',
-  'jwks_uri',
-  'authorization_response_iss_parameter_supported',
-] as const;
+const KEPT_OF_SERVER = ['issuer', ...ENDPOINT_NAMES, 'authorization_response_iss_parameter_supported'] as const;
 
 function endpointsOf(client: OAuthClient): Endpoints {
   return Object.fromEntries(
-    ENDPOINT_NAMES.flatMap((name) => (client[name] === undefined ? [] : [[name, client[name]]])),
+    KEPT_OF_SERVER.flatMap((name) => (client[name] === undefined ? [] : [[name, client[name]]])),
   );
 }
 

@@ -32,7 +32,7 @@ export interface SignInDialogue {
 }
 
 /** What logins at the mail servers have shown, before anything is stored. */
-export interface Proof {
+interface Proof {
   /** With the names that worked. */
   account: OAuthAccount;
   reports: LoginReport[];

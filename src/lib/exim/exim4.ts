@@ -1,7 +1,6 @@
 /** Running exim4 and what it needs. The only file here that starts processes. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -9,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
 import { writeFileDurable } from '../store/files.ts';
+import { isExecutable } from '../os/look.ts';
 
 export interface Finished {
   status: number | null;
@@ -33,15 +33,6 @@ export function findExim4(env: Environment): string {
   throw new CmsError('config_invalid', 'exim4 is not installed', {
     suggestions: ['sudo apt-get install exim4-daemon-light'],
   });
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 const RUN_LIMIT_MS = 60_000;
@@ -92,7 +83,7 @@ export async function expand(
 }
 
 /** Runs with the terminal left to the command, so that sudo can ask and people can read. Resolves with its status. */
-export async function runInForeground(argv: readonly string[], input: string): Promise<number | null> {
+async function runInForeground(argv: readonly string[], input: string): Promise<number | null> {
   const [command = '', ...args] = argv;
   // The result of a script is for people: it goes where people read.
   const child = spawn(command, args, { stdio: ['pipe', process.stderr, 'inherit'] });

@@ -144,7 +144,7 @@ function ownSocket(path: string, user: string): string {
   });
 }
 
-export function defaultSocket(user: string): string {
+function defaultSocket(user: string): string {
   return `/run/cms/${userName(user)}/exim.sock`;
 }
 

@@ -9,6 +9,7 @@ import { expand, type Run } from './exim4.ts';
 import { type LineFields, lineFields, requestExpansion } from './line-fields.ts';
 import { entryFor, fieldsOf, parseEntries } from './smart-hosts-file.ts';
 import { quoted } from '../shell-word.ts';
+import { firstLine } from '../core/values.ts';
 
 export interface Step {
   step: 'line' | 'socket' | 'ready' | 'credentials' | 'connect' | 'certificate' | 'login';
@@ -154,10 +155,6 @@ function loginSteps({ host, port, tls }: MailServer, outcome: LoginOutcome): Ste
   if (kind === 'unreachable') return [{ step: 'connect', ok: false, detail }];
   if (kind === 'certificate') return [connect, { step: 'certificate', ok: false, detail }];
   return [connect, certificate, { step: 'login', ok: false, detail }];
-}
-
-function firstLine(text: string): string {
-  return text.trim().split('\n')[0] ?? '';
 }
 
 /** The exit status of a trial: a failed step is an error of its kind. @param caFile of the account that sends */

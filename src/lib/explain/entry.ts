@@ -40,7 +40,7 @@ export interface Entry {
 }
 
 /** All that is given has to fit. */
-export interface Match {
+interface Match {
   /** The `error` of RFC 6749. */
   errors?: readonly string[];
   /** Numbers of Microsoft's AADSTS codes. */

@@ -16,6 +16,7 @@ export function missingScopeIn(reply: string, granted: string): string | undefin
   return missing.length === 0 ? undefined : missing.join(' ');
 }
 
-function comparable(scope: string): string {
+/** Servers differ in case and in a slash at the end. */
+export function comparable(scope: string): string {
   return scope.toLowerCase().replace(/\/$/, '');
 }

@@ -1,9 +1,10 @@
 /** The notification on the desktop, by the `notify-send` of libnotify. Pure, but for the look at the file system. */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import type { Environment } from '../paths.ts';
 import { redact } from '../redact.ts';
 import { details, type Event, headline, plain } from './event.ts';
+import { isExecutable } from '../os/look.ts';
 
 /** Path of notify-send, or undefined where there is none on the PATH. */
 export function findNotifySend({ PATH = '' }: Environment): string | undefined {
@@ -32,13 +33,4 @@ export function notifySendArguments(program: string, event: Event, others = 0): 
 /** The body is mark-up (the summary is not), and notify-send itself reads backslashes in it. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('\\', '\\\\');
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -4,6 +4,7 @@
  * members in another form than the standard's have the standard's. What decides on trust is left as it came: a token
  * without a type, or of another type, has none here either. Pure.
  */
+import { isRecord } from '../core/values.ts';
 
 export type Members = Readonly<Record<string, unknown>>;
 
@@ -23,11 +24,7 @@ export function parseJson(body: string): unknown {
 /** The object that an answer is, from JSON or from a form, with its members as the standards have them. */
 export function readMembers(body: string): Members | undefined {
   const value = parseJson(body) ?? formIn(body);
-  return isObject(value) ? normalised(value) : undefined;
-}
-
-export function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isRecord(value) ? normalised(value) : undefined;
 }
 
 /** What a few servers send, whatever they are asked for. Only what holds a token or an error is taken for one. */

@@ -1,21 +1,14 @@
 /** The metadata of an authorization server, from its issuer alone. @see OpenID Connect Discovery, RFC 8414 */
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError } from '../errors.ts';
-import { isObject, parseJson } from './answer.ts';
+import { parseJson } from './answer.ts';
 import { describe } from './classify.ts';
-import { parseEndpoint } from '../endpoint.ts';
+import { ENDPOINT_NAMES, parseEndpoint } from '../endpoint.ts';
 import { request, unreachable } from './http.ts';
 import { targetOf } from './redirect.ts';
+import { isRecord } from '../core/values.ts';
 
-const ENDPOINTS = [
-  'authorization_endpoint',
-  'token_endpoint',
-  'device_authorization_endpoint',
-  'revocation_endpoint',
-  'userinfo_endpoint',
-  'jwks_uri',
-  'registration_endpoint',
-] as const;
+const ENDPOINTS = [...ENDPOINT_NAMES, 'registration_endpoint'] as const;
 
 export type DiscoveredServer = Pick<
   OAuthClient,
@@ -92,7 +85,7 @@ async function fetchMetadata(
   const { status, body } = answer;
   if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, status);
   const metadata = status === 200 ? parseJson(body) : undefined;
-  if (isObject(metadata)) return { metadata };
+  if (isRecord(metadata)) return { metadata };
   // RFC 6585 section 6: 511 is what a captive portal should say; most of them just show their page.
   const isPage = status === 511 || (status === 200 && body.trimStart().startsWith('<'));
   return { status, isPage, target: targetOf(answer, url) };

@@ -1,7 +1,8 @@
 /** Who signed in, from what the provider said. Pure. */
 import { CmsError } from '../errors.ts';
 import { domainOf, lowerAscii, withALabels } from '../accounts/address.ts';
-import { isObject, parseJson } from './answer.ts';
+import { parseJson } from './answer.ts';
+import { isRecord } from '../core/values.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -123,7 +124,7 @@ function decode(idToken: string): Claims {
 
 function jsonIn(part: string): Claims | undefined {
   const value = parseJson(Buffer.from(part, 'base64url').toString('utf8'));
-  return isObject(value) ? value : undefined;
+  return isRecord(value) ? value : undefined;
 }
 
 function refused(why: string): CmsError {

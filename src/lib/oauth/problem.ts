@@ -3,7 +3,8 @@
  * Pure. Only the form of RFC 6749 says anything final of a grant; the words of the others are shown all the same.
  */
 import { effectOnSignIn } from '../explain/explain.ts';
-import { isObject, type Members, parseJson, readMembers } from './answer.ts';
+import { type Members, parseJson, readMembers } from './answer.ts';
+import { isRecord } from '../core/values.ts';
 
 export interface Problem {
   /** A code, of OAuth where there is one. */
@@ -21,7 +22,7 @@ const DEEPEST = 4;
 /** @param authenticate the header WWW-Authenticate. @returns undefined where nothing is said */
 export function problemIn(body: string, authenticate?: string): Problem | undefined {
   const members = readMembers(body);
-  if (members !== undefined && isCode(members.error) && isObject(parseJson(body))) {
+  if (members !== undefined && isCode(members.error) && isRecord(parseJson(body))) {
     const description = descriptionIn(members);
     return { error: members.error, ...(description !== undefined && { description }), wellFormed: true };
   }
@@ -30,7 +31,7 @@ export function problemIn(body: string, authenticate?: string): Problem | undefi
 }
 
 /** RFC 6749 section 5.2 gives the characters of `error`; we are stricter than its quoting, as all real codes are. */
-export function isCode(value: unknown): value is string {
+function isCode(value: unknown): value is string {
   return typeof value === 'string' && /^[A-Za-z0-9_.:/-]{1,100}$/.test(value);
 }
 
@@ -83,7 +84,7 @@ function layersOf(value: unknown, depth: number): (Members | string)[] {
   if (depth === 0) return [];
   if (typeof value === 'string') return [value];
   if (Array.isArray(value)) return layersOf(value[0], depth - 1);
-  if (!isObject(value)) return [];
+  if (!isRecord(value)) return [];
   return [value, ...WRAPPERS.flatMap((name) => layersOf(value[name], depth - 1))];
 }
 

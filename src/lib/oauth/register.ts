@@ -5,6 +5,7 @@ import { CmsError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { describe } from './classify.ts';
 import { request, unreachable } from './http.ts';
+import { isVisibleAscii } from '../core/values.ts';
 
 export interface RegistrationRequest {
   registration_endpoint: string;
@@ -67,11 +68,11 @@ function metadataOf({ redirect, device }: RegistrationRequest): Record<string, u
 function readRegistration(json: Record<string, unknown> | undefined, host: string): RegisteredClient {
   const { client_id, client_secret, token_endpoint_auth_method: method } = json ?? {};
   const { registration_access_token: token, registration_client_uri: uri } = json ?? {};
-  if (!isToken(client_id)) throw new CmsError('protocol_error', `${host} registered cms, but sent no client id`);
-  const secret = isToken(client_secret) && method !== 'none' ? new Secret(client_secret) : undefined;
+  if (!isVisibleAscii(client_id)) throw new CmsError('protocol_error', `${host} registered cms, but sent no client id`);
+  const secret = isVisibleAscii(client_secret) && method !== 'none' ? new Secret(client_secret) : undefined;
   // Without the method the answer means the default, which is basic. RFC 7591 section 2
   const sent = method === 'client_secret_post' ? method : 'client_secret_basic';
-  const manageable = isToken(token) && isToken(uri);
+  const manageable = isVisibleAscii(token) && isVisibleAscii(uri);
   return {
     client: {
       client_id,
@@ -109,10 +110,6 @@ function refused(host: string, status: number, json: Record<string, unknown> | u
       'cms account add ADDRESS --client-id ID',
     ],
   });
-}
-
-function isToken(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
 }
 
 function objectIn(body: string): Record<string, unknown> | undefined {

@@ -11,7 +11,7 @@ export interface Detection {
 }
 
 /** Names of a domain's mail exchangers, the most preferred first. */
-export type ResolveMx = (domain: string) => Promise<readonly string[]>;
+type ResolveMx = (domain: string) => Promise<readonly string[]>;
 
 export interface DetectOptions {
   resolveMx: ResolveMx;

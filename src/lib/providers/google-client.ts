@@ -1,5 +1,6 @@
 /** The JSON file that Google's console offers for download with a client. */
 import { CmsError } from '../errors.ts';
+import { isRecord, isVisibleAscii } from '../core/values.ts';
 
 export interface GoogleClient {
   client_id: string;
@@ -21,8 +22,8 @@ export function parseGoogleClientFile(text: string): GoogleClient {
   const { installed } = file;
   if (!isRecord(installed)) throw refused('is not a client file of Google');
   const { client_id, client_secret } = installed;
-  if (!isToken(client_id)) throw refused('has no client id');
-  if (!isToken(client_secret)) throw refused('has no client secret; Google shows it only once, add a new one');
+  if (!isVisibleAscii(client_id)) throw refused('has no client id');
+  if (!isVisibleAscii(client_secret)) throw refused('has no client secret; Google shows it only once, add a new one');
   return { client_id, client_secret };
 }
 
@@ -37,14 +38,6 @@ function parseObject(text: string): Record<string, unknown> {
   }
   if (!isRecord(value)) throw refused('is not a client file of Google');
   return value;
-}
-
-function isToken(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function refused(reason: string): CmsError {

@@ -1,6 +1,7 @@
 /** What was granted against what the protocols need. Pure. */
 import { type OAuthAccount, type Protocol, PROTOCOLS } from '../accounts/account.ts';
 import { findProvider } from './table.ts';
+import { comparable } from '../explain/missing-scope.ts';
 
 /** Those that have nothing to do with mail; providers give them back under other names, or not at all. */
 const IDENTITY = /^(?:openid|email|profile|offline_access)$/;
@@ -38,10 +39,6 @@ function scopesFor({ client, provider }: OAuthAccount, protocol: Protocol): stri
     const named = PROTOCOLS.filter((each) => scope.toLowerCase().includes(each));
     return named.length === 0 || named.includes(protocol);
   });
-}
-
-function comparable(scope: string): string {
-  return scope.toLowerCase().replace(/\/$/, '');
 }
 
 /** `scope (protocol, …)` of each, for people. */

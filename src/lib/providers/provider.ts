@@ -22,7 +22,7 @@ export type Endpoints = Pick<
 };
 
 /** How to come by a password for programs, or why there is none. */
-export type AppPassword = { url: string; how: string } | { unavailable: string };
+type AppPassword = { url: string; how: string } | { unavailable: string };
 
 /** Servers by protocol; the first one is the default. */
 export type ProviderServers = Partial<Record<Protocol, readonly MailServer[]>>;
@@ -62,7 +62,7 @@ export interface ProviderDefaults {
 }
 
 /** What has to be registered with the provider before anybody can sign in. */
-export interface ClientRegistration {
+interface ClientRegistration {
   /**
    * `required`: without one the token endpoint refuses. `optional`: as the registration has it. `none`: a public
    * client, never asked for; one that is given all the same is sent, because an organisation may have its reasons.
@@ -78,7 +78,7 @@ export interface ClientRegistration {
   note?: string;
 }
 
-export interface OAuthDetails extends ProviderCommon {
+interface OAuthDetails extends ProviderCommon {
   endpoints: Endpoints;
   /** Present where the endpoints hold `{tenant}`. Without a default it must be given. */
   tenant?: { default?: string };

@@ -2,21 +2,14 @@
 import { dirname, resolve } from 'node:path';
 import { type MailServer, type Protocol, PROTOCOLS } from '../accounts/account.ts';
 import { parseDomain } from '../accounts/address.ts';
-import { parseEndpoint } from '../endpoint.ts';
+import { ENDPOINT_NAMES, parseEndpoint } from '../endpoint.ts';
 import type { CmsError } from '../errors.ts';
 import { unknownKey } from '../nearest.ts';
 import type { Endpoints, Flow, OAuthProvider, Provider, ProviderDefaults } from './provider.ts';
 import { findProvider } from './table.ts';
 import { parseTenant } from './tenant.ts';
+import { isRecord } from '../core/values.ts';
 
-const ENDPOINT_KEYS = [
-  'authorization_endpoint',
-  'token_endpoint',
-  'device_authorization_endpoint',
-  'revocation_endpoint',
-  'userinfo_endpoint',
-  'jwks_uri',
-] as const;
 const TEXT_KEYS = [
   'id',
   'name',
@@ -29,7 +22,7 @@ const TEXT_KEYS = [
   'flow',
 ] as const;
 const LIST_KEYS = ['scopes', 'domains', 'mx'] as const;
-const KEYS: readonly string[] = [...TEXT_KEYS, ...ENDPOINT_KEYS, ...LIST_KEYS, ...PROTOCOLS, 'redirect_port'];
+const KEYS: readonly string[] = [...TEXT_KEYS, ...ENDPOINT_NAMES, ...LIST_KEYS, ...PROTOCOLS, 'redirect_port'];
 const SERVER_KEYS: readonly string[] = ['host', 'port', 'tls'];
 const FLOWS: readonly Flow[] = ['browser', 'device', 'manual'];
 const DEFAULT_SERVER: Record<Protocol, Pick<MailServer, 'port' | 'tls'>> = {
@@ -55,7 +48,7 @@ export function parseProviders(value: unknown, file: string, fail: Fail): Provid
 }
 
 function parseProvider(entry: unknown, file: string, failFile: Fail): Provider {
-  if (!isTable(entry)) throw failFile('[[provider]]: not a table');
+  if (!isRecord(entry)) throw failFile('[[provider]]: not a table');
   const id = entry.id;
   // "custom" is where a person is asked for everything; a preset under that name would never be asked.
   if (typeof id !== 'string' || !/^[a-z0-9][a-z0-9._-]*$/.test(id) || id === 'custom')
@@ -83,7 +76,7 @@ function parseProvider(entry: unknown, file: string, failFile: Fail): Provider {
 type Texts = Partial<Record<(typeof TEXT_KEYS)[number], string>>;
 
 function withoutOAuth<T extends Provider>(provider: T, entry: Table, fail: Fail): T {
-  const useless = ['issuer', 'client_id', 'client_secret_file', 'tenant', 'flow', 'scopes', ...ENDPOINT_KEYS].find(
+  const useless = ['issuer', 'client_id', 'client_secret_file', 'tenant', 'flow', 'scopes', ...ENDPOINT_NAMES].find(
     (key) => key in entry,
   );
   if (useless !== undefined) throw fail(`${useless} is of no use: the base has no OAuth`);
@@ -110,7 +103,7 @@ function approved(provider: OAuthProvider): OAuthProvider {
 
 /** An issuer of one's own takes the place of all endpoints of the base; those that are named count most. */
 function endpointsIn(entry: Table, { issuer }: Texts, base: OAuthProvider, fail: Fail): Endpoints {
-  const named = ENDPOINT_KEYS.flatMap((key) => {
+  const named = ENDPOINT_NAMES.flatMap((key) => {
     const value = textAt(entry, key, fail);
     return value === undefined ? [] : [[key, urlOf(value, key, fail)] as const];
   });
@@ -154,7 +147,7 @@ function serversIn(entry: Table, fail: Fail): Partial<Record<Protocol, readonly 
 /** `"smtp.example.org"`, or a table with host, port and tls. */
 function serverOf(value: unknown, protocol: Protocol, fail: Fail): MailServer {
   const table: unknown = typeof value === 'string' ? { host: value } : value;
-  if (!isTable(table)) throw fail(`${protocol} is a host, or { host = , port = , tls = }`);
+  if (!isRecord(table)) throw fail(`${protocol} is a host, or { host = , port = , tls = }`);
   const unknown = unknownKey(table, SERVER_KEYS);
   if (unknown !== undefined) throw fail(`${protocol}: ${unknown}`);
   const { host, port = DEFAULT_SERVER[protocol].port, tls = usualTls(protocol, port) } = table;
@@ -205,8 +198,4 @@ function isLine(value: unknown): value is string {
 
 function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
-}
-
-function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

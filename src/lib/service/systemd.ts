@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Finished, Run } from '../exim/exim4.ts';
 import type { Environment } from '../paths.ts';
+import { firstLine } from '../core/values.ts';
 
 /** Where systemd runs the host. @see sd_booted(3) */
 const BOOTED = '/run/systemd/system';
@@ -115,8 +116,4 @@ export async function enableLinger(run: Run, argv: readonly string[]): Promise<s
   } catch (error) {
     return messageOf(error);
   }
-}
-
-function firstLine(text: string): string {
-  return text.trim().split('\n')[0] ?? '';
 }

@@ -14,7 +14,7 @@ import { SYSTEM } from './system.ts';
 import { lingers } from './systemd.ts';
 import { isOurs } from './unit-file.ts';
 
-export const UNIT_NAMES = ['cms.service', 'cms.socket', 'cms-exim.socket'] as const;
+const UNIT_NAMES = ['cms.service', 'cms.socket', 'cms-exim.socket'] as const;
 
 export interface Owner {
   user: string;

@@ -1,6 +1,6 @@
 /** What to do where the system lets nobody at a path. */
-import { lstatSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
+import { lookAt } from '../os/look.ts';
 
 /** @param reason the system's word: `ENOSPC`, `EACCES` */
 export function cures(path: string, reason: string): string[] {
@@ -19,12 +19,4 @@ function openingOf(path: string): string | undefined {
   if (stat === undefined || stat.uid !== process.getuid?.()) return undefined;
   const mode = stat.isDirectory() ? 0o700 : 0o600;
   return (stat.mode & mode) === mode ? undefined : `chmod ${mode.toString(8)} ${path}`;
-}
-
-function lookAt(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 /** Which groups hold trusted users only, and which uid is root's. Asked only where a group may write to something. */
 import { readFileSync } from 'node:fs';
 import { elapsedMs } from '../elapsed.ts';
+import { textIfAny } from '../os/look.ts';
 
 /** Where a group of this name is allowed to install programs for everybody, its members are as good as root. */
 const OF_ADMINISTRATORS = new Set(['root', 'wheel', 'staff', 'admin', 'sudo']);
@@ -93,7 +94,7 @@ let rootsUid: number | undefined;
  * and the directories of the system belong to it.
  */
 export function isRoot(uid: number): boolean {
-  rootsUid ??= seenRoot(textOf('/proc/self/uid_map'), textOf('/proc/sys/kernel/overflowuid'));
+  rootsUid ??= seenRoot(textIfAny('/proc/self/uid_map'), textIfAny('/proc/sys/kernel/overflowuid'));
   return uid === 0 || uid === rootsUid;
 }
 
@@ -101,12 +102,4 @@ export function isRoot(uid: number): boolean {
 export function seenRoot(map: string, overflow: string): number {
   const starts = map.split('\n').flatMap((line) => /^\s*(\d+)/.exec(line)?.[1] ?? []);
   return starts.length === 0 || starts.includes('0') ? 0 : Number(overflow);
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -21,7 +21,7 @@ const MAX_BYTES = 256 * 1024 * 1024;
 
 /** Bits of a mode that a file must not have. */
 export const OTHERS_READ = 0o077;
-export const OTHERS_WRITE = 0o022;
+const OTHERS_WRITE = 0o022;
 
 export interface Trust {
   /** Who trusts; the caller, unless given. */

@@ -10,7 +10,7 @@ import type { GrantHeader } from '../store/grant.ts';
  * under a condition that cms cannot see. `unused`: only if the token is not refreshed until then. `unknown`: nothing
  * that is known ends it.
  */
-export type Certainty = 'due' | 'stated' | 'learned' | 'possible' | 'unused' | 'unknown';
+type Certainty = 'due' | 'stated' | 'learned' | 'possible' | 'unused' | 'unknown';
 
 export interface Forecast {
   certainty: Certainty;

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { chooseFlow, type FlowSituation } from '../../../src/lib/enrol/flow.ts';
-import type { OAuthProvider } from '../../../src/lib/providers/provider.ts';
-import { findProvider, PRESETS } from '../../../src/lib/providers/table.ts';
+import { PRESETS } from '../../../src/lib/providers/table.ts';
+import { provider } from './preset.ts';
 
-const provider = (id: string): OAuthProvider => {
-  const found = findProvider(id);
-  assert.ok(found && found.oauth !== 'none');
-  return found;
-};
 const desktop: FlowSituation = { env: { DISPLAY: ':0' }, platform: 'linux', noBrowser: false, hasDeviceEndpoint: true };
 
 describe('the way to sign in', () => {

@@ -9,16 +9,10 @@ import {
   protocolsFor,
   refuseTakenAliases,
 } from '../../../src/lib/enrol/plan.ts';
-import type { OAuthProvider } from '../../../src/lib/providers/provider.ts';
-import { findProvider } from '../../../src/lib/providers/table.ts';
 import { Secret } from '../../../src/lib/secret.ts';
+import { provider } from './preset.ts';
 
 const JANE = 'jane@example.org';
-const provider = (id: string): OAuthProvider => {
-  const found = findProvider(id);
-  assert.ok(found && found.oauth !== 'none');
-  return found;
-};
 const custom = provider('custom');
 const endpoints = {
   issuer: 'https://as.example',

@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
 import { CmsError } from '../../../src/lib/errors.ts';
 import { imapLogin } from '../../../src/lib/mail/imap.ts';
-import type { LoginFailure, LoginOptions, LoginResult } from '../../../src/lib/mail/login.ts';
+import type { LoginOptions } from '../../../src/lib/mail/login.ts';
 import { trustedCertificate, untrustedCertificate } from '../../support/certificates.ts';
 import { startImap } from '../../support/imap.ts';
 import { startProvider } from '../../support/provider.ts';
 import { obtainTokens } from '../../support/tokens.ts';
-import { ScriptedServer } from './scripted-server.ts';
+import { failure, ScriptedServer } from './scripted-server.ts';
 
 const JANE = 'jane@example.org';
 const TOKEN = 'EwBtoken+/==';
-
-function failure(result: LoginResult): LoginFailure {
-  assert.ok(!result.ok, 'the login succeeded');
-  return result;
-}
 
 interface Behaviour {
   capabilities?: string;

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
-import type { LoginFailure, LoginOptions, LoginResult } from '../../../src/lib/mail/login.ts';
+import type { LoginOptions } from '../../../src/lib/mail/login.ts';
 import { popLogin } from '../../../src/lib/mail/pop.ts';
 import { trustedCertificate, untrustedCertificate } from '../../support/certificates.ts';
-import { ScriptedServer } from './scripted-server.ts';
+import { failure, ScriptedServer } from './scripted-server.ts';
 import type { Script } from './scripted-server.ts';
 
 const JANE = 'jane@example.org';
 const TOKEN = 'token-of-jane';
-
-function failure(result: LoginResult): LoginFailure {
-  assert.ok(!result.ok, 'the login succeeded');
-  return result;
-}
 
 async function play(script: Script, options: Partial<LoginOptions> = {}, tls: 'starttls' | 'implicit' = 'implicit') {
   await using scripted = await ScriptedServer.start('+OK ready', script, tls);

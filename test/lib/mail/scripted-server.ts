@@ -7,6 +7,8 @@ import { TLSSocket } from 'node:tls';
 import type { MailServer } from '../../../src/lib/accounts/account.ts';
 import { trustedCertificate } from '../../support/certificates.ts';
 import type { ServerCertificate } from '../../support/certificates.ts';
+import assert from 'node:assert/strict';
+import type { LoginFailure, LoginResult } from '../../../src/lib/mail/login.ts';
 
 /** The answer to one line; undefined answers nothing, `STARTTLS` after the text begins TLS. */
 export type Script = (line: string, secure: boolean) => string | { starttls: string } | undefined;
@@ -74,4 +76,9 @@ export class ScriptedServer {
       this.#converse(new TLSSocket(socket, { isServer: true, key, cert }), undefined, script, certificate);
     });
   }
+}
+
+export function failure(result: LoginResult): LoginFailure {
+  assert.ok(!result.ok, 'the login succeeded');
+  return result;
 }

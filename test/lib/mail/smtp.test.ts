@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { CmsError } from '../../../src/lib/errors.ts';
-import type { LoginFailure, LoginOptions, LoginResult } from '../../../src/lib/mail/login.ts';
+import type { LoginOptions } from '../../../src/lib/mail/login.ts';
 import { smtpLogin, smtpSend } from '../../../src/lib/mail/smtp.ts';
 import { trustedCertificate, untrustedCertificate } from '../../support/certificates.ts';
 import { startProvider } from '../../support/provider.ts';
@@ -11,16 +11,11 @@ import { startSubmission } from '../../support/submission.ts';
 import type { SubmissionOptions, SubmissionServer } from '../../support/submission.ts';
 import { obtainTokens } from '../../support/tokens.ts';
 import type { Script } from './scripted-server.ts';
-import { ScriptedServer } from './scripted-server.ts';
+import { failure, ScriptedServer } from './scripted-server.ts';
 
 const JANE = 'jane@example.org';
 const TOKEN = 'ya29.token-of-jane_1';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
-
-function failure(result: LoginResult): LoginFailure {
-  assert.ok(!result.ok, 'the login succeeded');
-  return result;
-}
 
 describe('smtpLogin at a submission server', () => {
   let provider: EmbeddedProvider;

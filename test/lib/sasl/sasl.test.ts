@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { CmsError } from '../../../src/lib/errors.ts';
-import {
-  base64,
-  isBearerToken,
-  oauthbearer,
-  parseOauthbearer,
-  parseXoauth2,
-  xoauth2,
-} from '../../../src/lib/sasl/sasl.ts';
+import { base64, isBearerToken, oauthbearer, xoauth2 } from '../../../src/lib/sasl/sasl.ts';
+import { parseOauthbearer, parseXoauth2 } from '../../support/sasl.ts';
 
 const B64TOKEN = 'A B C x y z 0 1 9 - . _ ~ + /'.split(' ');
 const token = fc

@@ -20,13 +20,13 @@ export interface ProviderState {
   accounts: Map<string, ProviderAccount>;
 }
 
-export interface ClientOptions {
+interface ClientOptions {
   clientId: string;
   redirectUris: readonly string[];
 }
 
 export const CONFIDENTIAL_CLIENT = { clientId: 'cms-secret', clientSecret: 'secret-of-cms-secret' } as const;
-export const BASIC_CLIENT = { clientId: 'cms-secret-basic', clientSecret: 'secret-of-cms-secret-basic' } as const;
+const BASIC_CLIENT = { clientId: 'cms-secret-basic', clientSecret: 'secret-of-cms-secret-basic' } as const;
 export const MAIL_SERVER_CLIENT = { clientId: 'mail-server', clientSecret: 'secret-of-mail-server' } as const;
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';

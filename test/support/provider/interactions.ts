@@ -11,7 +11,7 @@ export interface Consent {
 }
 
 /** The one password that every account refuses. */
-export const WRONG_PASSWORD = 'wrong';
+const WRONG_PASSWORD = 'wrong';
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 

@@ -1,7 +1,7 @@
 /** The pages that a person sees at the embedded authorization server: plain forms that need no script. */
 import type { KoaContextWithOIDC } from 'oidc-provider';
 
-export function page(title: string, body: string): string {
+function page(title: string, body: string): string {
   return `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title></head>
 <body><h1>${escapeHtml(title)}</h1>
@@ -66,6 +66,6 @@ export function errorPage(out: object): string {
   return page('That did not work', lines.join('\n'));
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
