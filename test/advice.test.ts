@@ -98,6 +98,20 @@ describe('a command that is advised', () => {
     });
   }
 
+  it('names no path unquoted in the sources', () => {
+    const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => /^lib.*\.ts$/.test(file));
+    const commands = files.flatMap((file) => [
+      ...readFileSync(join(SRC, file), 'utf8').matchAll(
+        /`(?:sudo |\$\{sudo\})?(?:chmod|chown|df|edit|findmnt|fuser|install|ls|mkdir|mv|namei|rm) (?:\$\{(?:quoted|quote)\(`[^`]*`|[^`])*`/g,
+      ),
+    ]);
+    assert.ok(commands.length > 30, `${commands.length} were found`);
+    for (const [command] of commands) {
+      const bare = command.replace(/ {3}#.*/, '').replace(/\bquoted\(`[^`]*`\)/g, '');
+      assert.doesNotMatch(bare, /\$\{(?:dirname\()?(?:file|folder|path|place|program)\b/, command);
+    }
+  });
+
   it('names no address unquoted in the sources', () => {
     const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => /^lib.*\.ts$/.test(file));
     for (const file of files)

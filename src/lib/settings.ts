@@ -9,6 +9,7 @@ import type { Provider } from './providers/provider.ts';
 import { checked, parseProviders } from './providers/settings.ts';
 import { type HookSettings, parseHooks } from './settings/hooks.ts';
 import { type NotifySettings, parseNotify } from './settings/notify.ts';
+import { quoted } from './shell-word.ts';
 import { readFileIfAny } from './store/files.ts';
 
 /** One socket and what it may hand out. Lists that are absent restrict nothing. */
@@ -98,7 +99,7 @@ function tablesIn(text: string, path: string): Record<string, unknown> {
   } catch (error) {
     const place = error instanceof TomlError ? `${path}, line ${String(error.line)}` : path;
     throw new CmsError('config_invalid', `${place}: ${messageOf(error).split('\n')[0] ?? ''}`, {
-      suggestions: [`edit ${path}`],
+      suggestions: [`edit ${quoted(path)}`],
     });
   }
 }
@@ -167,5 +168,5 @@ function textList(value: unknown, fail: (why: string) => CmsError, name: string)
 }
 
 function invalid(path: string, why: string): CmsError {
-  return new CmsError('config_invalid', `${path}: ${why}`, { suggestions: [`edit ${path}`] });
+  return new CmsError('config_invalid', `${path}: ${why}`, { suggestions: [`edit ${quoted(path)}`] });
 }

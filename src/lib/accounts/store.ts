@@ -226,8 +226,8 @@ export function accountsOf({ accounts }: AccountsFile): Account[] {
 function unreadable(path: string, reason: string): CmsError {
   return new CmsError('config_invalid', `cannot read ${path}: ${reason}`, {
     suggestions: [
-      `edit ${path}   # it is JSON, and holds no secret`,
-      `mv ${path} ${path}.broken   # or begin anew: cms account add ADDRESS`,
+      `edit ${quoted(path)}   # it is JSON, and holds no secret`,
+      `mv ${quoted(path)} ${quoted(`${path}.broken`)}   # or begin anew: cms account add ADDRESS`,
     ],
   });
 }

@@ -6,6 +6,7 @@ import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
 import { peerCredentials } from '../native.ts';
 import { checkSocketPath } from '../paths.ts';
 import { Secret } from '../secret.ts';
+import { quoted } from '../shell-word.ts';
 import { cures } from '../store/barred.ts';
 import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, type TokenLine } from './wire.ts';
 
@@ -124,7 +125,7 @@ function requireTrusted(socket: Socket, path: string): void {
     'broker_unavailable',
     `the broker at ${path} ${peer === undefined ? 'has an unknown owner' : `belongs to uid ${peer.uid}`}, so its answer is not trusted`,
     {
-      suggestions: [`ls -ld ${dirname(path)}`, 'export CMS_SOCKET=/path/to/your/own/cms.sock'],
+      suggestions: [`ls -ld ${quoted(dirname(path))}`, 'export CMS_SOCKET=/path/to/your/own/cms.sock'],
     },
   );
 }
@@ -193,7 +194,7 @@ function processOf(pid: number): { name: string; state: string } | undefined {
 
 function strangeAnswer(path: string): CmsError {
   return new CmsError('protocol_error', `what answers at ${path} is not a cms broker`, {
-    suggestions: [`ls -l ${path}`],
+    suggestions: [`ls -l ${quoted(path)}`],
   });
 }
 

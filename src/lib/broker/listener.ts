@@ -21,6 +21,7 @@ import { basename, dirname, join } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { checkSocketPath } from '../paths.ts';
 import { type ClientHandle, duplicate, isBound, takeHandles } from '../native.ts';
+import { quoted } from '../shell-word.ts';
 import { cures } from '../store/barred.ts';
 import { ensurePrivateFolder } from '../store/files.ts';
 import { judgeFolder } from '../store/trusted.ts';
@@ -193,7 +194,7 @@ function heldFile(fd: number, name: string): string {
 
 function exchanged(path: string): CmsError {
   return new CmsError('cannot_create', `cannot listen on ${path}: another program exchanged the file meanwhile`, {
-    suggestions: [`ls -ld ${dirname(path)} ${path}`],
+    suggestions: [`ls -ld ${quoted(dirname(path))} ${quoted(path)}`],
   });
 }
 
@@ -216,7 +217,7 @@ function giveToGroup({ path, group }: SocketPolicy, file: string, gid: number): 
       {
         cause: error,
         suggestions: [
-          `sudo install -d -m 2750 -o ${String(process.getuid?.())} -g ${name} ${dirname(path)}   # a folder that hands its group on`,
+          `sudo install -d -m 2750 -o ${String(process.getuid?.())} -g ${quoted(name)} ${quoted(dirname(path))}   # a folder that hands its group on`,
           'cms exim-config --install   # makes one for exim',
         ],
       },
@@ -230,7 +231,7 @@ function requireFolder(folder: string, path: string): void {
     new CmsError('config_invalid', `cannot listen on ${path}: ${why}`, { suggestions });
   if (judgeFolder(folder, path, { refuse }).stat !== undefined) return;
   throw new CmsError('config_invalid', `there is no folder ${folder} for the socket`, {
-    suggestions: [`mkdir -m 0700 -p ${folder}`],
+    suggestions: [`mkdir -m 0700 -p ${quoted(folder)}`],
   });
 }
 
@@ -244,11 +245,13 @@ function requireFree(path: string): void {
     throw cannotListen(path, error as Error);
   }
   if (!isSocket) {
-    throw new CmsError('cannot_create', `${path} is there and is no socket`, { suggestions: [`ls -l ${path}`] });
+    throw new CmsError('cannot_create', `${path} is there and is no socket`, {
+      suggestions: [`ls -l ${quoted(path)}`],
+    });
   }
   if (isBound(path)) {
     throw new CmsError('cannot_create', `another program listens on ${path}`, {
-      suggestions: [`fuser -v ${path}`, 'cms status'],
+      suggestions: [`fuser -v ${quoted(path)}`, 'cms status'],
     });
   }
 }

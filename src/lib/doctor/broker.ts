@@ -6,6 +6,7 @@ import { resolvePolicy } from '../broker/names.ts';
 import type { BrokerStatus } from '../broker/status.ts';
 import { type CmsError, systemErrorCode, toCmsError } from '../errors.ts';
 import type { SocketSettings } from '../settings.ts';
+import { quoted } from '../shell-word.ts';
 import { because, counted, failed, failure, isBroken, type Judgement, ok, warning } from './finding.ts';
 import { octal } from './files.ts';
 import type { Step } from './walk.ts';
@@ -162,8 +163,8 @@ export function judgeSocket(
       fix: [reload],
     });
   if (facts === undefined) return failure('broker_unavailable', 'it is not there', { fix: [restart] });
-  const fix = [restart, `ls -l ${path}`];
-  if (!facts.isSocket) return failure('config_invalid', 'it is no socket', { fix: [`ls -l ${path}`] });
+  const fix = [restart, `ls -l ${quoted(path)}`];
+  if (!facts.isSocket) return failure('config_invalid', 'it is no socket', { fix: [`ls -l ${quoted(path)}`] });
   if (uid !== undefined && facts.uid !== uid && facts.uid !== 0)
     return failure('config_invalid', `it belongs to uid ${facts.uid}`, { fix });
   if (facts.mode !== mode)
@@ -175,7 +176,7 @@ export function judgeSocket(
       'config_invalid',
       `everybody may put another socket in its place (folder mode ${octal(facts.folderMode)})`,
       {
-        fix: [`chmod o-w ${dirname(path)}`],
+        fix: [`chmod o-w ${quoted(dirname(path))}`],
       },
     );
   return ok(`mode ${octal(facts.mode)}${group === undefined ? '' : `, group ${group}`}`);

@@ -3,6 +3,7 @@ import { lstat } from 'node:fs/promises';
 import type { AccountsFile } from '../accounts/store.ts';
 import type { Context } from '../context.ts';
 import { CmsError, systemErrorCode, toCmsError } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import { ioError, proveWritable } from '../store/files.ts';
 import { readProviders, readSettings, type Settings } from '../settings.ts';
 import { counted, failed, failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
@@ -45,28 +46,28 @@ async function pathFacts(path: string): Promise<PathFacts | undefined> {
 /** A folder in which somebody else could exchange files is one that cms refuses. Pure. */
 export function judgeFolder(path: string, facts: PathFacts | undefined, uid: number | undefined): Judgement {
   if (facts === undefined) return skipped('it is not there yet');
-  if (!facts.folder) return failure('config_invalid', 'it is no folder', { fix: [`ls -ld ${path}`] });
+  if (!facts.folder) return failure('config_invalid', 'it is no folder', { fix: [`ls -ld ${quoted(path)}`] });
   if (uid !== undefined && facts.uid !== uid) {
-    const fix = [`sudo chown -R ${uid} ${path}`];
+    const fix = [`sudo chown -R ${uid} ${quoted(path)}`];
     return failure('config_invalid', `it belongs to uid ${facts.uid}, not to you`, { fix });
   }
   if ((facts.mode & 0o700) !== 0o700) {
-    const fix = [`chmod 700 ${path}`];
+    const fix = [`chmod 700 ${quoted(path)}`];
     return failure('io_error', `closed to yourself (mode ${octal(facts.mode)})`, { fix });
   }
   if ((facts.mode & 0o022) === 0) return ok(`yours, mode ${octal(facts.mode)}`);
   return failure('config_invalid', `others can write to it (mode ${octal(facts.mode)})`, {
     cause: 'somebody else could exchange the files in it, so cms does not use it',
-    fix: [`chmod go-w ${path}`],
+    fix: [`chmod go-w ${quoted(path)}`],
   });
 }
 
 /** Names of accounts and clients are no secrets, and still nobody else's business. Pure. */
 function judgeFile(path: string, facts: PathFacts | undefined, uid: number | undefined): Judgement {
   if (facts === undefined) return skipped('there is none');
-  const fix = [`chmod 600 ${path}`];
+  const fix = [`chmod 600 ${quoted(path)}`];
   if (uid !== undefined && facts.uid !== uid && facts.uid !== 0)
-    return failure('config_invalid', `it belongs to uid ${facts.uid}`, { fix: [`sudo chown ${uid} ${path}`] });
+    return failure('config_invalid', `it belongs to uid ${facts.uid}`, { fix: [`sudo chown ${uid} ${quoted(path)}`] });
   if ((facts.mode & 0o022) !== 0)
     return failure('config_invalid', `others can change it (mode ${octal(facts.mode)})`, { fix });
   if ((facts.mode & 0o044) !== 0) return warning(`others can read it (mode ${octal(facts.mode)})`, { fix });

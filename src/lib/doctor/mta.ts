@@ -3,6 +3,7 @@ import { CmsError } from '../errors.ts';
 import type { Run } from '../exim/exim4.ts';
 import { MTA_USER } from '../exim/as-mta.ts';
 import type { SocketSettings } from '../settings.ts';
+import { quoted } from '../shell-word.ts';
 import { failure, type Judgement, keyOf, ok, skipped } from './finding.ts';
 import type { Step } from './walk.ts';
 
@@ -90,7 +91,7 @@ const OWN = { status: 'cms status', config: 'config.toml' };
  * @param broker how its status is seen, and where its sockets are configured
  */
 export function judgeProbe(user: string, path: string, word: string | undefined, broker = OWN): Judgement {
-  const again = `sudo -u ${user} socat -u OPEN:/dev/null UNIX-CONNECT:${path} && echo open`;
+  const again = `sudo -u ${user} socat -u OPEN:/dev/null UNIX-CONNECT:${quoted(path)} && echo open`;
   if (word === undefined) return skipped(`not tried as ${user}, which takes root`, { fix: [again], who: 'root' });
   if (word === 'OPEN') return ok('opened it');
   if (word === 'CLOSED' || word === 'ECONNRESET') {
@@ -102,6 +103,6 @@ export function judgeProbe(user: string, path: string, word: string | undefined,
   return failure('access_denied', `${user} cannot open it: ${word}`, {
     cause:
       word === 'EACCES' ? 'the mode or group of the socket, or of a folder above it, keeps it out' : 'nobody listens',
-    fix: [`namei -l ${path}   # every folder above must let ${user} in`, again],
+    fix: [`namei -l ${quoted(path)}   # every folder above must let ${user} in`, again],
   });
 }

@@ -13,6 +13,7 @@ import { SYSTEM } from '../service/system.ts';
 import { CREDENTIALS_SINCE, findSystemd, systemdVersion, type UnitState, unitState } from '../service/systemd.ts';
 import { systemUnits } from '../service/units.ts';
 import { type InstalledUnit, installedUnits, programPaths, staleness } from '../service/user-service.ts';
+import { quoted } from '../shell-word.ts';
 import { bySudo } from '../sudo.ts';
 import { octal } from './files.ts';
 import { failure, type Judgement, keyOf, ok, skipped, warning } from './finding.ts';
@@ -232,7 +233,7 @@ function judgeActive({ state }: SystemFacts): Judgement {
 }
 
 function judgeSocket({ path, mode, group, there, wanted }: SystemSocket, { eximState }: SystemFacts): Judgement {
-  const fix = [path === PRIVATE_SOCKET ? RESTART_OF_HOST : INSTALL, `sudo namei -l ${path}`];
+  const fix = [path === PRIVATE_SOCKET ? RESTART_OF_HOST : INSTALL, `sudo namei -l ${quoted(path)}`];
   const who = 'root';
   if (there === 'closed') return skipped('its folder is closed to you', { fix: [bySudo('cms doctor')] });
   if (path !== PRIVATE_SOCKET && eximState?.enabled === true && !eximState.active)
@@ -250,7 +251,7 @@ function judgeSocket({ path, mode, group, there, wanted }: SystemSocket, { eximS
     return failure(
       'config_invalid',
       `everybody may put another socket in its place (folder mode ${octal(there.folderMode)})`,
-      { fix: [`sudo chmod o-w ${dirname(path)}`] },
+      { fix: [`sudo chmod o-w ${quoted(dirname(path))}`] },
     );
   return ok(`mode ${octal(mode)}, group ${group}`);
 }

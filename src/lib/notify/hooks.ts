@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { CmsError, messageOf } from '../errors.ts';
 import type { Environment } from '../paths.ts';
 import { redact } from '../redact.ts';
+import { quoted } from '../shell-word.ts';
 import { isTrustedOwner, judgeWay, type Place, type Trust } from '../store/trusted.ts';
 import { inheritedEnvironment } from './child.ts';
 import { type Event, headline, plain } from './event.ts';
@@ -58,12 +59,12 @@ type Refuse = (why: string, suggestions: string[]) => CmsError;
 /** @returns the path without links */
 function judgeExecutable(program: string, name: string, trust: Trust, refuse: Refuse): string {
   const { path, stat } = placeOf(program, trust, refuse);
-  if (stat === undefined) throw refuse(`${name} is not there`, [`ls -l ${program}`]);
+  if (stat === undefined) throw refuse(`${name} is not there`, [`ls -l ${quoted(program)}`]);
   if (!stat.isFile() || (stat.mode & 0o111) === 0)
-    throw refuse(`${name} is not an executable file`, [`chmod u+x ${path}`]);
+    throw refuse(`${name} is not an executable file`, [`chmod u+x ${quoted(path)}`]);
   if (!isTrustedOwner(stat.uid, trust))
-    throw refuse(`${path} belongs to another user (uid ${stat.uid})`, [`ls -l ${path}`]);
-  if ((stat.mode & 0o022) !== 0) throw refuse(`others may write to ${path}`, [`chmod go-w ${path}`]);
+    throw refuse(`${path} belongs to another user (uid ${stat.uid})`, [`ls -l ${quoted(path)}`]);
+  if ((stat.mode & 0o022) !== 0) throw refuse(`others may write to ${path}`, [`chmod go-w ${quoted(path)}`]);
   return path;
 }
 
@@ -72,7 +73,7 @@ function placeOf(program: string, trust: Trust, refuse: Refuse): Place {
     return judgeWay(program, trust);
   } catch (error) {
     if (error instanceof CmsError && error.code === 'config_invalid') throw error;
-    throw refuse(messageOf(error), [`ls -l ${program}`]);
+    throw refuse(messageOf(error), [`ls -l ${quoted(program)}`]);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What has been told, in a file of the state folder: a restart neither repeats a notification nor forgets an outage. */
 import { CmsError, isErrorCode, messageOf } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import { readFileIfAny, writeFileDurable } from '../store/files.ts';
 import type { Outage, Outages } from './decide.ts';
 
@@ -12,7 +13,7 @@ export async function readOutages(path: string): Promise<Outages> {
   try {
     return parseOutages(bytes.toString('utf8'));
   } catch (error) {
-    throw new CmsError('data_invalid', `${path}: ${messageOf(error)}`, { suggestions: [`rm ${path}`] });
+    throw new CmsError('data_invalid', `${path}: ${messageOf(error)}`, { suggestions: [`rm ${quoted(path)}`] });
   }
 }
 

@@ -2,6 +2,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CmsError } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import { judgeWay, requireFile } from '../store/trusted.ts';
 
 export interface Program {
@@ -51,7 +52,7 @@ export function requireOwnProgram({ node, script }: Program): void {
     const refuse = (why: string, suggestions: string[]): CmsError =>
       new CmsError('config_invalid', `no service can start ${path}: ${why}`, { suggestions });
     const { path: real, stat } = judgeWay(path, { links: true, refuse });
-    if (stat === undefined) throw refuse('it is not there', [`ls -l ${path}`]);
+    if (stat === undefined) throw refuse('it is not there', [`ls -l ${quoted(path)}`]);
     requireFile(real, stat, { refuse });
   }
   requireOwnTree(packageOf(script));

@@ -7,6 +7,7 @@ import { ask, parseAnswer } from '../broker/client.ts';
 import { CmsError } from '../errors.ts';
 import { readInstalled } from '../exim/installed.ts';
 import { type Environment, resolvePaths } from '../paths.ts';
+import { quoted } from '../shell-word.ts';
 import { makeFolders, readFileIfAny, removeFile, writeFileDurable } from '../store/files.ts';
 import { planUser, unitDir, type UnitFile, type UserPlan, type UserWishes } from './plan.ts';
 import type { Program } from './program.ts';
@@ -48,7 +49,7 @@ export async function requireReplaceable(files: readonly UnitFile[]): Promise<vo
     const text = await readUnit(path);
     if (text === undefined || isOurs(text)) continue;
     throw new CmsError('cannot_create', `${path} is there and is not of cms service install`, {
-      suggestions: [`mv ${path} ${path}.old   # then: cms service install`],
+      suggestions: [`mv ${quoted(path)} ${quoted(`${path}.old`)}   # then: cms service install`],
     });
   }
 }

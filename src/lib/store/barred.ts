@@ -1,13 +1,15 @@
 /** What to do where the system lets nobody at a path. */
 import { dirname } from 'node:path';
 import { lookAt } from '../os/look.ts';
+import { quoted } from '../shell-word.ts';
 
 /** @param reason the system's word: `ENOSPC`, `EACCES` */
 export function cures(path: string, reason: string): string[] {
   const folder = dirname(path);
-  if (reason === 'ENOSPC') return [`df -h ${folder}`];
+  if (reason === 'ENOSPC') return [`df -h ${quoted(folder)}`];
+  if (reason === 'EROFS') return [`findmnt -T ${quoted(folder)}   # is mounted read-only`];
   const opening = reason === 'EACCES' ? openingOf(path) : undefined;
-  return [opening ?? `ls -ld ${folder} ${path}`];
+  return [opening ?? `ls -ld ${quoted(folder)} ${quoted(path)}`];
 }
 
 /** The command that opens what its owner has closed to himself; from above, as nothing below can be looked at. */
@@ -18,5 +20,5 @@ function openingOf(path: string): string | undefined {
   const stat = lookAt(path);
   if (stat === undefined || stat.uid !== process.getuid?.()) return undefined;
   const mode = stat.isDirectory() ? 0o700 : 0o600;
-  return (stat.mode & mode) === mode ? undefined : `chmod ${mode.toString(8)} ${path}`;
+  return (stat.mode & mode) === mode ? undefined : `chmod ${mode.toString(8)} ${quoted(path)}`;
 }

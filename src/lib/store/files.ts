@@ -7,6 +7,7 @@ import { type FileHandle, mkdir, open, readdir, lstat, rename, rmdir, stat, unli
 import { randomBytes } from 'node:crypto';
 import { dirname, join, basename } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import { cures } from './barred.ts';
 import { type FileTrust, judgeFolder, readTrusted, readTrustedText } from './trusted.ts';
 
@@ -167,7 +168,7 @@ export function requirePrivateFolder(path: string): boolean {
   const why = notPrivate(found);
   if (why === undefined) return true;
   throw new CmsError('config_invalid', `${path} must be a folder of your own that nobody else can write to: ${why}`, {
-    suggestions: [`ls -ld ${path}`, `chmod go-w ${path}`],
+    suggestions: [`ls -ld ${quoted(path)}`, `chmod go-w ${quoted(path)}`],
   });
 }
 

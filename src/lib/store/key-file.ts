@@ -4,6 +4,7 @@ import { type FileHandle, link, open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import { ensurePrivateFolder, ioError, removeFile, sweepTemporaries, syncFolder, writeFileDurable } from './files.ts';
 import { judgeWay } from './trusted.ts';
 import { formatKeyText, MAX_KEY_TEXT_BYTES, parseKeyText } from './vault-key.ts';
@@ -23,7 +24,7 @@ export async function readKeyFile(path: string, trust: KeyFileTrust): Promise<Bu
   if (file === undefined) return undefined;
   try {
     const stat = await file.stat();
-    if (!stat.isFile()) throw unsafe(path, 'is not a regular file', `ls -l ${path}`);
+    if (!stat.isFile()) throw unsafe(path, 'is not a regular file', `ls -l ${quoted(path)}`);
     if (trust !== 'credential') refuseUnsafe(path, stat, trust);
     // One byte more than a key may have, so that a longer file is seen to be one.
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_KEY_TEXT_BYTES + 1), 0, MAX_KEY_TEXT_BYTES + 1, 0);
@@ -44,7 +45,7 @@ async function openIfAny(path: string, trust: KeyFileTrust): Promise<FileHandle 
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     if (systemErrorCode(error) === 'ELOOP' && trust === 'own')
-      throw unsafe(path, 'is a symbolic link', `ls -l ${path}`);
+      throw unsafe(path, 'is a symbolic link', `ls -l ${quoted(path)}`);
     throw ioError('read', path, error);
   }
 }
@@ -52,12 +53,12 @@ async function openIfAny(path: string, trust: KeyFileTrust): Promise<FileHandle 
 function refuseUnsafe(path: string, stat: Stats, trust: 'own' | 'named'): void {
   const uid = process.getuid?.() ?? stat.uid;
   if (stat.uid !== uid && !(trust === 'named' && stat.uid === 0)) {
-    throw unsafe(path, `belongs to uid ${stat.uid}`, `ls -l ${path}`);
+    throw unsafe(path, `belongs to uid ${stat.uid}`, `ls -l ${quoted(path)}`);
   }
   const forbidden = trust === 'named' ? 0o037 : 0o077;
   if ((stat.mode & forbidden) !== 0) {
     const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
-    throw unsafe(path, `is open to others (mode ${mode})`, `chmod 600 ${path}`);
+    throw unsafe(path, `is open to others (mode ${mode})`, `chmod 600 ${quoted(path)}`);
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CmsError } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import type { Environment, Paths } from '../paths.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { GIVE_UP_KEY, KeyringError, keyringFailure } from './keyring-errors.ts';
@@ -59,7 +60,7 @@ async function keyFromEnvironment(env: Environment): Promise<VaultKey | undefine
   if (!path) return undefined;
   const key = await readKeyFile(path, 'named');
   if (key === undefined)
-    throw noKey(`there is no file ${path}, which CMS_VAULT_KEY_FILE names`, `ls -l ${path}`, GIVE_UP_KEY);
+    throw noKey(`there is no file ${path}, which CMS_VAULT_KEY_FILE names`, `ls -l ${quoted(path)}`, GIVE_UP_KEY);
   return vaultKey(key, 'key-file');
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { elapsedMs } from '../elapsed.ts';
 import { CmsError } from '../errors.ts';
 import { tryLock } from '../native.ts';
+import { quoted } from '../shell-word.ts';
 import { ioError } from './files.ts';
 import { openTrusted, OTHERS_READ } from './trusted.ts';
 
@@ -40,7 +41,7 @@ async function wait({ fd }: Lock, path: string, timeoutMs: number, deadline: num
   for (let pause = FIRST_WAIT_MS; !tryLock(fd); pause = Math.min(pause * 2, LONGEST_WAIT_MS)) {
     if (elapsedMs() >= deadline) {
       throw new CmsError('temporarily_unavailable', `another process holds ${path} for more than ${timeoutMs} ms`, {
-        suggestions: [`fuser -v ${path}`],
+        suggestions: [`fuser -v ${quoted(path)}`],
       });
     }
     await sleep(pause * (0.5 + Math.random()));

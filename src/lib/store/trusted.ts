@@ -8,6 +8,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CmsError, systemErrorCode } from '../errors.ts';
+import { quoted } from '../shell-word.ts';
 import { namedWriters } from './acl.ts';
 import { cures } from './barred.ts';
 import { isRoot, isTrustedGroup } from './groups.ts';
@@ -135,7 +136,7 @@ function requireOwner(place: string, stat: Stats, path: string, trust: Trust): v
   if (isTrustedOwner(stat.uid, trust)) return;
   const to = place === resolve(path) ? String(process.getuid?.()) : 'root';
   throw distrusted(path, trust, `${place} belongs to another user (uid ${stat.uid})`, [
-    `sudo chown ${stat.isSymbolicLink() ? '-h ' : ''}${to} ${place}`,
+    `sudo chown ${stat.isSymbolicLink() ? '-h ' : ''}${to} ${quoted(place)}`,
   ]);
 }
 
@@ -148,7 +149,7 @@ function requireFolder(place: string, stat: Stats | undefined, path: string, tru
   const sudo = stat.uid === process.getuid?.() ? '' : 'sudo ';
   const refuse = (bits: string, who: string): CmsError =>
     distrusted(path, trust, `others may write to ${place} (${who}mode ${octal(mode)})`, [
-      `${sudo}chmod ${bits} ${place}`,
+      `${sudo}chmod ${bits} ${quoted(place)}`,
     ]);
   if ((mode & 0o002) !== 0) throw refuse('go-w', '');
   if (!isTrustedGroup(gid, (uid) => isTrustedOwner(uid, trust))) throw refuse('g-w', `group ${gid}, `);
@@ -180,7 +181,7 @@ export function openTrusted(path: string, flags: number, trust: FileTrust = {}, 
     if (code === 'ENOENT') return undefined;
     // Why it cannot be opened may be what it is.
     if (place.stat !== undefined) requireFile(path, place.stat, trust);
-    throw ioError(path, code);
+    throw ioError(path, code, flags === constants.O_RDONLY ? 'read' : 'write');
   }
   try {
     requireFile(path, fstatSync(fd), trust);
@@ -219,7 +220,8 @@ export function requireFile(path: string, stat: Stats, trust: FileTrust = {}): v
   const isOwn = stat.uid === uid;
   // What root reads for a user must be something that this user could read himself.
   const isRoots = isRoot(stat.uid) && !own && (owner === undefined || (stat.mode & 0o004) !== 0);
-  if (!isOwn && !isRoots) throw distrusted(path, trust, `it belongs to uid ${stat.uid}`, [`sudo chown ${uid} ${path}`]);
+  if (!isOwn && !isRoots)
+    throw distrusted(path, trust, `it belongs to uid ${stat.uid}`, [`sudo chown ${uid} ${quoted(path)}`]);
   const open = stat.mode & forbidden;
   const isGroups = open === 0o020 && isTrustedGroup(stat.gid, (each) => isTrustedOwner(each, trust));
   if (open === 0 || (isGroups && !isListOpen(path, trust))) return;
@@ -227,14 +229,16 @@ export function requireFile(path: string, stat: Stats, trust: FileTrust = {}): v
   const those = isGroups ? 'a user of its access control list' : `group ${stat.gid}`;
   const others = (open & 0o007) === 0 ? those : 'every user';
   const bits = forbidden === OTHERS_READ ? 'go-rwx' : fix;
-  throw distrusted(path, trust, `${others} can ${can} it (mode ${octal(stat.mode)})`, [`chmod ${bits} ${path}`]);
+  throw distrusted(path, trust, `${others} can ${can} it (mode ${octal(stat.mode)})`, [
+    `chmod ${bits} ${quoted(path)}`,
+  ]);
 }
 
 function wrongKind(path: string, stat: Stats | undefined): CmsError | undefined {
   if (stat === undefined || stat.isFile()) return undefined;
   const kind = KINDS.find(([is]) => is(stat))?.[1] ?? 'something else';
   return new CmsError('io_error', `cannot read ${path}: it is ${kind}, not a regular file`, {
-    suggestions: [`ls -ld ${path}`],
+    suggestions: [`ls -ld ${quoted(path)}`],
   });
 }
 
@@ -295,8 +299,8 @@ function distrusted(path: string, { refuse }: Trust, why: string, suggestions: s
   return new CmsError('config_invalid', `cannot trust ${path}: ${why}`, { suggestions });
 }
 
-function ioError(path: string, reason: string): CmsError {
-  return new CmsError('io_error', `cannot read ${path}: ${reason}`, { suggestions: cures(path, reason) });
+function ioError(path: string, reason: string, verb = 'read'): CmsError {
+  return new CmsError('io_error', `cannot ${verb} ${path}: ${reason}`, { suggestions: cures(path, reason) });
 }
 
 function octal(mode: number): string {
