@@ -144,7 +144,8 @@ Options that are not given are those of the last --install.`;
     if (folder !== undefined) return this.#write(plan, folder);
     if (flags.install) {
       await this.#heedSplit(accounts);
-      return this.#install(plan, { ...paths, owner }, flags.yes, authority);
+      const keepsDefault = installed === undefined && flags.default === undefined;
+      return this.#install(plan, { ...paths, owner }, { yes: flags.yes, keepsDefault, authority });
     }
     if (flags.check) return this.#check(plan, authority, { noted: installed, owner });
     if (flags.try !== undefined) return this.#try(plan, flags.try, accounts, owner);
@@ -207,8 +208,7 @@ Options that are not given are those of the last --install.`;
   async #install(
     plan: EximPlan,
     paths: Paths & { owner: number | undefined },
-    yes: boolean,
-    authority: EximAuthority,
+    { yes, keepsDefault, authority }: { yes: boolean; keepsDefault: boolean; authority: EximAuthority },
   ): Promise<void> {
     const toml = await readConfigText(paths.configFile, paths.owner);
     const passwords = plan.lines.some(({ auth }) => auth !== undefined);
@@ -219,10 +219,12 @@ Options that are not given are those of the last --install.`;
       ...plan,
       smartHostsFile: plan.options.smartHostsFile,
       paths,
+      keepsDefault,
       caFileOfAccounts: authority.ofAccounts ? authority.caFile : undefined,
       socketAddition: addition,
       note: noteOf(plan),
     };
+    if (keepsDefault) this.say('cms: a * line of yours that exim has already is kept');
     const script = renderInstallScript(installation);
     if (!yes && this.wantsJson) {
       this.printJson({ script });

@@ -147,6 +147,40 @@ describe('installing the exim configuration', function () {
     assert.equal(smartHostsState(installed, []), 'stale');
   });
 
+  it('keeps the * line where nothing notes the default account, or the note cannot be read', async () => {
+    const before = (await bytes('/etc/exim4/exim-smart-hosts')).toString('latin1');
+    const file = join(home.configDir, 'exim.json');
+    const noted = await readFile(file, 'utf8');
+    for (const lose of [`rm ${file}`, `echo '{"version": 1' >${file}`]) {
+      await exim.as(PERSON, ['sh', '-c', lose]);
+      const done = await install(await script());
+      assert.deepEqual([done.status, done.stderr], [0, '']);
+      assert.match(done.stdout, /^cms: the default account stays jane@example\.org$/m);
+      assert.equal((await bytes('/etc/exim4/exim-smart-hosts')).toString('latin1'), before);
+      assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), JSON.parse(noted), 'it is noted again');
+    }
+    assert.equal((await cms('--section', 'smart-hosts')).stdout.match(/^\*: /gm)?.length, 1);
+  });
+
+  it('keeps no * line of an account that cannot send any more', async () => {
+    const kept = await bytes('/etc/exim4/exim-smart-hosts');
+    const file = join(home.configDir, 'exim.json');
+    const noted = await readFile(file, 'utf8');
+    const gone = kept.toString('latin1').replace(/^(\*: .*user=)jane@example\.org/m, "$1gone&'|x@example.org");
+    await exim.install('exim-smart-hosts', gone, '0640');
+    await exim.as(PERSON, ['rm', file]);
+    const done = await install(await script());
+    assert.equal(done.status, 0, done.stderr);
+    assert.match(
+      done.stdout,
+      /was gone&'\|x@example\.org, which cannot send any more: cms exim-config --install --def/,
+    );
+    assert.doesNotMatch((await bytes('/etc/exim4/exim-smart-hosts')).toString('latin1'), /^\*:/m);
+    assert.doesNotMatch(await readFile(file, 'utf8'), /default_address/);
+    await exim.install('exim-smart-hosts', kept.toString('latin1'), '0640');
+    await exim.as(PERSON, ['sh', '-c', `cat >${file}`], noted);
+  });
+
   it('changes nothing when exim refuses the configuration', async () => {
     const before = await state();
     const broken = (await script()).replace('never_users = root', 'no_such_option = root');

@@ -20,6 +20,8 @@ export interface Installation {
   paths: Pick<Paths, 'configDir' | 'configFile'>;
   /** The certificates to trust come from the user's accounts; nobody has said so for the lines of others. */
   caFileOfAccounts?: string | undefined;
+  /** Nobody has said which account is the default, and no note either: it is that of the line which is there. */
+  keepsDefault?: boolean;
   /** To be appended to the user's config.toml; nothing when the socket stands there already. */
   socketAddition: string | undefined;
   note: Installed;
@@ -85,7 +87,7 @@ trap 'rm -rf "$work"' EXIT
 `;
 }
 
-function texts({ user, config, block, caFileOfAccounts }: Installation): string {
+function texts({ user, config, block, caFileOfAccounts, keepsDefault }: Installation): string {
   const { begin, end } = markersOf(user);
   return `${hereDocument('"$work/conf"', config)}
 ${hereDocument('"$work/block"', block)}
@@ -93,7 +95,7 @@ ${hereDocument('"$work/empty"', NEW_FILE)}
 # Our block is replaced, every other line of the file stays as it is.
 old="$lines"
 [ -e "$old" ] || old="$work/empty"
-awk -v begin=${quote(begin)} -v end=${quote(end)} -v block="$work/block" '
+${keepsDefault === true ? keepDefault(user) : ''}awk -v begin=${quote(begin)} -v end=${quote(end)} -v block="$work/block" '
   function put(line) { while ((getline line <block) > 0) print line; done = 1 }
   $0 == begin { if (!done) put(); inside = 1; next }
   inside && $0 == end { inside = 0; next }
@@ -102,6 +104,42 @@ awk -v begin=${quote(begin)} -v end=${quote(end)} -v block="$work/block" '
 ' "$old" >"$work/lines" || fail "$lines: a block of cms has lost its last line; mend or delete it by hand"
 ${ownNames(user)}
 ${caFileOfAccounts === undefined ? '' : guard(user, caFileOfAccounts)}`;
+}
+
+/** Puts a * line into the block for the account that has one in the old block, whose address $default is then. */
+function keepDefault(user: string): string {
+  const { begin, end } = markersOf(user);
+  return `# Nothing notes whose mail that of root and of unknown senders is: it stays that of the * line in our old block.
+was=$(awk -v begin=${quote(begin)} -v end=${quote(end)} '
+  $0 == begin { inside = 1 }
+  $0 == end { inside = 0 }
+  inside && /^\\*:/ {
+    login = account = ""
+    for (i = 2; i <= NF; i++) {
+      if ($i ~ /^user=/) login = substr($i, 6)
+      if ($i ~ /^account=/) account = substr($i, 9)
+    }
+    print account == "" ? login : account
+    exit
+  }
+' "$old")
+default=
+if [ -n "$was" ]; then
+  export was
+  default=$(awk '$1 == ENVIRON["was"] ":" { print ENVIRON["was"]; exit }' "$work/block")
+  if [ -n "$default" ]; then
+    awk -v end=${quote(end)} '
+      $1 == ENVIRON["was"] ":" { line = $0; sub(/^[^:]*:/, "*:", line) }
+      $0 == end { print line }
+      { print }
+    ' "$work/block" >"$work/block.new"
+    mv "$work/block.new" "$work/block"
+    echo "cms: the default account stays $default"
+  else
+    echo "cms: the default account was $was, which cannot send any more: cms exim-config --install --default ADDRESS"
+  fi
+fi
+`;
 }
 
 /** Two blocks with one account: the mail of the one user would leave by the server of the other. */
@@ -214,10 +252,22 @@ chown -h root:${MTA_GROUP} "$lines"
 chmod 0640 "$lines"
 `;
 
-function note({ paths, note: installed }: Installation): string {
+function note({ paths, note: installed, keepsDefault }: Installation): string {
   const file = installedFile(paths);
+  const kept = `if [ -n "$default" ]; then
+  sum=$(sha256sum <"$work/block")
+  default="$default" sum="\${sum%% *}" awk '
+    /^  "block_sha256": / {
+      printf "  \\"default_address\\": \\"%s\\",\\n  \\"block_sha256\\": \\"%s\\"\\n", ENVIRON["default"], ENVIRON["sum"]
+      next
+    }
+    { print }
+  ' "$work/note" >"$work/note.new"
+  mv "$work/note.new" "$work/note"
+fi
+`;
   return `# What was installed, for the next time.
 ${hereDocument('"$work/note"', `${JSON.stringify(installed, null, 2)}\n`)}
-as_user sh -c 'umask 077; mkdir -p "\${1%/*}"; rm -f "$1.new"; cat >"$1.new" && mv -f "$1.new" "$1"' sh ${quote(file)} <"$work/note"
+${keepsDefault === true ? kept : ''}as_user sh -c 'umask 077; mkdir -p "\${1%/*}"; rm -f "$1.new"; cat >"$1.new" && mv -f "$1.new" "$1"' sh ${quote(file)} <"$work/note"
 `;
 }

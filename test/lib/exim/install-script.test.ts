@@ -31,6 +31,7 @@ describe('the install script', () => {
 
   it('is so for a home with blanks and quotes in its name', () => {
     const configDir = '/home/o\'neil $(id) "x"/cms';
+    assert.equal(syntaxError(renderInstallScript(installation({ keepsDefault: true }))), '');
     const script = renderInstallScript(installation({ paths: { configDir, configFile: `${configDir}/config.toml` } }));
     assert.equal(syntaxError(script), '');
     assert.ok(script.includes(`'/home/o'\\''neil $(id) "x"/cms/config.toml'`));
