@@ -78,4 +78,16 @@ describe('an account that is not known', function () {
     const asRootAlone = await told(['-u', 'SUDO_USER']);
     assert.match(asRootAlone.stderr, /^cms: try: sudo -u USER -H cms token jane@example\.tst /m);
   });
+
+  it('is not looked for in the home of whoever called sudo, which stays theirs', async function () {
+    requiresRoot(this);
+    if (process.getuid?.() === 0) return;
+    const kept = Object.entries(world.env).map(([name, value]) => `${name}=${value ?? ''}`);
+    const [program = '', ...argv] = asRoot(['env', ...kept, process.execPath, CMS_PROGRAM, 'token', MISTYPED]);
+    const { status, stderr } = await run(program, argv, { env: { PATH: process.env.PATH } });
+    assert.equal(status, 78);
+    assert.match(stderr, /^cms: error: cannot trust \S+: \S+ belongs to another user \(uid \d+\)\n/);
+    assert.match(stderr, new RegExp(`^cms: try: run it as ${me}, without sudo$`, 'm'));
+    assert.doesNotMatch(stderr, /chown/);
+  });
 });

@@ -134,10 +134,18 @@ export function isTrustedOwner(owner: number, trust: Trust = {}): boolean {
 
 function requireOwner(place: string, stat: Stats, path: string, trust: Trust): void {
   if (isTrustedOwner(stat.uid, trust)) return;
-  const to = place === resolve(path) ? String(process.getuid?.()) : 'root';
-  throw distrusted(path, trust, `${place} belongs to another user (uid ${stat.uid})`, [
-    `sudo chown ${stat.isSymbolicLink() ? '-h ' : ''}${to} ${quoted(place)}`,
-  ]);
+  const why = `${place} belongs to another user (uid ${stat.uid})`;
+  if (place !== resolve(path)) throw distrusted(path, trust, why, waysAround(path, stat.uid));
+  const link = stat.isSymbolicLink() ? '-h ' : '';
+  throw distrusted(path, trust, why, [`sudo chown ${link}${process.getuid?.() ?? ''} ${quoted(place)}`]);
+}
+
+/** A directory above stays its owner's: it may be a home, say that of whoever called sudo. */
+function waysAround(path: string, owner: number): string[] {
+  const { SUDO_UID: uid, SUDO_USER: user = 'yourself' } = process.env;
+  const look = `namei -l ${quoted(path)}   # whose each directory is`;
+  if (process.getuid?.() !== 0 || uid !== String(owner)) return [look];
+  return [`run it as ${user}, without sudo`, 'sudo -H cms …   # for accounts of root', look];
 }
 
 /** Others can neither rename nor remove what is not theirs in a directory with the sticky bit, such as /tmp. */

@@ -115,7 +115,11 @@ describe('a file that is trusted', () => {
     assert.ok(readTrusted('/etc/passwd'));
     assert.throws(() => readTrusted('/etc/passwd', { own: true, uid: uid + 1 }), /belongs to uid 0/);
     if (uid === 0) return;
-    assert.throws(() => judgeWay(file, { uid: uid + 1 }), /belongs to another user \(uid \d+\)/);
+    assert.throws(() => judgeWay(file, { uid: uid + 1 }), {
+      message: /belongs to another user \(uid \d+\)/,
+      // Nobody is told to take a home from its owner.
+      suggestions: [`namei -l ${file}   # whose each directory is`],
+    });
     assert.equal(readTrustedText(file, { uid: uid + 1, owner: uid }), 'text');
   });
 });
