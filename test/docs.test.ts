@@ -1,12 +1,12 @@
 /** The pages for users against the program: commands, flags, scripts and links that they name are there. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from '@oclif/core';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
-const PAGES = [ROOT, join(ROOT, 'docs')].flatMap((folder) =>
+const PAGES = [ROOT, join(ROOT, 'docs'), join(ROOT, 'docs', 'decisions')].flatMap((folder) =>
   readdirSync(folder).flatMap((name) => (name.endsWith('.md') ? [join(folder, name)] : [])),
 );
 const TOPICS = ['account', 'store', 'service'];
@@ -42,6 +42,27 @@ describe('the documentation', () => {
     });
   }
 
+  for (const { name, text } of pages.filter((page) => /developing|CONTRIBUTING|decisions/.test(page.name))) {
+    it(`names files that are there: ${name}`, () => {
+      for (const [, path = ''] of text.matchAll(
+        /`((?:src|test|scripts|docs|bin|bench|demo|doc|\.github|\.ci)\/[\w./-]*)`/g,
+      ))
+        assert.ok(existsSync(join(ROOT, path)), path);
+    });
+  }
+
+  it('has each command in the table of the design', () => {
+    const design = readFileSync(join(ROOT, 'docs', 'design.md'), 'utf8').split(/^## /m)[1] ?? '';
+    const rows = (design.match(/^\|.*$/gm) ?? []).join('\n');
+    for (const command of commandNames()) assert.match(rows, new RegExp(`\\b${command}\\b`), command);
+  });
+
+  it('has the version of the package over the newest changes', () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const [, newest] = /^## (\S+)/m.exec(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8')) ?? [];
+    assert.equal(newest, version);
+  });
+
   it('names tests that are there for what SECURITY.md promises', () => {
     const rows = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8').match(/^\|.*`test\/.*\|$/gm) ?? [];
     assert.ok(rows.length > 25);
@@ -55,6 +76,14 @@ describe('the documentation', () => {
     assert.deepEqual(commandLines('x="$(cms token a@b.c --no-newline)" | y'), ['token a@b.c --no-newline']);
   });
 });
+
+/** The last word of each command, which a table may name together with its brothers. */
+function commandNames(): string[] {
+  const files = readdirSync(join(ROOT, 'src', 'commands'), { recursive: true, encoding: 'utf8' });
+  const names = files.filter((file) => file.endsWith('.ts') && file !== 'base.ts').map((file) => basename(file, '.ts'));
+  assert.ok(names.length > 12);
+  return names;
+}
 
 /** Lines of fenced blocks, continued ones joined, and code spans. What is marked as planned is left out. */
 function codeOf(markdown: string): string[] {

@@ -42,7 +42,7 @@ export function declarationsOf(file: string): Record<string, string> {
   const found = new Map<string, string>();
   const waiting = checker.getExportsOfModule(module).map((symbol) => resolved(symbol, checker));
   for (const symbol of waiting) {
-    const nodes = (symbol.declarations ?? []).filter((node) => !/node_modules/.test(node.getSourceFile().fileName));
+    const nodes = (symbol.declarations ?? []).filter((node) => !node.getSourceFile().fileName.includes('node_modules'));
     if (nodes.length === 0 || found.has(symbol.name)) continue;
     found.set(symbol.name, nodes.map(textOf).join('\n'));
     for (const node of nodes) waiting.push(...referencesOf(node, checker));

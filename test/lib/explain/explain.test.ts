@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { adminMail } from '../../../src/lib/explain/admin-mail.ts';
 import { type Entry, isPlain } from '../../../src/lib/explain/entry.ts';
 import {
@@ -13,6 +14,10 @@ import { classifyTokenAnswer } from '../../../src/lib/oauth/classify.ts';
 import { renderAdminMail } from '../../../src/lib/report.ts';
 
 const JANE = 'jane@example.org';
+
+function isCatalogue(value: unknown): value is Entry[] {
+  return Array.isArray(value) && value.some((each) => typeof each === 'object' && each !== null && 'example' in each);
+}
 
 /** The example as it would be seen. */
 function observations({ sources, match, example }: Entry): Observation[] {
@@ -155,6 +160,21 @@ describe('the catalogue of refusals', () => {
     ] as const)
       assert.deepEqual(classOf(status, body), ['transient', 'nobody: wait'], `${status} ${body}`);
     assert.deepEqual(classOf(400, '{"error":"never_heard_of"}'), ['unknown', 'you']);
+  });
+
+  it('has every list that its folder has', async () => {
+    const folder = new URL('../../../src/lib/explain/', import.meta.url);
+    const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
+    const modules = (await Promise.all(files.map((name) => import(new URL(name, folder).href)))) as object[];
+    const lists = modules.flatMap((module) => Object.values(module) as unknown[]).filter(isCatalogue);
+    const known = new Set(CATALOGUE.map(({ id }) => id));
+    const forgotten = lists.flat().filter(({ id }) => !known.has(id));
+    assert.deepEqual(
+      forgotten.map(({ id }) => id),
+      [],
+      'add the list to CATALOGUE in src/lib/explain/explain.ts',
+    );
+    assert.ok(lists.length > 5);
   });
 
   it('knows every code by one entry, and every entry by one id', () => {

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import type { Protocol } from '../../../src/lib/accounts/account.ts';
 import { PROTOCOLS } from '../../../src/lib/accounts/account.ts';
 import { parseDomain } from '../../../src/lib/accounts/address.ts';
 import { parseEndpoint } from '../../../src/lib/endpoint.ts';
 import { detectByDomain } from '../../../src/lib/providers/detect.ts';
-import type { OAuthProvider } from '../../../src/lib/providers/provider.ts';
+import type { OAuthProvider, Provider } from '../../../src/lib/providers/provider.ts';
 import { PRESETS, findProvider, providerIds } from '../../../src/lib/providers/table.ts';
+
+function isPreset(value: unknown): value is Provider {
+  return typeof value === 'object' && value !== null && 'id' in value && 'detect' in value;
+}
 
 const oauthPresets = PRESETS.filter((provider): provider is OAuthProvider => provider.oauth !== 'none');
 
@@ -17,6 +22,16 @@ describe('the preset table', () => {
     for (const id of ['google', 'microsoft', 'microsoft-personal', 'microsoft-gcc-high', 'microsoft-dod']) {
       assert.ok(ids.includes(id), id);
     }
+  });
+
+  it('has every preset that its folder has', async () => {
+    const folder = new URL('../../../src/lib/providers/presets/', import.meta.url);
+    const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
+    const modules = (await Promise.all(files.map((name) => import(new URL(name, folder).href)))) as object[];
+    const written = modules.flatMap((module) => Object.values(module) as unknown[]).filter(isPreset);
+    const forgotten = written.map(({ id }) => id).filter((id) => !providerIds().includes(id));
+    assert.deepEqual(forgotten, [], 'add it to PRESETS in src/lib/providers/table.ts');
+    assert.equal(written.length, PRESETS.length);
   });
 
   it('gives every domain and every MX suffix to one preset', () => {
