@@ -344,6 +344,7 @@ export class Daemon {
           this.#log.error('a socket of config.toml cannot be had; it is tried again', {
             socket: path,
             reason: error.message,
+            try: error.suggestions[0],
           });
         }
         this.#missing.set(path, error);

@@ -41,6 +41,8 @@ export interface SocketStatus {
   users?: string[];
   /** Why it is not there. */
   error?: string;
+  /** Commands that help there. */
+  suggestions?: readonly string[];
 }
 
 export interface BrokerStatus {
@@ -111,6 +113,7 @@ function statusOfBroker(parts: StatusParts): Omit<BrokerStatus, 'accounts'> {
         private: false,
         passwords: false,
         error: error.message,
+        suggestions: error.suggestions,
       })),
     ],
   };

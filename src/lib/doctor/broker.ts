@@ -155,8 +155,12 @@ export function judgeSocket(
 ): Judgement {
   const status = answer !== undefined && 'status' in answer ? answer.status.sockets : [];
   const served = status.find((each) => each.path === path);
-  if (served?.error !== undefined)
-    return failure('cannot_create', `the broker could not open it: ${served.error}`, { fix: [restart] });
+  if (served?.error !== undefined) {
+    // The broker tries again by itself, but does not remove what is in its way.
+    const { error, suggestions = [] } = served;
+    const fix = suggestions.length > 0 ? suggestions : [restart];
+    return failure('cannot_create', `the broker could not open it: ${error}`, { fix });
+  }
   if (served === undefined)
     return failure('config_invalid', 'the broker does not know it', {
       cause: 'config.toml has changed since it was read',
