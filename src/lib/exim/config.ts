@@ -1,6 +1,6 @@
 /** The configuration of exim, whole or by section. Pure; holds paths, names and domains, never account data. */
 import { AUTHENTICATORS_SECTION } from './authenticators.ts';
-import { aclSection, mainSection, RETRY_SECTION, rewriteSection, SENDER_RETRY } from './main.ts';
+import { aclSection, LOCAL_RETRY, mainSection, RETRY_SECTION, rewriteSection, SENDER_RETRY } from './main.ts';
 import { type EximOptions, validateOptions } from './options.ts';
 import { routersSection, senderRouters } from './routers.ts';
 import { transportsSection } from './transports.ts';
@@ -59,7 +59,7 @@ export function renderSplit(options: EximOptions, section: Exclude<Section, 'sma
     case 'routers':
       return senderRouters(valid).replace(/^ {2}driver = .*$/gm, '$&\n  domains = ! +local_domains');
     case 'retry':
-      return SENDER_RETRY;
+      return `${LOCAL_RETRY}${SENDER_RETRY}`;
     default:
       return renderConfig(valid, section).replace(/^begin .*\n+/, '');
   }

@@ -68,22 +68,28 @@ cms_data:
 }
 
 /** The rules without which one account would make others wait. */
-export const SENDER_RETRY = `# What a router deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient
-# may be another sender's, so it waits no longer than it must.
-^[^*] * F,4d,1s
-# What keeps a server from being reached, and what it says against a mail, is tried for four days, which is the time
-# there is to sign in again.
+export const SENDER_RETRY = `# What keeps a server from being reached, and what it says against a mail, is tried for four days.
 * refused F,4d,5m
 * timeout F,4d,5m
 * lost_connection F,4d,5m
+* lookup F,4d,5m
 * tls_required F,4d,5m
 * mail_4xx F,4d,5m
-* rcpt_4xx F,4d,5m
+* rcpt_4xx F,4d,1s
 * data_4xx F,4d,5m
-# A login that is refused, now or for good, is no fault of the host: see cms_smtp. It is tried until it works; a limit
-# would count from the first account that was refused there, and return the mail of the next one at once.
+# A rule counts from the first mail that failed, to one recipient or at one host, and returns what comes later at once.
+# So none ends what waits for a person: a router returns each mail by its own age (cms_ready, cms_late). What a router
+# deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient may be another
+# sender's, so it waits no longer than it must.
+^[^*] * F,520w,1s
+# A login that is refused, now or for good, is no fault of the host: see cms_smtp.
 * auth_failed F,520w,1s
 ^[*]@ * F,520w,1s
+`;
+
+/** For Debian's own routers and transports. */
+export const LOCAL_RETRY = `# Mail for this host is Debian's.
+*@+local_domains * F,2h,15m; G,16h,1h,1.5; F,4d,6h
 `;
 
 export const RETRY_SECTION = `begin retry

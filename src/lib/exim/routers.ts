@@ -2,7 +2,7 @@
 import { FIELDS } from './line-fields.ts';
 import { defaultAddress } from './main.ts';
 import type { EximOptions } from './options.ts';
-import { lineOf, refusalBy, SENDER_MACROS } from './sender.ts';
+import { IS_LATE, lineOf, refusalBy, SENDER_MACROS, WAIT } from './sender.ts';
 
 // Longer than the broker takes to answer (it gives up after 4 s), shorter than anybody's patience.
 export const BROKER_TIMEOUT = '20s';
@@ -31,8 +31,9 @@ cms_local:
   domains = +local_domains
   address_data = ${defaultAddress(smartHostsFile)}
   data = \${if match{$address_data}{.+@.+}{$0}\\
-    {:defer: cms: no * line in ${smartHostsFile}, nobody to give this mail to}}
+    {${WAIT} cms: no * line in ${smartHostsFile}, nobody to give this mail to}}
   allow_defer
+  allow_fail
 `;
 }
 
@@ -47,8 +48,9 @@ cms_line:
   set = r_sender = CMS_MAIL_OF
   address_data = ${lineOf('$r_sender', options)}
   data = \${if eq{\${extract{host}{$address_data}}}{}\\
-    {:defer: cms: no line for <$r_sender> and no * line in ${smartHostsFile}}}
+    {${WAIT} cms: no line for <$r_sender> and no * line in ${smartHostsFile}}}
   allow_defer
+  allow_fail
   retry_use_local_part
 
 # What the line says, for all that follows. The account that the broker is asked for is the user, unless account= is
@@ -59,8 +61,9 @@ cms_fields:
   driver = redirect
 ${FIELDS}
   set = r_refused = ${refusalBy('$r_users', '$r_account')}
-  data = \${if and{{!eq{$r_socket}{}}{eq{$r_host}{}}}{:defer: cms: the line of $r_account has no host=NAME::PORT}}
+  data = \${if and{{!eq{$r_socket}{}}{eq{$r_host}{}}}{${WAIT} cms: the line of $r_account has no host=NAME::PORT}}
   allow_defer
+  allow_fail
   retry_use_local_part
 
 # What a local user may not send goes back to that user, on this host: the owner of the account has not sent it.
@@ -74,14 +77,23 @@ cms_refused:
   headers_add = Subject: Not sent ($r_refused): \${sg{\${sg{$rh_subject:}{\\N^\\s+|\\s+$\\N}{}}}{\\N\\s+\\N}{ }}
 
 # Ask the broker before any connection: it answers nothing when it can help, else one line that says what to do.
-# Deferring here leaves no mark on the host, so that the other accounts there go on sending.
+# Deferring here leaves no mark on the host, so that the other accounts there go on sending. A mail of more than 14 days
+# goes back to its sender in place of waiting on.
 cms_ready:
   driver = redirect
   data = \${if !eq{$r_socket}{}\\
     {\${sg{\${readsocket{$r_socket}{$r_ask\${if eq{$r_auth}{password}{,password}},ready $r_account}\\
-    {${BROKER_TIMEOUT}}{}{cms: the broker is not running: cms serve}}}{\\N(?s)^.+$\\N}{:defer: \\$0}}}}
+    {${BROKER_TIMEOUT}}{}{cms: the broker is not running: cms serve}}}{\\N(?s)^.+$\\N}{${WAIT} \\$0}}}}
   allow_defer
+  allow_fail
   retry_use_local_part
+
+# So does one that was tried when it was as old, and put off (see CMS_TRIED): a login that is refused, say.
+cms_late:
+  driver = redirect
+  condition = \${if and{{${IS_LATE}}{acl{{accept ratelimit = 0.5 / 1d / per_cmd / readonly / cms-$message_exim_id}}}}}
+  data = :fail: cms: it could not be sent for 14 days as $r_account; the log of exim says why
+  allow_fail
 
 # self = send: a smart host on this very machine is still a smart host. An unknown name is tried again, not frozen.
 cms_smart_host:

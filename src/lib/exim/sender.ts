@@ -2,6 +2,15 @@
 import { DETAIL } from './line-fields.ts';
 import type { EximOptions } from './options.ts';
 
+/** Seconds that a mail waits for what only a person can do: 14 days. */
+export const PATIENCE_SECONDS = 14 * 24 * 60 * 60;
+
+/** Condition: the mail has waited as long as mail may. */
+export const IS_LATE = `>{$message_age}{${PATIENCE_SECONDS}}`;
+
+/** Expansion: what a redirect router says to a mail that cannot leave now. */
+export const WAIT = `\${if ${IS_LATE}{:fail:}{:defer:}}`;
+
 /** Expansion: the addresses in a header line, raw, but those of this host. */
 function addressesIn(header: string): string {
   return `\${filter{<: \${addresses:\${reduce{<: $lh_${header}}{}{$value,$item}}}}\\

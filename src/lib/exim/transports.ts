@@ -1,5 +1,6 @@
 /** Transports: TLS or nothing, a login or nothing, one message per connection. */
 import { type EximOptions, SYSTEM_TRUST } from './options.ts';
+import { IS_LATE } from './sender.ts';
 
 export function transportsSection(options: EximOptions): string {
   return `begin transports
@@ -11,6 +12,10 @@ CMS_RETURN_PATH = \${if and{{match{$r_account}{@}}{or{{match_domain{$sender_addr
 # A token that the server refused is told to the broker, which fetches a new one.
 CMS_REFUSED = \${if and{{eq{$event_name}{msg:host:defer}}{match{$event_data}{authentication attempt}}{!eq{$acl_m_cms_sent}{}}}\\
   {\${readsocket{$r_socket}{$r_ask,refused $r_account}{2s}{}{}}}}
+
+# Notes for a day that a mail was tried, and put off, when it had waited as long as mail may: see cms_late.
+CMS_TRIED = \${if and{{eq{$event_name}{msg:host:defer}}{${IS_LATE}}\\
+  {acl{{accept ratelimit = 0.5 / 1d / per_cmd / strict / cms-$message_exim_id}}}}{}{}}
 
 # One message per connection: exim would send the next one, of another account, through the login of the first.
 # TLS and a login, or nothing. The certificate and the name in it are enforced, not merely tried: whoever gets hold
@@ -50,6 +55,7 @@ function transport({ caFile, helo }: EximOptions, first: string): string {
   helo_data = \${extract{helo}{$address_data}{$value}{${helo ?? '$primary_hostname'}}}
   return_path = CMS_RETURN_PATH
   retry_include_ip_address = \${if eq{$acl_m_cms_login}{}{yes}{no}}
-  event_action = CMS_REFUSED
+  event_action = CMS_TRIED\\
+    CMS_REFUSED
 `;
 }
