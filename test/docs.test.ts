@@ -109,7 +109,8 @@ async function assertExists(line: string): Promise<void> {
   const file = join(ROOT, 'src', 'commands', `${id.join('/')}.ts`);
   assert.ok(existsSync(file), `there is no command: cms ${line}`);
   const { default: command } = (await import(file)) as { default: typeof Command };
-  const flags = Object.entries(command.flags);
+  // A command without flags has none at all.
+  const flags = Object.entries((command.flags as typeof command.flags | undefined) ?? {});
   for (const word of words.slice(id.length).filter((each) => each.startsWith('-'))) {
     const name = word.replace(/=.*$/, '');
     const known = flags.some(([flag, { char }]) => name === `--${flag}` || name === `-${char ?? ''}`);
