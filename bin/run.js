@@ -29,6 +29,7 @@ function refuseNode(version) {
 function start(words) {
   // Without a listener of ours SIGUSR1 opens Node's debugger on a port that every user of this host can connect to.
   process.on('SIGUSR1', () => undefined);
+  process.on('exit', leaveClosedTerminal);
   // Stacks name the sources where somebody will read them; reading the maps takes time.
   if (process.env.CMS_DEBUG) process.setSourceMapsEnabled(true);
 
@@ -39,6 +40,23 @@ function start(words) {
   else {
     const program = { root: require('node:path').join(__dirname, '..'), pjson: require('../package.json') };
     import('../dist/program/main.js').then(({ runBuilt }) => runBuilt(words, program));
+  }
+}
+
+/** Node gives its terminal back at the end, and aborts with a dump where that was closed meanwhile. */
+function leaveClosedTerminal() {
+  const { closeSync, fstatSync, openSync } = require('node:fs');
+  for (const fd of [0, 1, 2]) {
+    try {
+      if (fstatSync(fd).isCharacterDevice() && !require('node:tty').isatty(fd)) {
+        closeSync(fd);
+        // Takes the number that has become free.
+        openSync('/dev/null', 'r+');
+      }
+    } catch (error) {
+      // Closed from the beginning; nothing else is worth a word at the end.
+      if (error.code !== 'EBADF') return;
+    }
   }
 }
 

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync } from 'node:fs';
+import { existsSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CMS_PROGRAM, temporaryHome, type TemporaryHome } from '../support/environment.ts';
 import { run } from '../support/processes.ts';
+import { runInTerminal } from '../support/pty.ts';
 import { talk } from '../support/wire.ts';
 
 const REFUSED = 'SMTP nobody@example.org';
@@ -83,6 +84,20 @@ describe('stderr', function () {
     assert.equal(await answersStatus(), pid);
     process.kill(pid);
     while (existsSync(socket)) await run('true', []);
+  });
+
+  it('may outlive the terminal, which is not given back at the end', async () => {
+    const [log, ended] = [join(home.path, 'log'), join(home.path, 'ended')];
+    const line = `trap '' HUP; "$0" "$1" serve 2>"$2"; echo $? >"$3.new"; mv "$3.new" "$3"`;
+    const terminal = runInTerminal('sh', ['-c', line, process.execPath, CMS_PROGRAM, log, ended], { env: home.env });
+    while (!existsSync(socket)) await run('true', []);
+    const pid = await answersStatus();
+    terminal.close();
+    while (!readlinkSync(`/proc/${terminal.pid}/fd/0`).endsWith('(deleted)')) await run('true', []);
+    process.kill(pid);
+    while (!existsSync(ended)) await run('true', []);
+    assert.equal(readFileSync(ended, 'utf8'), '0\n');
+    assert.doesNotMatch(readFileSync(log, 'utf8'), /Assertion|stack trace/);
   });
 
   it('may stand still: lines beyond a megabyte are counted, and the broker ends when it is told to', async () => {
