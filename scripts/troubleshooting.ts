@@ -18,7 +18,7 @@ the words that you see. Where an administrator has to act, \`cms account test AD
 
 Where you do not know which link is broken, \`cms doctor\` walks them all, from the files to the MTA.
 
-What stands in capitals is to be filled in; \`cms\` does that for your account.
+Replace the words in capitals; \`cms\` does that for your account.
 `;
 
 const CHAPTERS: readonly [title: string, belongs: (entry: Entry) => boolean][] = [
@@ -30,10 +30,10 @@ const CHAPTERS: readonly [title: string, belongs: (entry: Entry) => boolean][] =
 ];
 
 const WHO = {
-  you: 'You can mend it',
+  you: 'You can fix it',
   administrator: 'An administrator of your organisation has to act',
-  'client owner': 'Whoever registered the client can mend it; mostly that is you',
-  'nobody: wait': 'Nobody has to act; it passes',
+  'client owner': 'The person who registered the client can fix it; usually that is you',
+  'nobody: wait': 'No one has to act; it passes',
 } as const;
 
 /** The whole page, formatted as the rest of the documentation. */

@@ -287,8 +287,8 @@ describe('cms account test', function () {
       stdout,
       /^ {2}login +failed +localhost:\d+ answered: .*SmtpClientAuthentication is disabled for the Tenant/m,
     );
-    assert.match(stdout, /^ {2}sending over SMTP is switched off for the whole organisation/m);
-    assert.match(stdout, /^ {2}who can mend it: administrator$/m);
+    assert.match(stdout, /^ {2}sending over SMTP is disabled for the whole organisation/m);
+    assert.match(stdout, /^ {2}who can fix it: administrator$/m);
     assert.doesNotMatch(stdout, /\(administrator\)/, 'said once');
     assert.match(stdout, /answered: 535 5\.7\.139 /);
     assert.match(
@@ -389,7 +389,7 @@ describe('cms account test', function () {
     assert.equal(explanation?.id, 'aadsts-65001');
     assert.match(explanation.admin_mail?.body ?? '', /adminconsent\?client_id=/);
     const shown = await world.cms('status');
-    assert.match(shown.stdout, /nobody has allowed this client to use the mailbox/);
+    assert.match(shown.stdout, /this client is not allowed to use the mailbox yet/);
     assert.match(shown.stdout, /the provider said: invalid_grant: AADSTS65001/);
   });
 });

@@ -4,10 +4,10 @@ import { quoted } from '../shell-word.ts';
 
 /** The sentence, who must act, each step on a line of its own, and where to read on; nothing for what nobody knows. */
 export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation, address: string): string[] {
-  if (kind === 'unknown') return ['what that means is not known to cms', ...fix.map((line) => `do: ${line}`)];
+  if (kind === 'unknown') return ['cms does not know what this means', ...fix.map((line) => `do: ${line}`)];
   return [
     sentence,
-    `who can mend it: ${who}`,
+    `who can fix it: ${who}`,
     ...fix.map((line) => `do: ${line}`),
     ...(admin === undefined
       ? []

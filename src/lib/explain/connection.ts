@@ -2,7 +2,7 @@
 import type { Entry } from './entry.ts';
 
 const SHOW = 'cms account show {address}   # host, port and tls of the servers';
-const AGAIN = 'cms account test {address}   # again in a while';
+const AGAIN = 'cms account test {address}   # try again later';
 
 export const CONNECTION: readonly Entry[] = [
   {
@@ -11,12 +11,12 @@ export const CONNECTION: readonly Entry[] = [
     match: { words: /no common login mechanism: / },
     class: 'client configuration',
     who: 'you',
-    sentence: '{host} offers no way of logging in that exim and cms use with what this account has; nothing was sent',
+    sentence: '{host} offers no login mechanism that exim and cms can use for this account; nothing was sent',
     fix: [
       SHOW,
-      'the SMTP server has to be the one for submission, which the provider names',
+      'the SMTP server must be the one for submission, which the provider names',
       'cms account add {address} --smtp-host HOST',
-      'cms account add {address} --password-file FILE   # an app password, where the server takes no tokens',
+      'cms account add {address} --password-file FILE   # an app password, if the server accepts no tokens',
     ],
     example:
       'no common login mechanism: the server offers logins by CRAM-MD5; exim uses XOAUTH2 or OAUTHBEARER for a token',
@@ -28,7 +28,7 @@ export const CONNECTION: readonly Entry[] = [
     class: 'client configuration',
     who: 'you',
     sentence: 'the certificate is for another name than {host}; nothing was sent',
-    fix: [SHOW, 'take the host name that the provider names, not an alias of it'],
+    fix: [SHOW, 'use the host name that the provider gives, not an alias of it'],
     example: "Hostname/IP does not match certificate's altnames: Host: localhost. is not in the cert's altnames",
   },
   {
@@ -68,7 +68,7 @@ export const CONNECTION: readonly Entry[] = [
     class: 'client configuration',
     who: 'you',
     sentence:
-      'TLS does not begin the way it was asked for: ports 465, 993 and 995 want it at once, 587, 143 and 110 after STARTTLS',
+      'TLS did not start as configured: ports 465, 993 and 995 use it immediately, 587, 143 and 110 after STARTTLS',
     fix: [
       SHOW,
       'cms account add {address} --smtp-port 465 --smtp-tls implicit   # or 587 and starttls',
@@ -82,7 +82,7 @@ export const CONNECTION: readonly Entry[] = [
     match: { words: /ENOTFOUND|ENODATA/ },
     class: 'client configuration',
     who: 'you',
-    sentence: 'there is no host of the name {host}',
+    sentence: 'there is no host named {host}',
     fix: [SHOW, 'cms account add {address} --smtp-host HOST --imap-host HOST'],
     example: 'getaddrinfo ENOTFOUND smtp.example.invalid',
   },
@@ -92,7 +92,7 @@ export const CONNECTION: readonly Entry[] = [
     match: { words: /EAI_AGAIN|EDNS|ESERVFAIL/ },
     class: 'transient',
     who: 'nobody: wait',
-    sentence: 'names cannot be looked up at the moment; mostly there is no network',
+    sentence: 'host names cannot be looked up at the moment; usually there is no network',
     fix: ['check the network', AGAIN],
     example: 'getaddrinfo EAI_AGAIN smtp.example.org',
   },
@@ -106,7 +106,7 @@ export const CONNECTION: readonly Entry[] = [
     who: 'you',
     sentence: '{host} was tried over IPv6, which leads nowhere: its server is down, or IPv6 does not work from here',
     fix: [
-      'getent ahosts {host}   # IPv6 addresses alone: is that meant, or does /etc/hosts or the DNS lack one of IPv4?',
+      'getent ahosts {host}   # only IPv6 addresses: is that intended, or is an IPv4 address missing in /etc/hosts or the DNS?',
       'ping -6 -c 1 {host}   # does IPv6 work from here? without it, the name needs an IPv4 address',
       AGAIN,
     ],
@@ -118,7 +118,7 @@ export const CONNECTION: readonly Entry[] = [
     match: { words: /ECONNREFUSED/ },
     class: 'transient',
     who: 'nobody: wait',
-    sentence: 'nothing listens there: the server is down, or host or port are wrong',
+    sentence: 'no server listens there: it is down, or the host or port is wrong',
     fix: [SHOW, AGAIN],
     example: 'connect ECONNREFUSED 127.0.0.1:587',
   },
@@ -131,7 +131,7 @@ export const CONNECTION: readonly Entry[] = [
     },
     class: 'transient',
     who: 'nobody: wait',
-    sentence: 'no connection came about, or it broke off; a firewall or provider may block the port',
+    sentence: 'the connection could not be made, or was lost; a firewall or the provider may block the port',
     fix: [AGAIN, 'port 25 is blocked nearly everywhere: use 587 or 465'],
     example: 'no answer within 15000 ms',
   },
@@ -144,7 +144,7 @@ export const CONNECTION: readonly Entry[] = [
     sentence: 'the token is so long that exim (4096 bytes a line) would freeze the message, and mail servers refuse it',
     fix: [
       'ask the administrator for fewer groups and claims in the token of {client_id}',
-      'cms account add {address} --scope "a b"   # for the mail protocols alone',
+      'cms account add {address} --scope "a b"   # for the mail protocols only',
     ],
     example: 'the access token has 4200 bytes, more than mail servers and exim take (3000)',
   },

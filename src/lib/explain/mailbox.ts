@@ -12,9 +12,9 @@ export const MAILBOX: readonly Entry[] = [
     class: 'account',
     who: 'you',
     sentence:
-      'the token is good, but not for this mailbox: the user name is another one, or the mailbox is not open to it',
+      'the token is valid, but not for this mailbox: the user name is wrong, or the login has no access to the mailbox',
     fix: [
-      `${SIGN_IN} --imap-user NAME   # the mailbox that {login} may use`,
+      `${SIGN_IN} --imap-user NAME   # the mailbox that {login} can use`,
       'Set-CASMailbox -Identity {user} -ImapEnabled $true -PopEnabled $true   # by the administrator',
       'Add-MailboxPermission -Identity {user} -User {login} -AccessRights FullAccess   # the same, for a shared mailbox',
     ],
@@ -38,9 +38,9 @@ export const MAILBOX: readonly Entry[] = [
     match: { words: /not enabled for IMAP/i },
     class: 'account',
     who: 'you',
-    sentence: 'IMAP is switched off for this account',
+    sentence: 'IMAP is disabled for this account',
     fix: [
-      'switch it on in the settings of Gmail, or have the Workspace administrator do it (Apps > Gmail > End User Access)',
+      'enable it in the settings of Gmail, or ask the Workspace administrator to enable it (Apps > Gmail > End User Access)',
     ],
     link: 'https://mail.google.com/mail/#settings/fwdandpop',
     admin: {
@@ -59,9 +59,9 @@ export const MAILBOX: readonly Entry[] = [
     match: { words: /not enabled for POP/i },
     class: 'account',
     who: 'you',
-    sentence: 'POP is switched off for this account',
+    sentence: 'POP is disabled for this account',
     fix: [
-      'switch it on in the settings of Gmail, or have the Workspace administrator do it (Apps > Gmail > End User Access)',
+      'enable it in the settings of Gmail, or ask the Workspace administrator to enable it (Apps > Gmail > End User Access)',
     ],
     link: 'https://mail.google.com/mail/#settings/fwdandpop',
     admin: {
@@ -82,8 +82,8 @@ export const MAILBOX: readonly Entry[] = [
     },
     class: 'back off',
     who: 'nobody: wait',
-    sentence: 'too many connections or logins for this mailbox; the server takes a break from it',
-    fix: ['close other mail programs, or wait', 'cms account test {address}   # again in a while'],
+    sentence: 'too many connections or logins for this mailbox; the server blocks it for a while',
+    fix: ['close other mail programs, or wait', 'cms account test {address}   # try again later'],
     example: '[ALERT] Too many simultaneous connections. (Failure)',
   },
   {
@@ -102,8 +102,8 @@ export const MAILBOX: readonly Entry[] = [
     match: { words: /UNAVAILABLE|SYS\/TEMP|SERVERBUG|temporar|server (?:is )?(?:busy|unavailable)/i },
     class: 'transient',
     who: 'nobody: wait',
-    sentence: 'the server cannot judge the login at the moment; nothing is wrong with the sign-in',
-    fix: ['cms account test {address}   # again in a while'],
+    sentence: 'the server cannot check the login at the moment; nothing is wrong with the sign-in',
+    fix: ['cms account test {address}   # try again later'],
     example: 'UNAVAILABLE Temporary authentication failure',
   },
   {
@@ -113,10 +113,10 @@ export const MAILBOX: readonly Entry[] = [
     class: 'sign in again',
     who: 'you',
     sentence:
-      'the server does not take this user name and password; app passwords end with a change of the account password',
+      'the server does not accept this user name and password; a change of the account password ends app passwords',
     fix: [
       `${SIGN_IN} --password-file FILE   # with a new app password`,
-      'cms account show {address}   # imap_user has to be what the server knows',
+      'cms account show {address}   # imap_user must be the name that the server knows',
     ],
     example: 'AUTHENTICATIONFAILED Invalid credentials (Failure)',
   },
@@ -126,11 +126,11 @@ export const MAILBOX: readonly Entry[] = [
     match: { words: /AUTH|LOGIN failed|credentials|invalid|incorrect|denied|unknown user|Protocol error/i },
     class: 'sign in again',
     who: 'you',
-    sentence: 'the server does not take the token for this user: somebody else signed in, or the access was withdrawn',
+    sentence: 'the server does not accept the token for this user: another user signed in, or the access was withdrawn',
     fix: [
       REFRESH,
       SIGN_IN,
-      'cms account show {address}   # login and imap_user have to fit together',
+      'cms account show {address}   # login and imap_user must match',
       'Set-CASMailbox -Identity {user} -ImapEnabled $true -PopEnabled $true   # by the administrator, at Microsoft',
     ],
     example: 'AUTHENTICATIONFAILED Invalid credentials (Failure)',

@@ -10,7 +10,7 @@ const NOTHING: ReadonlySet<string> = new Set(['', 'identity', 'none', 'utf-8', '
 /** The body cannot be read: a coding that is unknown, or data that is damaged. */
 export class UndecodableBody extends Error {
   override readonly name = 'UndecodableBody';
-  readonly suggestions = ['run the command again in a while', 'tell the administrator of HOST what it answers'];
+  readonly suggestions = ['run the command again later', 'tell the administrator of HOST what it answers'];
 }
 
 /**

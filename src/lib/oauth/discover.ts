@@ -125,7 +125,7 @@ function elsewhere(issuer: URL, status: number, target: string): CmsError {
   return new CmsError('config_invalid', message, {
     suggestions: [
       ...(found === undefined ? [] : [`--issuer ${found}   # if the issuer has moved there`]),
-      'open any web page in a browser: this network may want a login first (captive portal)',
+      'open any web page in a browser: this network may require a login first (captive portal)',
       ENDPOINTS_BY_HAND,
     ],
   });
@@ -134,7 +134,7 @@ function elsewhere(issuer: URL, status: number, target: string): CmsError {
 function onlyWebPages({ host, href }: URL): CmsError {
   return new CmsError('config_invalid', `${host} answers with a web page where the metadata of ${href} should be`, {
     suggestions: [
-      'open any web page in a browser: this network may want a login first (captive portal)',
+      'open any web page in a browser: this network may require a login first (captive portal)',
       'check the issuer',
     ],
   });
@@ -145,7 +145,7 @@ function unwell(url: string, status: number): CmsError {
     'temporarily_unavailable',
     `${new URL(url).host} answered ${status} when asked for its metadata`,
     {
-      suggestions: ['run the command again in a while'],
+      suggestions: ['run the command again later'],
     },
   );
 }

@@ -11,7 +11,7 @@ const RETRY = ['check the network, then run the command again'];
 const DNS = ['getent hosts HOST   # does this machine know the name?', ...RETRY];
 /** For a name all of whose addresses are IPv6, and lead nowhere. */
 export const IPV6_ALONE = [
-  'getent ahosts HOST   # it has IPv6 addresses alone: is that meant, or does /etc/hosts or the DNS lack one of IPv4?',
+  'getent ahosts HOST   # it has only IPv6 addresses: is that intended, or is an IPv4 address missing in /etc/hosts or the DNS?',
   'ping -6 -c 1 HOST   # does IPv6 work from here? without it, the name needs an IPv4 address',
 ];
 const CLOCK = ['timedatectl   # is the clock of this machine right?'];
@@ -19,7 +19,7 @@ const AUTHORITY = [
   'cms account add ADDRESS --ca-file FILE   # trusts a private authority for this account',
   'export NODE_EXTRA_CA_CERTS=FILE          # trusts it in every cms that is started from here',
 ];
-const PORTAL = ['open any web page in a browser: this network may want a login first (captive portal)'];
+const PORTAL = ['open any web page in a browser: this network may require a login first (captive portal)'];
 
 const PRIVATE = 'a private authority, or a proxy that reads TLS?';
 const unknownIssuer = (what: string): Trouble => ({ reason: `${what} (${PRIVATE})`, suggestions: AUTHORITY });

@@ -99,7 +99,7 @@ export async function unregisterClient(client: Partial<OAuthClient>, token: Secr
 function refused(host: string, status: number, json: Record<string, unknown> | undefined): CmsError {
   if (status === 429 || status >= 500) {
     return new CmsError('temporarily_unavailable', `${host} answered ${status} when cms wanted to register itself`, {
-      suggestions: ['run the command again in a while'],
+      suggestions: ['run the command again later'],
     });
   }
   const words = [json?.error, json?.error_description].map((each) => describe(each, [])).filter(Boolean);

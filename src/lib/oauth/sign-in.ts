@@ -213,7 +213,7 @@ function answerFailure(
       // A token came, of a type that is not going to change.
       const code = readMembers(answer.body)?.access_token === undefined ? 'temporarily_unavailable' : 'protocol_error';
       return new CmsError(code, known ? `${outcome.message}: ${sentence}` : outcome.message, {
-        suggestions: known ? fix : ['run the command again in a while'],
+        suggestions: known ? fix : ['run the command again later'],
       });
     }
     default:

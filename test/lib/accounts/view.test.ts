@@ -52,7 +52,7 @@ describe('what is shown of an account', () => {
     const reason = { error: 'invalid_grant', description: 'expired', at: 0 };
     assert.deepEqual(stateOfGrant({ ...header, state: 'authorization_required', reason, failure }), {
       ...required,
-      explanation: 'the sign-in has expired, was revoked, or ended with a change of the password',
+      explanation: 'the sign-in has expired, was revoked, or ended when the password was changed',
       who: 'you',
       reason: 'invalid_grant: expired',
       since: '1970-01-01T00:00:00.000Z',

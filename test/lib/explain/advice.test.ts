@@ -8,12 +8,12 @@ describe('advice', () => {
     const [sentence, who, ...steps] = advice(explanation, 'jane@example.org');
     assert.equal(explanation.class, 'sign in again');
     assert.equal(sentence, explanation.sentence);
-    assert.equal(who, 'who can mend it: you');
+    assert.equal(who, 'who can fix it: you');
     assert.ok(steps.some((step) => step.startsWith('do: cms account add jane@example.org')));
   });
 
   it('does not guess at what nobody knows', () => {
     const unknown = explain({ source: 'smtp', text: '599 something new' });
-    assert.deepEqual(advice(unknown, 'jane@example.org'), ['what that means is not known to cms']);
+    assert.deepEqual(advice(unknown, 'jane@example.org'), ['cms does not know what this means']);
   });
 });
