@@ -44,7 +44,7 @@ export default class Doctor extends BaseCommand {
     const { argv, flags } = await this.parse(Doctor);
     const stop = new AbortController();
     const run = impatientRun(CHILD_LIMIT_MS, stop.signal);
-    const { name, uid, probe, system } = await this.#asOwner(run);
+    const { name, uid, probe, system, frozen } = await this.#asOwner(run);
     const context = openContext(process.env);
     const live = !flags.json && !flags.report;
     const columns = process.stdout.isTTY ? columnsOf(process.stdout) - 1 : Infinity;
@@ -52,7 +52,7 @@ export default class Doctor extends BaseCommand {
     const here = { context, run, version: this.config.version, user: name, hostName: hostname() };
     const checks = await examine({
       ...here,
-      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid, probe, system, now: Date.now },
+      ...{ refresh: flags.refresh, program: programOf(this.config.root), uid, probe, system, frozen, now: Date.now },
       addresses: (argv as string[]).map((address) => parseAddress(address)),
       obtainToken: async (request) => (await obtainToken(request, context.env)).access_token,
       obtainPassword: (request) => obtainPassword(request, context.env),

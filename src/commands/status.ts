@@ -3,6 +3,9 @@ import { readAudit } from '../lib/broker/audit.ts';
 import { brokerSocket } from '../lib/broker/find.ts';
 import { type Context, openContext } from '../lib/context.ts';
 import { CmsError, toCmsError } from '../lib/errors.ts';
+import { findExim4, impatientRun } from '../lib/exim/exim4.ts';
+import { readInstalled } from '../lib/exim/installed.ts';
+import { type FrozenMail, frozenMail } from '../lib/exim/queue.ts';
 import { redact } from '../lib/redact.ts';
 import { auditText } from '../lib/status/audit.ts';
 import { renderStatus } from '../lib/status/render.ts';
@@ -71,11 +74,25 @@ export default class Status extends BaseCommand {
 /** One look as text; the exit status says the worst of it. */
 async function look(context: Context, { json, all }: Wishes, lines = false): Promise<string> {
   const now = Date.now();
-  const view = await readStatus(context, now);
+  const [status, frozen] = await Promise.all([readStatus(context, now), frozenInQueue(context)]);
+  const view = { ...status, ...(frozen && { frozen }) };
   process.exitCode = exitStatusOf(view);
   if (json) return `${lines ? JSON.stringify(view) : JSON.stringify(view, null, 2)}\n`;
   const screen = screenOf(process.stdout, process.env);
   return renderStatus(view, { screen, now, privateSocket: brokerSocket(context.paths), all });
+}
+
+const QUEUE_LIMIT_MS = 2000;
+
+/** Where cms was installed for exim, and exim shows the caller its queue. */
+async function frozenInQueue({ paths, env }: Context): Promise<FrozenMail | undefined> {
+  try {
+    if ((await readInstalled(paths)) === undefined) return undefined;
+    return await frozenMail(impatientRun(QUEUE_LIMIT_MS, new AbortController().signal), findExim4(env));
+  } catch {
+    // Of what is wrong with exim, doctor tells.
+    return undefined;
+  }
 }
 
 async function watchStatus(context: Context, wishes: Wishes, intervalMs: number): Promise<void> {

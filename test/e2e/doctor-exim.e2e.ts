@@ -126,6 +126,41 @@ describe('cms doctor and exim', function () {
     assert.ok(checks.some(({ id, subject }) => id === 'token' && subject === JANE));
   });
 
+  it('tells of frozen mail, and status where exim shows its queue; else doctor says how to look', async () => {
+    const before = await doctorOfRoot();
+    assert.match(before.checks.find(({ id }) => id === 'exim.queue')?.summary ?? '', /^no mail is frozen$/);
+    // The server takes neither the mail nor what exim reports of it.
+    submission.refuseSender(JANE, '550 5.7.60 SendAsDenied');
+    await exim.submit(['-f', JANE, 'x@elsewhere.example'], 'Subject: denied\n\nbody\n');
+    submission.refuseSender(JANE, undefined);
+    try {
+      assert.match(await exim.log(), /Frozen/);
+      const words = /^1 frozen message in exim's queue, for 0m$/;
+      const { checks, status } = await doctorOfRoot();
+      const queue = checks.find(({ id }) => id === 'exim.queue');
+      assert.deepEqual([queue?.status, queue?.who, status], ['warning', 'root', 0]);
+      assert.match(queue?.summary ?? '', words);
+      assert.ok(queue?.fix?.some((line) => line.startsWith('sudo exim4 -Mvl ')));
+      const mine = (await doctor()).checks.find(({ id }) => id === 'exim.queue');
+      assert.match(`${mine?.status} ${mine?.summary}`, /^warning 1 frozen|^skipped exim shows its queue to root/);
+      assert.ok(mine?.fix?.some((line) => line.startsWith('sudo exim4 -bp ')));
+      const ids = (await run(['sh', '-c', `id -u ${PERSON}; id -g ${PERSON}`])).stdout.trim().split('\n');
+      const member = ['setpriv', `--reuid=${ids[0]}`, `--regid=${ids[1]}`, '--groups=Debian-exim', '--'];
+      const statusOf = (...flags: string[]) =>
+        exim.asRoot([...member, ...environment(), process.execPath, CMS_PROGRAM, 'status', ...flags]);
+      const { frozen } = JSON.parse((await statusOf('--json')).stdout) as { frozen: unknown };
+      assert.deepEqual(frozen, { count: 1, oldest: '0m' });
+      assert.match(
+        (await statusOf()).stdout,
+        /^1 frozen message in exim's queue, for 0m: exim4 -bp lists them, exim4/m,
+      );
+      assert.equal('frozen' in (JSON.parse((await cms('status', '--json')).stdout) as object), false);
+    } finally {
+      await exim.emptyQueue();
+      await exim.clearLog();
+    }
+  });
+
   it("names a folder that keeps exim's user out", async () => {
     await exim.asRoot(['chmod', '2700', `/run/cms/${PERSON}`]);
     const { checks, status } = await doctorOfRoot();

@@ -1,7 +1,9 @@
 /** Who asks: a user, root, or root by sudo, for whom everything but the MTA's user is looked at as the user. */
 import { existsSync } from 'node:fs';
-import type { Run } from '../exim/exim4.ts';
+import { CmsError } from '../errors.ts';
+import { findExim4, type Run } from '../exim/exim4.ts';
 import { type Caller, ownerOf } from '../exim/owner.ts';
+import { type FrozenMail, frozenMail } from '../exim/queue.ts';
 import { type Environment, resolvePaths } from '../paths.ts';
 import { readSettings } from '../settings.ts';
 import { type SystemFacts, systemFacts } from './system.ts';
@@ -15,6 +17,8 @@ export interface Examiner {
   gid?: number;
   probe: Probe;
   system: SystemFacts;
+  /** What lies frozen in exim's queue, as `frozenMail` says. */
+  frozen: () => Promise<FrozenMail | undefined>;
 }
 
 /**
@@ -26,12 +30,24 @@ export async function examinerOf(caller: Caller, run: Run, node: string): Promis
   const look: MtaLook = { run, uid: caller.uid, node };
   const { name, env } = await ownerOf(caller, run);
   const system = await systemFacts({ ...look, env: caller.env, probe: probeAs(look) });
-  if (env === caller.env) return { name, env, uid: caller.uid, probe: probeAs(look), system };
+  if (env === caller.env)
+    return { name, env, uid: caller.uid, probe: probeAs(look), system, frozen: () => frozenNow(run, env) };
+  const known = await frozenNow(run, env);
+  const frozen = (): Promise<FrozenMail | undefined> => Promise.resolve(known);
   const { stdout } = await run(['getent', 'passwd', name]);
   const [, , uid = '', gid = ''] = stdout.split(':');
   const { sockets } = await readSettings(resolvePaths(env), Number(uid)).catch(() => ({ sockets: [] }));
   const probe = await probedAlready(look, sockets);
-  return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe, system };
+  return { name, env: withSession(env, Number(uid)), uid: Number(uid), gid: Number(gid), probe, system, frozen };
+}
+
+async function frozenNow(run: Run, env: Environment): Promise<FrozenMail | undefined> {
+  try {
+    return await frozenMail(run, findExim4(env), true);
+  } catch (error) {
+    if (error instanceof CmsError) return undefined;
+    throw error;
+  }
 }
 
 /** Root by sudo is the user who called it from then on. */

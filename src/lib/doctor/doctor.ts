@@ -5,6 +5,7 @@ import { brokerSocket } from '../broker/find.ts';
 import type { Context } from '../context.ts';
 import { CmsError } from '../errors.ts';
 import type { Run } from '../exim/exim4.ts';
+import type { FrozenMail } from '../exim/queue.ts';
 import { type Installed, readInstalled } from '../exim/installed.ts';
 import type { Program } from '../service/program.ts';
 import type { Settings } from '../settings.ts';
@@ -34,6 +35,8 @@ export interface DoctorOptions extends TokenPorts {
   hostName: string;
   run: Run;
   probe: Probe;
+  /** What lies frozen in exim's queue; undefined where exim does not show it. */
+  frozen: () => Promise<FrozenMail | undefined>;
   /** Of the service of the whole host. */
   system: SystemFacts;
   /** Milliseconds since the epoch. */

@@ -15,6 +15,7 @@ import { EXIM_CONFIG_FILE } from '../exim/install-script.ts';
 import { type Installed, type SmartHostsState, smartHostsState } from '../exim/installed.ts';
 import { DEFAULT_OPTIONS, SYSTEM_TRUST } from '../exim/options.ts';
 import { type EximPlan, type EximRequest, planExim } from '../exim/plan.ts';
+import { type FrozenMail, frozenWords } from '../exim/queue.ts';
 import { findBlock, parseEntries } from '../exim/smart-hosts-file.ts';
 import { readSmartHosts } from '../exim/workspace.ts';
 import type { Environment } from '../paths.ts';
@@ -34,6 +35,7 @@ export interface EximLook {
   split: SplitFacts | undefined;
   user: string;
   hostName: string;
+  frozen: () => Promise<FrozenMail | undefined>;
 }
 
 const INSTALL = 'cms exim-config --install';
@@ -107,8 +109,27 @@ export async function eximSteps(look: EximLook, needs: readonly string[]): Promi
       },
     },
   ];
-  if (plan instanceof CmsError) return steps;
-  return [...steps, ...senderSteps(look, plan, binary, needs)];
+  const queue: Step = {
+    id: 'exim.queue',
+    subject: '',
+    limitMs: EXIM_LIMIT_MS,
+    look: async () => judgeQueue(await look.frozen()),
+  };
+  if (plan instanceof CmsError) return [...steps, queue];
+  return [...steps, ...senderSteps(look, plan, binary, needs), queue];
+}
+
+/** @param frozen undefined where exim shows the caller only a part of its queue. Pure. */
+export function judgeQueue(frozen: FrozenMail | undefined): Judgement {
+  const list = 'sudo exim4 -bp   # lists the queue; look for *** frozen ***';
+  if (frozen === undefined) return skipped('exim shows its queue to root and its own group alone', { fix: [list] });
+  const words = frozenWords(frozen);
+  if (words === undefined) return ok('no mail is frozen');
+  return warning(words, {
+    cause: 'exim could neither deliver nor return it, and deletes it after 7 days; mostly it is a bounce',
+    fix: [list, 'sudo exim4 -Mvl ID   # what was tried, and why it failed', 'sudo exim4 -Mvb ID   # what it says'],
+    who: 'root',
+  });
 }
 
 function senderSteps(look: EximLook, plan: EximPlan, binary: string, needs: readonly string[]): Step[] {

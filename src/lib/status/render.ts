@@ -1,4 +1,5 @@
 /** `cms status` as text. Pure. */
+import { frozenWords } from '../exim/queue.ts';
 import { wrap } from '../width.ts';
 import { accountsText, chooseAccounts, summary } from './accounts.ts';
 import { brokerText, socketsText } from './broker.ts';
@@ -26,6 +27,12 @@ export function renderStatus(view: StatusView, { screen, now, privateSocket, all
     troubles(shown, now, screen) + (saysWhy ? '' : forecasts(shown, now, screen)),
     brokerText(view, privateSocket, now, screen),
     view.sockets.length === 0 ? '' : socketsText(view.sockets, screen),
+    frozenText(view, screen),
   ];
   return sections.filter((section) => section !== '').join('\n');
+}
+
+function frozenText({ frozen }: StatusView, { columns }: Screen): string {
+  const words = frozen && frozenWords(frozen);
+  return words === undefined ? '' : `${wrap(`${words}: exim4 -bp lists them, exim4 -Mvl ID says why`, columns)}\n`;
 }

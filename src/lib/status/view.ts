@@ -6,10 +6,15 @@ import { ask, parseAnswer } from '../broker/client.ts';
 import { brokerSocket } from '../broker/find.ts';
 import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
 import type { Context } from '../context.ts';
+import type { FrozenMail } from '../exim/queue.ts';
 import { CmsError, EXIT_STATUS, toCmsError } from '../errors.ts';
 
 /** Its JSON is what scripts read: members are added, never changed. */
-export type StatusView = Omit<BrokerStatus, 'broker'> & { broker: BrokerStatus['broker'] | null };
+export type StatusView = Omit<BrokerStatus, 'broker'> & {
+  broker: BrokerStatus['broker'] | null;
+  /** What lies frozen in exim's queue, where exim shows it. */
+  frozen?: FrozenMail;
+};
 
 /** @throws CmsError `broker_unavailable`, `protocol_error`, `config_invalid` */
 export async function readStatus(context: Context, now: number): Promise<StatusView> {

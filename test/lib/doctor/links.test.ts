@@ -34,6 +34,7 @@ const BROKEN: Readonly<Record<string, [file: string, title: string] | 'is only e
   'exim.authority': [AUTHORITY, 'names the file in doctor and in the trial where exim has only the system'],
   'exim.accounts': [EXIM, 'names lines that are behind the accounts'],
   'exim.sender': [EXIM, 'lines that are gone'],
+  'exim.queue': [EXIM, 'tells of frozen mail, and status where exim shows its queue; else doctor says how to look'],
   hook: [CHAIN, 'a hook that others can change'],
   'notify.mail': [CHAIN, 'a mail about an outage that no account can send'],
   service: [SYSTEMD, 'names a manager that does not answer'],
