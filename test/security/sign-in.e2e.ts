@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { signInWithChromium, withPage } from '../support/chromium.ts';
 import { spawnCms } from '../support/environment.ts';
 import { signIn } from '../support/person.ts';
 import type { RunningProcess } from '../support/processes.ts';
-import { ENDPOINT, faults } from '../support/provider.ts';
+import { ENDPOINT, type Fault, faults } from '../support/provider.ts';
 import { requires } from '../support/requirements.ts';
 import { startWorld, type World } from '../support/world.ts';
 import { asOther, squatter, startAsOther } from './second-user.ts';
@@ -81,23 +82,69 @@ describe('a sign-in on a machine with other users', function () {
     }
   });
 
+  /** The argument with which the browser that opens nothing was started, as every user can read it. */
+  async function oneTimeAddress(adding: RunningProcess): Promise<{ oneTime: string; redirect: string }> {
+    const [, redirect = ''] = await adding.waitFor(/waiting for the browser on (\S+) /, { stream: 'stderr' });
+    const look = `cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n" | grep '^${redirect}' || true`;
+    for (let tries = 0; tries < 100; tries++) {
+      const [oneTime = ''] = (await asOther(['sh', '-c', look])).stdout.split('\n');
+      if (oneTime !== '') return { oneTime, redirect };
+    }
+    throw new Error(`no browser was started\n${adding.stderr}`);
+  }
+
+  it('is completed by the browser that was led on, and another user who opens or replays its addresses gets nothing', async function () {
+    requires(this, 'sudo', 'chromium');
+    const env = { ...world.env, BROWSER: `${process.execPath} -e setInterval(()=>0,1000)` };
+    await using adding = spawnCms(['account', 'add', JANE, ...world.serverFlags, '--no-test'], { env });
+    const { oneTime, redirect } = await oneTimeAddress(adding);
+    const asTheirs = async (url: string): Promise<{ status: number | null; stdout: string }> =>
+      asOther(['curl', '-si', '--max-time', '5', url]);
+    world.provider.clearRequests();
+    let answer = '';
+    await withPage(async (page) => {
+      await page.goto(oneTime);
+      assert.match(page.url(), new RegExp(`^${world.provider.issuer}`), 'led on');
+      assert.match((await asTheirs(oneTime)).stdout, /^HTTP\/1\.1 403 /);
+      page.on('request', (request) => {
+        if (request.url().startsWith(`${redirect}?`)) answer = request.url();
+      });
+      // While the code is exchanged, the other user has it as well.
+      let replayed = '';
+      const replay: Fault = async (_request, forward) => {
+        replayed = (await asTheirs(answer)).stdout;
+        return forward();
+      };
+      world.provider.setFault(replay);
+      const { status, body } = await signInWithChromium(page, page.url(), { login: JANE });
+      assert.equal(status, 200, body);
+      assert.match(body, /Signed in as jane@example\.org/);
+      assert.match(answer, /[?&]code=/);
+      assert.match(replayed, /^HTTP\/1\.1 403 /, 'without the cookie');
+      assert.deepEqual(
+        (await page.context().cookies(redirect)).filter(({ name }) => name.startsWith('cms-')),
+        [],
+        'the cookie is gone',
+      );
+    });
+    assert.equal((await adding.exited).status, 0, adding.stderr);
+    assert.equal(world.provider.count('authorization_code'), 1);
+    for (const url of [oneTime, answer, redirect]) {
+      const { status, stdout } = await asTheirs(url);
+      assert.deepEqual([status, stdout], [7, ''], `nobody listens any more at ${url}`);
+    }
+    assert.match((await world.cms('account', 'show', JANE)).stdout, /jane@example\.org/);
+  });
+
   // Row 3.
   it('shows other users nothing that they could use in the arguments of the browser', async function () {
     requires(this, 'sudo');
     const env = { ...world.env, BROWSER: `${process.execPath} -e setInterval(()=>0,1000)` };
     await using adding = spawnCms(['account', 'add', JANE, ...world.serverFlags, '--no-test'], { env });
-    await adding.waitFor(/waiting for the browser on/, { stream: 'stderr' });
-    const look = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n" | grep ^http://127 || true';
-    const redirect = /waiting for the browser on (\S+) /.exec(adding.stderr)?.[1] ?? '';
-    const inArguments = async (): Promise<string[]> =>
-      (await asOther(['sh', '-c', look])).stdout.split('\n').filter((line) => line.startsWith(redirect));
-    let lines = await inArguments();
-    for (let tries = 0; lines.length === 0 && tries < 100; tries++) lines = await inArguments();
-    const [oneTime = ''] = lines;
-    assert.ok(oneTime.startsWith(redirect), 'the browser is there, with an address of cms');
+    const { oneTime, redirect } = await oneTimeAddress(adding);
     const [shown = ''] = /^http:\S+\/auth\?\S+$/m.exec(adding.stderr) ?? [];
     for (const name of ['state', 'nonce', 'code_challenge'])
-      assert.ok(!lines.join().includes(new URL(shown).searchParams.get(name)!), name);
+      assert.ok(!oneTime.includes(new URL(shown).searchParams.get(name)!), name);
 
     const theirs = await asOther(['curl', '-si', oneTime]);
     assert.match(theirs.stdout, /^HTTP\/1\.1 403 /);
