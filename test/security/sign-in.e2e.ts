@@ -5,9 +5,9 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { signInWithChromium, withPage } from '../support/chromium.ts';
-import { spawnCms } from '../support/environment.ts';
+import { CMS_PROGRAM, spawnCms } from '../support/environment.ts';
 import { signIn } from '../support/person.ts';
-import type { RunningProcess } from '../support/processes.ts';
+import { type RunningProcess, start } from '../support/processes.ts';
 import { ENDPOINT, type Fault, faults } from '../support/provider.ts';
 import { requires } from '../support/requirements.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -183,6 +183,19 @@ describe('a sign-in on a machine with other users', function () {
     assert.equal((await adding.exited).status, 0, adding.stderr);
   });
 
+  it('is finished although another user floods the port of the redirect', async function () {
+    requires(this, 'sudo', 'prlimit');
+    const few = ['--nofile=256:256', process.execPath, CMS_PROGRAM];
+    const argv = [...few, 'account', 'add', JANE, ...world.serverFlags, '--no-browser', '--no-test'];
+    await using adding = start('prlimit', argv, { env: world.env });
+    const url = await urlOf(adding);
+    const { port } = new URL(url.searchParams.get('redirect_uri')!);
+    await using flood = startAsOther([process.execPath, '-e', FLOOD, port]);
+    await flood.waitFor(/flooding/);
+    assert.equal((await signIn(url.href, { login: JANE })).status, 200);
+    assert.equal((await adding.exited).status, 0, adding.stderr);
+  });
+
   // Row 8; a sign-in's own redirect is in test/e2e/account.e2e.ts.
   it('leaves a grant whose refresh and revocation are never sent on to another server', async () => {
     assert.equal((await world.add(JANE, '--no-test')).status, 0);
@@ -218,6 +231,17 @@ describe('a sign-in on a machine with other users', function () {
     assert.equal(world.provider.allRequests.length, 0);
   });
 });
+
+/** Six hundred connections that say nothing, opened again as soon as they are closed. */
+const FLOOD = `
+  const { connect } = require('node:net');
+  let opened = 0;
+  const dial = () => {
+    const socket = connect(Number(process.argv[1]), '127.0.0.1', () => ++opened === 300 && console.log('flooding'));
+    socket.on('error', () => undefined).on('close', () => setTimeout(dial, 5));
+  };
+  for (let i = 0; i < 600; i++) dial();
+`;
 
 async function freePort(): Promise<number> {
   const server = createTcpServer();

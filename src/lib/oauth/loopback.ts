@@ -1,13 +1,13 @@
 /** The listener for the redirect: on loopback alone, for as long as the sign-in takes, for one answer. */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { OAuthClient } from '../accounts/account.ts';
 import { CmsError, systemErrorCode } from '../errors.ts';
 import { judgeCallback, type LedState } from './callback.ts';
 import { type Page, renderPage } from './page.ts';
-import { isForeign, uidOfPeer } from './peer-uid.ts';
+import { isForeign, uidOfPeer, uidsOfPeers } from './peer-uid.ts';
 import { sparing } from './sparing.ts';
 
 /** Tries for a port that is free on 127.0.0.1 and on ::1 at once. */
@@ -193,11 +193,36 @@ function listen(host: string, port: number, handler: Handler, remark: Remark): P
     handler,
   );
   server.maxHeadersCount = 64;
+  keepRoom(server);
   server.on('clientError', (error, socket) => refuseUnread(error, socket, remark));
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(cannotListen(host, port, error)));
     server.listen({ host, port, exclusive: true }, () => resolve(server));
   });
+}
+
+/**
+ * Of connections that have sent no request. A browser keeps a few in reserve; whoever opens thousands would take the
+ * descriptors that the exchange of the code needs, and the browser's place.
+ */
+const MAX_SILENT = 100;
+
+/** Beyond that, those of other users are closed, or else the one that has been silent longest. */
+function keepRoom(server: Server): void {
+  const silent = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+    if (silent.size <= MAX_SILENT) return;
+    const all = [...silent];
+    const uids = uidsOfPeers(all);
+    const foreign = all.filter((_socket, index) => isForeign(uids[index], process.env));
+    for (const each of foreign.length > 0 ? foreign : all.slice(0, 1)) {
+      silent.delete(each);
+      each.destroy();
+    }
+  });
+  server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket));
 }
 
 /** What never becomes a request: too long, or not HTTP. A connection on which nothing comes is a browser's reserve. */

@@ -12,27 +12,29 @@ export interface Connection {
 
 /** @returns undefined where the kernel cannot tell: another network namespace, another user namespace, no /proc */
 export function uidOfPeer(connection: Connection): number | undefined {
-  // In a user namespace of its own, all users from outside look alike.
-  if (!/^\s*0\s+0\s+4294967295\s*$/.test(textOf('/proc/self/uid_map'))) return undefined;
-  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    const uid = uidIn(textOf(table), connection);
-    if (uid !== undefined) return uid;
-  }
-  return undefined;
+  return uidsOfPeers([connection])[0];
 }
 
-/** The user of the socket whose near end is our far end, in the text of `/proc/net/tcp` or `tcp6`. Pure. */
-export function uidIn(
-  table: string,
-  { remoteAddress, remotePort, localAddress, localPort }: Connection,
-): number | undefined {
-  const near = endpoints(remoteAddress, remotePort);
-  const far = endpoints(localAddress, localPort);
+/** The same for many, with one look at the table. */
+export function uidsOfPeers(connections: readonly Connection[]): (number | undefined)[] {
+  // In a user namespace of its own, all users from outside look alike.
+  if (!/^\s*0\s+0\s+4294967295\s*$/.test(textOf('/proc/self/uid_map'))) return connections.map(() => undefined);
+  return uidsIn(`${textOf('/proc/net/tcp')}\n${textOf('/proc/net/tcp6')}`, connections);
+}
+
+/** The users of the sockets whose near ends are our far ends, in the text of `/proc/net/tcp` and `tcp6`. Pure. */
+export function uidsIn(table: string, connections: readonly Connection[]): (number | undefined)[] {
+  const uids = new Map<string, number>();
   for (const line of table.split('\n')) {
     const [, local = '', remote = '', , , , , uid = ''] = line.trim().split(/\s+/);
-    if (near.includes(local) && far.includes(remote) && /^\d+$/.test(uid)) return Number(uid);
+    const ends = `${local} ${remote}`;
+    if (/^\d+$/.test(uid) && !uids.has(ends)) uids.set(ends, Number(uid));
   }
-  return undefined;
+  return connections.map(({ remoteAddress, remotePort, localAddress, localPort }) => {
+    const far = endpoints(localAddress, localPort);
+    const ends = endpoints(remoteAddress, remotePort).flatMap((near) => far.map((each) => `${near} ${each}`));
+    return ends.map((each) => uids.get(each)).find((uid) => uid !== undefined);
+  });
 }
 
 /** Whether that is another person than the one cms works for. Root sees everything anyway. */

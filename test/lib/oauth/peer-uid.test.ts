@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { isForeign, uidIn, uidOfPeer } from '../../../src/lib/oauth/peer-uid.ts';
+import { type Connection, isForeign, uidOfPeer, uidsIn } from '../../../src/lib/oauth/peer-uid.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 const row = (local: string, remote: string, uid: number): string =>
   `   1: ${local} ${remote} 01 00000000:00000000 02:00000020 00000000  ${uid}        0 25407 2 0 20 4 0 14 -1\n`;
+
+const uidIn = (table: string, connection: Connection): number | undefined => uidsIn(table, [connection])[0];
 
 describe('the user at the other end of a connection over loopback', () => {
   const seen = { remoteAddress: '127.0.0.1', remotePort: 8080, localAddress: '127.0.0.1', localPort: 4711 };
