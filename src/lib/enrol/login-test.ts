@@ -181,5 +181,9 @@ export function revealed(credential: Credential): { accessToken: string } | { pa
 /** The account with the user names that worked. */
 export function withWorkingUsers<T extends Account>(account: T, reports: readonly LoginReport[]): T {
   const user = (protocol: Protocol): string | undefined => reports.find((report) => report.protocol === protocol)?.user;
-  return { ...account, smtp_user: user('smtp') ?? account.smtp_user, imap_user: user('imap') ?? account.imap_user };
+  return {
+    ...account,
+    smtp_user: user('smtp') ?? account.smtp_user,
+    imap_user: user('imap') ?? user('pop') ?? account.imap_user,
+  };
 }
