@@ -92,10 +92,17 @@ export function resumable(
   const start = `cms account add ${quoted(address)}`;
   const keeping = (line: string): string => withFlags(kept, start, line, excludes);
   const isSignIn = (line: string): boolean => line === start || line.startsWith(`${start} `);
-  const suggestions = failure.suggestions.map((line) => (isSignIn(line) ? keeping(line) : line));
-  if (!failure.suggestions.some(isSignIn) && (answered.length > 0 || !given.includes(address)))
+  const suggestions = failure.suggestions.map((line) => (isSignIn(line) ? keeping(line) : again(keeping(start), line)));
+  if (!suggestions.some(isSignIn) && (answered.length > 0 || !given.includes(address)))
     suggestions.unshift(`${keeping(start)}   # goes on where you stopped`);
   return failure.inOtherWords(failure.message, suggestions);
+}
+
+/** The command itself, where it is advised to run it again. */
+function again(command: string, line: string): string {
+  const [, before, after] = /^(?:(.*), then )?run the command again\b(.*)$/.exec(line) ?? [];
+  if (after === undefined) return line;
+  return `${command}   # ${before === undefined ? '' : `${before}, then `}again${after}`;
 }
 
 /** What keeps a person from being asked, or a mail server from telling, who signed in. */

@@ -2,9 +2,11 @@
 import { isIP } from 'node:net';
 import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account, MailServer, OAuthAccount, Protocol } from '../lib/accounts/account.ts';
 import { parseAddress, parseDomain, refuseFlagLike } from '../lib/accounts/address.ts';
 import { openBrowser } from '../lib/browser.ts';
+import { allFinished, type EndSignal, onEndRequests } from '../lib/ending.ts';
 import { hasBrowser, type OtherWay } from '../lib/enrol/flow.ts';
 import type { EnrolDialogue, Questions } from '../lib/enrol/enrol.ts';
 import type { CheckAnswer } from '../lib/oauth/authorization-code.ts';
@@ -30,6 +32,13 @@ const SIGN_IN_TIMEOUT_MS = 10 * 60_000;
 /** Enough to take a client back that was registered for this sign-in. */
 const GRACE_MS = 2500;
 
+/** For work that heeds no signal, such as a login test. A grant on its way is waited for, and what becomes of it. */
+async function inTime(): Promise<void> {
+  await allFinished();
+  await sleep(GRACE_MS, undefined, { ref: false });
+  await allFinished();
+}
+
 /** Ends a sign-in that nobody finishes, and one that is given up with Ctrl-C while no question is open. */
 function endOfPatience(): AbortSignal {
   const controller = new AbortController();
@@ -41,21 +50,19 @@ function endOfPatience(): AbortSignal {
       }),
     );
   }, SIGN_IN_TIMEOUT_MS).unref();
-  // A terminal that was closed, and a kind kill, leave as little behind as Ctrl-C does.
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    const listener = (): void => {
-      // For whoever is impatient, and for work that heeds no signal, such as a login test.
-      const endAtOnce = (): void => {
-        process.off(name, listener);
-        process.kill(process.pid, name);
-      };
-      if (controller.signal.aborted) return endAtOnce();
+  const endAtOnce = (signal: EndSignal): void => {
+    giveBack();
+    process.kill(process.pid, signal);
+  };
+  // A terminal that was closed, and a kind kill, leave as little behind as Ctrl-C does. The listeners stay: a prompt would
+  // find itself alone with the signal, and end the process before anything is tidied up.
+  const giveBack = onEndRequests(['SIGINT', 'SIGTERM', 'SIGHUP'], {
+    first: (signal) => {
       end(new CmsError('usage', 'cancelled; nothing was changed'));
-      setTimeout(endAtOnce, GRACE_MS).unref();
-    };
-    // Not "once": a prompt would find itself alone with the signal, and end the process before anything is tidied up.
-    process.on(name, listener);
-  }
+      void inTime().then(() => endAtOnce(signal));
+    },
+    again: endAtOnce,
+  });
   return controller.signal;
 }
 

@@ -10,6 +10,8 @@ import { approveDevice, signIn, signInForCallbackUrl } from '../support/person.t
 import { type Finished, run, type RunningProcess } from '../support/processes.ts';
 import { CONFIDENTIAL_CLIENT, ENDPOINT, faults } from '../support/provider.ts';
 import { requires } from '../support/requirements.ts';
+import { ImapServer, startImap } from '../support/imap.ts';
+import { type PopServer, startPop } from '../support/pop.ts';
 import { startSubmission } from '../support/submission.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -187,6 +189,63 @@ describe('cms account', function () {
       const { smtp_user, imap_user, login } = (await stored())[JANE]!;
       assert.deepEqual([smtp_user, imap_user, login], ['jd@example.test', JANE, JANE]);
     });
+
+    /** The server of a preset, as no flag names one for POP. */
+    async function startMailbox(protocol: 'imap' | 'pop', upn: string): Promise<ImapServer | PopServer> {
+      const options = { provider: world.provider, delegates: { [upn]: [JANE] } };
+      const server = protocol === 'imap' ? await startImap(options) : await startPop(options);
+      await world.home.writeConfig(
+        'config.toml',
+        `[[provider]]
+id = "acme"
+issuer = "${world.provider.issuer}"
+client_id = "${world.provider.clientId}"
+scopes = ["openid", "email", "profile", "offline_access", "mail.${protocol}"]
+${protocol} = { host = "localhost", port = ${server.port}, tls = "implicit" }
+`,
+      );
+      return server;
+    }
+
+    for (const [protocol, refusals] of [
+      ['imap', ['NO [AUTHENTICATIONFAILED] Invalid credentials', ImapServer.NOT_CONNECTED]],
+      ['pop', ['-ERR [AUTH] Invalid credentials', '-ERR Logon failure: unknown user name or bad password.']],
+    ] as const) {
+      it(`logs in over ${protocol} as the UPN where the server takes nothing else, and keeps or names that`, async function () {
+        this.timeout(120_000);
+        const upn = 'jd@example.test';
+        world.provider.accounts.set(JANE, { email: JANE, preferredUsername: upn });
+        await using server = await startMailbox(protocol, upn);
+        const env = { ...world.env, CMS_TEST_LOGIN: JANE };
+        const cms = (...argv: string[]): Promise<Finished> => runCms(argv, { env });
+        const add = ['account', 'add', JANE, '--provider', 'acme', '--protocol', protocol];
+        for (const refusal of refusals) {
+          server.refuse(JANE, refusal);
+          const added = await cms(...add);
+          assert.equal(added.status, 0, added.stderr);
+          const accepted = `${protocol.toUpperCase()} localhost:${server.port}: login as ${upn} accepted`;
+          assert.ok(added.stderr.includes(accepted), added.stderr);
+          const { smtp_user, imap_user, login } = (await stored())[JANE]!;
+          assert.deepEqual([smtp_user, imap_user, login], [JANE, upn, JANE]);
+          const tested = await cms('account', 'test', JANE);
+          assert.equal(tested.status, 0, tested.stdout);
+
+          // Kept is another name: that is a refusal, with the command.
+          assert.equal((await cms(...add, '--no-test', '--imap-user', JANE)).status, 0);
+          const other = await cms('account', 'test', JANE);
+          assert.equal(other.status, 78, other.stdout);
+          assert.match(other.stdout, /the login as jane@example\.org is refused; the server accepts the login as jd@/);
+          assert.match(other.stdout, /cms account add jane@example\.org --imap-user jd@example\.test/);
+          server.refuse(upn, refusal);
+          const none = await cms('account', 'test', JANE);
+          assert.ok([77, 78].includes(none.status ?? 0), none.stdout);
+          if (refusal !== ImapServer.NOT_CONNECTED)
+            assert.match(none.stdout, /--imap-user jd@example\.test   # if that is the user name at the mail server/);
+          server.refuse(upn, undefined);
+          assert.equal((await cms('account', 'remove', JANE, '--yes')).status, 0);
+        }
+      });
+    }
 
     it('names the UPN with its command where no name is taken, and calls no other name than the kept one good', async () => {
       const upn = "j.o'neil@example.test";
@@ -501,6 +560,44 @@ describe('cms account', function () {
       assertFailure(await world.add(JANE), 75, /connection refused/, /check the network/);
       await assertNothingStored();
     });
+
+    for (const [where, endpoint, flags] of [
+      ['exchanges the code', ENDPOINT.token, []],
+      ['is asked for its metadata', ENDPOINT.discovery, []],
+      ['is asked for a device code', ENDPOINT.deviceAuthorization, ['--flow', 'device']],
+    ] as const) {
+      it(`says how to try again where the provider is not well when it ${where}, and leaves nothing`, async function () {
+        this.timeout(120_000);
+        for (const [fault, sentence, when] of [
+          [
+            faults.answer(503, { error: 'temporarily_unavailable' }),
+            /answered 503|temporarily_unavailable/,
+            /again later/,
+          ],
+          [faults.answer(503, '', { 'retry-after': '30' }), /answered 503/, /30 s/],
+          [faults.answer(429, 'slow down', { 'retry-after': '300' }), /answered 429/, /5 min/],
+          [
+            faults.answer(429, { error: 'slow_down' }),
+            /answered 429|slow_down/,
+            /again (?:later|in a quarter of an hour)/,
+          ],
+          [faults.answer(500, 'Internal Server Error'), /answered 500/, /again later/],
+          [faults.reset, /cannot reach 127\.0\.0\.1/, /check the network, then again/],
+          [faults.dropResponse, /cannot reach 127\.0\.0\.1/, /check the network, then again/],
+          [faults.hang, /no answer within 10 s/, /again/],
+        ] as const) {
+          world.provider.setFault(fault, endpoint);
+          const added = await world.add(JANE, ...flags);
+          world.provider.setFault(undefined, endpoint);
+          const command = new RegExp(
+            `^cms: try: cms account add jane@example\\.org --issuer \\S+ --client-id .*   # .*${when.source}`,
+            'm',
+          );
+          assertFailure(added, 75, sentence, command);
+          await assertNothingStored();
+        }
+      });
+    }
 
     it('follows no redirect of the token endpoint', async () => {
       let visits = 0;

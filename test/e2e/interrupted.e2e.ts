@@ -1,11 +1,17 @@
 /** Requests to end that come while a refresh token is exchanged, at a provider that takes each of them once. */
 import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openContext } from '../../src/lib/context.ts';
 import { expire, JANE, Site, until } from '../reliability/harness.ts';
-import { CMS_PROGRAM } from '../support/environment.ts';
-import { faults } from '../support/provider.ts';
+import { CMS_PROGRAM, spawnCms } from '../support/environment.ts';
+import { approveDevice, signIn } from '../support/person.ts';
+import { run, type RunningProcess } from '../support/processes.ts';
+import { requires } from '../support/requirements.ts';
+import { CONFIDENTIAL_CLIENT, ENDPOINT, type Fault, faults } from '../support/provider.ts';
 import { runInTerminal } from '../support/pty.ts';
+import { startWorld, type World } from '../support/world.ts';
 
 const ANSWER_MS = 600;
 const TOKEN = [process.execPath, CMS_PROGRAM, 'token', JANE];
@@ -144,5 +150,168 @@ describe('an exchange that is interrupted', function () {
     assert.equal(site.provider.count('refresh_token'), 0);
     await elsewhere[Symbol.asyncDispose]();
     await isKept();
+  });
+});
+
+describe('a sign-in that is given up while its code is exchanged', function () {
+  this.timeout(60_000);
+  let world: World;
+
+  beforeEach(async () => {
+    world = await startWorld();
+  });
+  afterEach(() => world[Symbol.asyncDispose]());
+
+  const add = (...flags: string[]): RunningProcess =>
+    spawnCms(['account', 'add', JANE, ...world.serverFlags, '--no-browser', ...flags], { env: world.env });
+
+  /** Returns when the signal is not pending any more, and the process waits again. */
+  async function asked(adding: RunningProcess, signal: NodeJS.Signals): Promise<void> {
+    adding.kill(signal);
+    const hasHeard = (): boolean => {
+      const status = readFileSync(`/proc/${adding.pid}/status`, 'utf8');
+      return /^State:\s+S/m.test(status) && /^SigPnd:\s+0+\nShdPnd:\s+0+$/m.test(status);
+    };
+    assert.notEqual(await until(hasHeard, 5000, 5), undefined);
+  }
+
+  /** Somebody signs in; the provider has granted it, and its answer comes after the signal. */
+  async function granted(adding: RunningProcess, signal: NodeJS.Signals): Promise<string> {
+    const [url] = await adding.waitFor(/^http:\S+\/auth\?\S+$/m, { stream: 'stderr' });
+    let issued = '';
+    const held: Fault = async (_request, forward) => {
+      const answer = await forward();
+      issued = (JSON.parse(answer.body.toString()) as { refresh_token: string }).refresh_token;
+      await asked(adding, signal);
+      return answer;
+    };
+    world.provider.setFault(held);
+    await signIn(url, { login: JANE }).catch(() => undefined);
+    await adding.exited;
+    world.provider.setFault(undefined);
+    return issued;
+  }
+
+  const isActive = async (token: string): Promise<boolean> => (await world.provider.introspect(token)).active;
+
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    it(`gives back what was granted after ${signal}, and leaves nothing`, async () => {
+      const adding = add();
+      const issued = await granted(adding, signal);
+      assert.deepEqual(await adding.exited, { status: 64, signal: null }, adding.stderr);
+      assert.match(adding.stderr, /cancelled; nothing was changed/);
+      assert.notEqual(issued, '');
+      assert.equal(await isActive(issued), false);
+      assert.deepEqual(existsSync(world.home.configDir) ? readdirSync(world.home.configDir) : [], []);
+    });
+  }
+
+  it('puts it in the place of the one before, which a revocation might end as well', async () => {
+    assert.equal((await world.add(JANE, '--no-test')).status, 0);
+    const adding = add('--no-test');
+    const issued = await granted(adding, 'SIGINT');
+    assert.equal((await adding.exited).status, 64);
+    assert.match(adding.stderr, /cancelled, but the provider had granted it: it takes the place of the sign-in before/);
+    assert.equal(await isActive(issued), true);
+    assert.equal((await world.cms('token', JANE, '--force-refresh')).status, 0);
+    assert.equal(world.provider.requests.at(-1)?.parameters.get('refresh_token'), issued);
+  });
+
+  it('says so where the provider does not take it back, and waits for it no longer than for a request', async () => {
+    world.provider.setFault(faults.hang, ENDPOINT.revocation);
+    const adding = add();
+    const began = performance.now();
+    const issued = await granted(adding, 'SIGINT');
+    assert.equal((await adding.exited).status, 64);
+    assert.match(adding.stderr, /it was not kept, and the provider does not take it back/);
+    assert.ok(performance.now() - began < 20_000);
+    assert.equal(await isActive(issued), true);
+  });
+
+  it('ends with the request where the provider does not answer, and at once at a second Ctrl-C', async () => {
+    for (const [twice, most] of [
+      [false, 14_000],
+      [true, 6000],
+    ] as const) {
+      const adding = add();
+      const [url] = await adding.waitFor(/^http:\S+\/auth\?\S+$/m, { stream: 'stderr' });
+      world.provider.clearRequests();
+      world.provider.setFault(faults.hang);
+      const person = signIn(url, { login: JANE }).catch(() => undefined);
+      assert.notEqual(await until(() => world.provider.count('authorization_code') > 0, 20_000, 5), undefined);
+      const began = performance.now();
+      adding.kill('SIGINT');
+      if (twice) {
+        await sleep(1200);
+        adding.kill('SIGINT');
+      }
+      await adding.exited;
+      assert.ok(performance.now() - began < most);
+      await person;
+      world.provider.setFault(undefined);
+      assert.deepEqual(existsSync(world.home.configDir) ? readdirSync(world.home.configDir) : [], []);
+    }
+  });
+
+  it('gives back what a poll for a device code brings', async () => {
+    const adding = add('--flow', 'device');
+    const [, uri = '', code = ''] = await adding.waitFor(/^(http\S+\/device)\n([A-Z0-9-]{6,})$/m);
+    let issued = '';
+    const held: Fault = async (_request, forward) => {
+      const answer = await forward();
+      const { refresh_token } = JSON.parse(answer.body.toString()) as { refresh_token?: string };
+      if (refresh_token !== undefined) {
+        issued = refresh_token;
+        await asked(adding, 'SIGINT');
+      }
+      return answer;
+    };
+    world.provider.setFault(held);
+    await approveDevice(uri, code, { login: JANE });
+    assert.deepEqual(await adding.exited, { status: 64, signal: null }, adding.stderr);
+    assert.notEqual(issued, '');
+    assert.equal(await isActive(issued), false);
+    assert.deepEqual(existsSync(world.home.configDir) ? readdirSync(world.home.configDir) : [], []);
+  });
+});
+
+describe('a sign-in anew that is killed', function () {
+  this.timeout(150_000);
+  requires(this, 'strace');
+
+  it('leaves the account before or the account after it, wherever that happens', async () => {
+    await using world = await startWorld();
+    assert.equal((await world.add(JANE, '--no-test')).status, 0);
+    const secret = join(world.home.path, 'client-secret');
+    writeFileSync(secret, `${CONFIDENTIAL_CLIENT.clientSecret}\n`);
+    const { clientId } = CONFIDENTIAL_CLIENT;
+    const flags = world.serverFlags.map((flag) => (flag === world.provider.clientId ? clientId : flag));
+    const anew = [process.execPath, CMS_PROGRAM, 'account', 'add', JANE, ...flags, '--client-secret-file', secret];
+    // All that is written goes through one thread, so that its calls can be counted.
+    const env = { ...world.env, CMS_TEST_LOGIN: JANE, UV_THREADPOOL_SIZE: '1' };
+    const calls = '?rename,?renameat,?renameat2,?unlink,?unlinkat';
+    const seen = new Set<string>();
+    for (let at = 1, killed = true; killed; at++) {
+      assert.ok(at < 30, 'it comes to an end');
+      const strace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e'];
+      const { status, stderr } = await run(
+        'strace',
+        [...strace, `inject=${calls}:signal=SIGKILL:when=${at}`, ...anew, '--no-test', '--flow', 'browser'],
+        { env, timeoutMs: 60_000 },
+      );
+      killed = status === null;
+      if (!killed) assert.equal(status, 0, stderr);
+      const refreshed = await world.cms('token', JANE, '--force-refresh');
+      assert.deepEqual([refreshed.status, refreshed.stderr], [0, ''], `killed at ${at}`);
+      const used = world.provider.requests.at(-1)?.clientId ?? '';
+      const { accounts } = JSON.parse(readFileSync(join(world.home.configDir, 'accounts.json'), 'utf8')) as {
+        accounts: Record<string, { client: { client_id: string } }>;
+      };
+      assert.equal(accounts[JANE]?.client.client_id, used, `killed at ${at}`);
+      seen.add(used);
+      // Back to the account before it.
+      if (used === clientId) assert.equal((await world.add(JANE, '--no-test')).status, 0);
+    }
+    assert.deepEqual([...seen].sort(), [world.provider.clientId, clientId].sort());
   });
 });

@@ -12,7 +12,7 @@ export function accessControlList(entries: readonly Entry[]): Buffer {
   const list = Buffer.alloc(4 + 8 * entries.length);
   list.writeUInt32LE(2, 0);
   entries.forEach(([tag, rights, id = NOBODY_NAMED], index) => {
-    const may = [...rights].reduce((bits, letter) => 2 * bits + (letter === '-' ? 0 : 1), 0);
+    const may = rights.split('').reduce((bits, letter) => 2 * bits + (letter === '-' ? 0 : 1), 0);
     list.writeUInt16LE(TAGS[tag], 4 + 8 * index);
     list.writeUInt16LE(may, 6 + 8 * index);
     list.writeUInt32LE(id, 8 + 8 * index);

@@ -2,11 +2,13 @@
 import type { OAuthAccount } from '../accounts/account.ts';
 import { parseLoginName, refuseFlagLike } from '../accounts/address.ts';
 import type { Context } from '../context.ts';
-import { CmsError, toCmsError } from '../errors.ts';
+import { uninterrupted } from '../ending.ts';
+import { CmsError, messageOf, toCmsError } from '../errors.ts';
 import { type CheckAnswer, signInManually, signInWithBrowser } from '../oauth/authorization-code.ts';
 import { type DeviceCode, signInWithDevice } from '../oauth/device.ts';
 import { judgeIdentity, type Verdict } from '../oauth/identity.ts';
 import { failurePage, type PageContent, questionPage, signedInPage, unknownPage } from '../oauth/page.ts';
+import { revokeRefreshToken } from '../oauth/revoke.ts';
 import type { SignedIn, SignInOptions } from '../oauth/sign-in.ts';
 import type { Flow } from '../providers/provider.ts';
 import { quoted } from '../shell-word.ts';
@@ -92,6 +94,7 @@ async function signInBy(context: Context, plan: SignInPlan, dialogue: SignInDial
     login: account.login,
     address: account.address,
     signal,
+    abandoned: (signedIn: SignedIn) => whatBecameOf(context, plan, signedIn),
     ...(clientSecret !== undefined && { clientSecret }),
   };
   switch (plan.flow) {
@@ -100,12 +103,15 @@ async function signInBy(context: Context, plan: SignInPlan, dialogue: SignInDial
         ...options,
         open: dialogue.openBrowser,
         tell: dialogue.meanwhile,
-        finish: (signedIn) => finishInBrowser(context, plan, dialogue, signedIn),
+        finish: (signedIn) =>
+          whileWanted(context, plan, signedIn, (wanted) => finishInBrowser(context, wanted, dialogue, signedIn)),
         failurePage: (error) => pageOf(error),
         byHand: (check, over) => turnOrPaste(plan, dialogue, check, over),
       });
       const { stored, ...judged } = early;
-      return stored ? judged : settle(context, plan, dialogue, judged);
+      return stored
+        ? judged
+        : whileWanted(context, plan, judged.signedIn, (wanted) => settle(context, wanted, dialogue, judged));
     }
     case 'device':
       return judgeAndStore(context, plan, dialogue, await signInByDevice(options, dialogue));
@@ -187,7 +193,79 @@ async function judgeAndStore(
   dialogue: SignInDialogue,
   signedIn: SignedIn,
 ): Promise<Outcome> {
-  return settle(context, plan, dialogue, await judge(plan, signedIn));
+  return whileWanted(context, plan, signedIn, async (wanted) =>
+    settle(context, wanted, dialogue, await judge(wanted, signedIn)),
+  );
+}
+
+/**
+ * What is done with a grant that is there, until it is stored. Given up before that, it is taken care of.
+ * @throws what became of it
+ */
+async function whileWanted<T>(
+  context: Context,
+  plan: SignInPlan,
+  signedIn: SignedIn,
+  work: (plan: SignInPlan) => Promise<T>,
+): Promise<T> {
+  const { signal } = plan;
+  let storing = false;
+  const beforeStoring = async (): Promise<void> => {
+    storing = true;
+    await plan.beforeStoring?.();
+  };
+  const over = new AbortController();
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    const giveUp = (): void => {
+      if (!storing) reject(signal.reason as Error);
+    };
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { signal: over.signal });
+  });
+  try {
+    return await Promise.race([work({ ...plan, beforeStoring }), givenUp]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw await uninterrupted(() => whatBecameOf(context, plan, signedIn));
+  } finally {
+    over.abort();
+  }
+}
+
+/**
+ * Of a sign-in that was given up when the grant was there already: it takes the place of the one before, or is given
+ * back. Not where that could cost another grant, as a provider may take back all of one person and client.
+ */
+async function whatBecameOf(context: Context, plan: SignInPlan, signedIn: SignedIn): Promise<Error> {
+  const { account, secrets, signal } = plan;
+  const { identity } = signedIn;
+  const reason = toCmsError(signal.reason);
+  const but = (words: string): CmsError =>
+    reason.inOtherWords(`${reason.message.replace(/; nothing.*/, '')}, but the provider had granted it: ${words}`, []);
+  try {
+    const { accounts } = await context.accounts.read();
+    const others = Object.values(accounts).filter(
+      (each): each is OAuthAccount => each.kind === 'oauth' && isSameClient(each, account),
+    );
+    if (
+      others.some(({ address }) => address === account.address) &&
+      judgeIdentity(account.login, identity) === 'match'
+    ) {
+      plan.admit?.(signedIn);
+      await storeSignIn(context, account, signedIn, secrets);
+      return but('it takes the place of the sign-in before');
+    }
+    if (others.some(({ login }) => judgeIdentity(login, identity) !== 'mismatch'))
+      return but('it was not kept, nor given back, which could end another sign-in of yours');
+    const revoked = await revokeRefreshToken(account.client, signedIn.refresh_token, secrets.clientSecret);
+    return revoked === 'revoked' ? reason : but('it was not kept, and the provider does not take it back');
+  } catch (error) {
+    return but(`it was not kept (${messageOf(error)})`);
+  }
+}
+
+function isSameClient({ client }: OAuthAccount, { client: ours }: OAuthAccount): boolean {
+  return client.client_id === ours.client_id && client.token_endpoint === ours.token_endpoint;
 }
 
 /** Stores what is clear, and what somebody says yes to. @throws CmsError `identity_mismatch`, `temporarily_unavailable` */
@@ -214,7 +292,7 @@ async function settle(
 async function store(context: Context, plan: SignInPlan, account: OAuthAccount, signedIn: SignedIn): Promise<void> {
   plan.signal.throwIfAborted();
   await plan.beforeStoring?.();
-  await storeSignIn(context, account, signedIn, plan.secrets);
+  await uninterrupted(() => storeSignIn(context, account, signedIn, plan.secrets));
 }
 
 function identityMismatch({ address, login }: OAuthAccount, identity: string): CmsError {

@@ -5,7 +5,14 @@ import { Secret } from '../secret.ts';
 import { type ConfiguredClient, configure } from './client.ts';
 import { listenForRedirect } from './loopback.ts';
 import { type PageContent, renderPage, type Page } from './page.ts';
-import { hasFixedIssuer, readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+import {
+  hasFixedIssuer,
+  readSignIn,
+  type SignedIn,
+  signInFailure,
+  type SignInOptions,
+  unlessAbandoned,
+} from './sign-in.ts';
 
 /** One sign-in under way: what was sent, and what has to come back. */
 interface Challenge {
@@ -50,13 +57,15 @@ export async function signInWithBrowser<T>(options: BrowserSignInOptions<T>): Pr
   const { client, open, finish, failurePage, signal, byHand, tell } = options;
   const listener = await listenForRedirect(client.redirect, tell);
   const over = new AbortController();
+  let concluding: Promise<Concluded<T> | undefined> = Promise.resolve(undefined);
   try {
     const challenge = await makeChallenge(options, listener.redirectUri);
-    const conclude = async (url: URL): Promise<{ page: PageContent; value: T }> => {
-      const signedIn = await redeem(options, challenge, url);
-      // Given up, or turned to another way, in the meantime: nothing is stored.
-      AbortSignal.any([signal, over.signal]).throwIfAborted();
-      return finish(signedIn);
+    const whileWanted = { ...options, signal: AbortSignal.any([signal, over.signal]) };
+    const conclude = (url: URL): Promise<Concluded<T>> => {
+      const work = redeem(whileWanted, challenge, url).then(finish);
+      concluding = work;
+      concluding.catch(() => undefined);
+      return work;
     };
     const received = listener.receive(
       challenge.state,
@@ -77,11 +86,24 @@ export async function signInWithBrowser<T>(options: BrowserSignInOptions<T>): Pr
     const opened = Promise.resolve(open(challenge.url, listener.redirectUri, oneTime));
     const [value] = await Promise.all([Promise.race([received, opened.then(carried)]), opened]);
     return value;
+  } catch (error) {
+    over.abort(ENDED);
+    // Given up when the code was on its way: what became of it counts.
+    const concluded = await (signal.aborted ? concluding : concluding.catch(() => undefined));
+    if (concluded === undefined) throw error;
+    return concluded.value;
   } finally {
-    over.abort(new CmsError('access_denied', 'this sign-in has ended in the terminal'));
+    over.abort(ENDED);
     await listener.close();
   }
 }
+
+interface Concluded<T> {
+  page: PageContent;
+  value: T;
+}
+
+const ENDED = new CmsError('access_denied', 'this sign-in has ended in the terminal');
 
 export interface ManualSignInOptions extends SignInOptions {
   /** Shows the URL, and returns what the person pasted: the final URL, or the code. */
@@ -181,24 +203,27 @@ function withLogin(parameters: Record<string, string>, login: string): Record<st
 }
 
 async function redeem(options: SignInOptions, challenge: Challenge, response: URL): Promise<SignedIn> {
-  const { client, clientSecret, signal } = options;
+  const { client, clientSecret } = options;
   const { authorizationCodeGrant } = await import('openid-client');
   const { nonce, codeVerifier } = challenge;
   const state = response.searchParams.get('state') ?? '';
   if (!statesOf(challenge).includes(state)) throw notAResponse('it belongs to another sign-in');
   const sent = [state, response.searchParams.get('code') ?? ''].map((value) => new Secret(value));
   const secrets = [codeVerifier, ...sent, ...(clientSecret === undefined ? [] : [clientSecret])];
-  let configured: ConfiguredClient | undefined;
-  try {
-    configured = configure(client, { clientSecret, signal });
-    await authorizationCodeGrant(configured.config, comparable(response, client), {
-      pkceCodeVerifier: codeVerifier.reveal(),
-      expectedState: state,
-    });
-    return await readSignIn(configured, options, nonce);
-  } catch (error) {
-    throw signInFailure(error, configured, secrets, options);
-  }
+  options.signal.throwIfAborted();
+  return unlessAbandoned(options, async () => {
+    let configured: ConfiguredClient | undefined;
+    try {
+      configured = configure(client, { clientSecret });
+      await authorizationCodeGrant(configured.config, comparable(response, client), {
+        pkceCodeVerifier: codeVerifier.reveal(),
+        expectedState: state,
+      });
+      return await readSignIn(configured, options, nonce);
+    } catch (error) {
+      throw signInFailure(error, configured, secrets, options);
+    }
+  });
 }
 
 /** Without a fixed issuer there is nothing that `iss` could be compared with. @see RFC 9207 section 2.4 */

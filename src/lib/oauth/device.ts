@@ -1,11 +1,12 @@
 /** Signing in on another device with a short code. @see RFC 8628 */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { uninterrupted } from '../ending.ts';
 import { CmsError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { Configuration, customFetch } from 'openid-client';
 import { type ConfiguredClient, configure } from './client.ts';
 import { causeIn, NoAnswer } from './http.ts';
-import { readSignIn, type SignedIn, signInFailure, type SignInOptions } from './sign-in.ts';
+import { readSignIn, type SignedIn, signInFailure, type SignInOptions, unlessAbandoned } from './sign-in.ts';
 
 export interface DeviceCode {
   verification_uri: string;
@@ -39,16 +40,19 @@ export async function signInWithDevice(options: DeviceSignInOptions): Promise<Si
     const code = await oidc.initiateDeviceAuthorization(configured.config, { scope: client.scope });
     secrets.push(new Secret(code.device_code));
     show(presentable(code));
-    const { config } = configured;
+    // A poll on its way may bring the grant: it is not cut off.
+    const polled = configure(client, { clientSecret });
+    configured = polled;
+    const { config } = polled;
     const { [oidc.customFetch]: inner } = config;
     if (inner !== undefined) config[oidc.customFetch] = patiently(inner, signal);
     await Promise.race([
-      oidc.pollDeviceAuthorizationGrant(configured.config, code, undefined, {
+      oidc.pollDeviceAuthorizationGrant(config, code, undefined, {
         signal: AbortSignal.any([signal, polling.signal]),
       }),
       expiry(code.expires_in, polling.signal),
     ]);
-    return await readSignIn(configured, options, undefined);
+    return await unlessAbandoned(options, () => readSignIn(polled, options, undefined));
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw signInFailure(error, configured, secrets, options);
@@ -75,7 +79,7 @@ function patiently(inner: Fetch, signal: AbortSignal): Fetch {
   };
   return async (...request) => {
     try {
-      const answer = await inner(...request);
+      const answer = await uninterrupted(() => inner(...request));
       return (await passes(answer.clone())) ? later(answer.headers) : answer;
     } catch (error) {
       if (signal.aborted || causeIn(error, NoAnswer) === undefined) throw error;

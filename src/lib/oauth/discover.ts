@@ -4,7 +4,7 @@ import { CmsError } from '../errors.ts';
 import { parseJson } from './answer.ts';
 import { describe } from './classify.ts';
 import { ENDPOINT_NAMES, parseEndpoint } from '../endpoint.ts';
-import { request, unreachable } from './http.ts';
+import { againIn, type HttpAnswer, request, retryAfterSeconds, unreachable } from './http.ts';
 import { targetOf } from './redirect.ts';
 import { isRecord } from '../core/values.ts';
 
@@ -83,7 +83,7 @@ async function fetchMetadata(
     },
   );
   const { status, body } = answer;
-  if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, status);
+  if (status === 429 || (status >= 500 && status !== 511)) throw unwell(url, answer);
   const metadata = status === 200 ? parseJson(body) : undefined;
   if (isRecord(metadata)) return { metadata };
   // RFC 6585 section 6: 511 is what a captive portal should say; most of them just show their page.
@@ -140,12 +140,12 @@ function onlyWebPages({ host, href }: URL): CmsError {
   });
 }
 
-function unwell(url: string, status: number): CmsError {
+function unwell(url: string, { status, headers }: HttpAnswer): CmsError {
   return new CmsError(
     'temporarily_unavailable',
     `${new URL(url).host} answered ${status} when asked for its metadata`,
     {
-      suggestions: ['run the command again later'],
+      suggestions: [againIn(retryAfterSeconds(headers, Date.now()))],
     },
   );
 }

@@ -174,6 +174,12 @@ export function clockAheadSeconds(headers: HttpHeaders, now: number): number | u
   return Number.isNaN(date) ? undefined : Math.round((now - date) / 1000);
 }
 
+/** When to try again what failed for now. @param seconds that the server asked for */
+export function againIn(seconds?: number): string {
+  if (seconds === undefined || seconds <= 0) return 'run the command again later';
+  return `run the command again in ${seconds < 120 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`}`;
+}
+
 /** `Retry-After` in seconds, from either of its forms. @see RFC 9110 section 10.2.3 */
 export function retryAfterSeconds(headers: HttpHeaders, now: number): number | undefined {
   const value = headers.get('retry-after');

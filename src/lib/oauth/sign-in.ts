@@ -1,5 +1,6 @@
 /** What all ways of signing in share: their result, the reading of who signed in, and their failures in one place. */
 import type { OAuthClient } from '../accounts/account.ts';
+import { uninterrupted } from '../ending.ts';
 import { CmsError, type ErrorCode, messageOf } from '../errors.ts';
 import { adminMail } from '../explain/admin-mail.ts';
 import { effectOnSignIn, explain, fromWords } from '../explain/explain.ts';
@@ -8,7 +9,7 @@ import type { Secret } from '../secret.ts';
 import { readMembers } from './answer.ts';
 import { classifyTokenAnswer, describe, type TokenEndpointAnswer } from './classify.ts';
 import type { ConfiguredClient } from './client.ts';
-import { causeIn, NoAnswer, unreachable } from './http.ts';
+import { againIn, causeIn, NoAnswer, unreachable } from './http.ts';
 import { type Claims, claimsOfIdToken, identityOf, isReadable, usernameOf } from './identity.ts';
 import { quoted } from '../shell-word.ts';
 
@@ -38,6 +39,24 @@ export interface SignInOptions {
   /** The account that it is for, to be named in advice; by default the login. */
   address?: string;
   signal: AbortSignal;
+  /** Takes care of what was granted although the sign-in was given up meanwhile, and says what became of it. */
+  abandoned?: ((signedIn: SignedIn) => Promise<Error>) | undefined;
+}
+
+/**
+ * What the provider granted, unless the sign-in was given up meanwhile: once the request has left, the answer is waited
+ * for, so that no grant is left that is neither kept nor given back. Bounded by the limits of the requests.
+ * @throws the signal's reason
+ */
+export function unlessAbandoned(
+  { signal, abandoned }: Pick<SignInOptions, 'signal' | 'abandoned'>,
+  redeem: () => Promise<SignedIn>,
+): Promise<SignedIn> {
+  return uninterrupted(async () => {
+    const signedIn = await redeem();
+    if (!signal.aborted) return signedIn;
+    throw (await abandoned?.(signedIn)) ?? signal.reason;
+  });
 }
 
 /** An issuer that is not known, or holds a placeholder, cannot be compared with by openid-client. */
@@ -213,12 +232,24 @@ function answerFailure(
       // A token came, of a type that is not going to change.
       const code = readMembers(answer.body)?.access_token === undefined ? 'temporarily_unavailable' : 'protocol_error';
       return new CmsError(code, known ? `${outcome.message}: ${sentence}` : outcome.message, {
-        suggestions: known ? fix : ['run the command again later'],
+        suggestions: atSignIn(known ? fix : [againIn()], outcome.retry_after),
       });
     }
     default:
-      return refusal(outcome.error, outcome.error_description, options);
+      return refusal(outcome.error, outcome.error_description, options, answer.retry_after);
   }
+}
+
+/**
+ * Advice for a refresh, for who signs in: nothing is tried again here on its own. What the server asks for counts before
+ * what usually does.
+ * @param seconds undefined where it asks for nothing
+ */
+function atSignIn(fix: readonly string[], seconds: number | undefined): string[] {
+  return fix.map((line) => {
+    const own = /^wait; cms .* on its own$/.test(line) ? againIn() : line;
+    return seconds !== undefined && own.startsWith('run the command again') ? againIn(seconds) : own;
+  });
 }
 
 /** RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5: the words, what they mean, and what to do. */
@@ -226,6 +257,7 @@ function refusal(
   code: string,
   text: string | undefined,
   { client, login, address = login }: Pick<SignInOptions, 'client' | 'login' | 'address'>,
+  seconds?: number,
 ): CmsError {
   const { client_id: clientId, token_endpoint: tokenEndpoint, scope } = client;
   const explained = explain({ source: 'oauth', code, text, address, login, clientId, tokenEndpoint, scope });
@@ -236,7 +268,7 @@ function refusal(
       : explained.sentence;
   const meaning = explained.class === 'unknown' ? '' : `: ${sentence}`;
   return new CmsError(codeOf(code, text), `the provider refused the sign-in: ${explained.words}${meaning}`, {
-    suggestions: explained.fix.length === 0 ? CHECK_CLIENT : explained.fix,
+    suggestions: explained.fix.length === 0 ? CHECK_CLIENT : atSignIn(explained.fix, seconds),
     adminMail: adminMail(explained),
   });
 }
