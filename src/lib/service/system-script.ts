@@ -46,7 +46,10 @@ function program({ node, script }: Program): string {
   return `# What the units start.
 judge ${quote(node)}
 judge ${quote(script)}
-found=$(find ${quote(packageOf(script))} ! -type l \\( ! -user root -o -perm -o=w -o -perm -g=w ! -group root ! -group staff \\) -print -quit)
+package=${quote(packageOf(script))}
+found=$(find "$package" ! -type l \\( ! -user root -o -perm -o=w -o -perm -g=w ! -group root ! -group staff \\) -print -quit)
+# Whom an access control list names, ls alone tells.
+[ -n "$found" ] || found=$(find "$package" ! -type l -perm -g=w -exec ls -ld {} + | grep '^..........+' | head -n 1)
 [ -z "$found" ] || fail "others can change $found: sudo npm install -g cms-oauth"
 `;
 }
