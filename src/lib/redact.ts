@@ -22,20 +22,20 @@ const SHORTEST_FORM = 6;
 
 export const REDACTED = '[secret]';
 
-/** Each secret with the anchors of its forms; undefined until the first line is written after it was made known. */
-const known = new Map<string, readonly string[] | undefined>();
-/** Mostly one for an anchor: sets would take ten times as much memory. */
-const byAnchor = new Map<string, readonly string[]>();
+/** Each secret, and whether its forms are in the index; not until the first line is written after it was made known. */
+const known = new Map<string, boolean>();
+/** By the hash of an anchor, those whose form ends so: mostly one. Strings as keys would take three times the memory. */
+const byAnchor = new Map<number, string | readonly string[]>();
 let fresh: string[] = [];
 
 /** Makes a secret known to `redact`. */
 export function remember(secret: string): void {
   if (secret.length < ANCHOR) return;
-  const anchors = known.get(secret);
-  if (anchors === undefined && !known.has(secret)) fresh.push(secret);
+  const isIndexed = known.get(secret);
+  if (isIndexed === undefined) fresh.push(secret);
   // The newest are last: a secret that is read again is in use.
   known.delete(secret);
-  known.set(secret, anchors);
+  known.set(secret, isIndexed ?? false);
   if (known.size > MAX_KNOWN) forgetOldest();
 }
 
@@ -47,9 +47,11 @@ export function redact(text: string): string {
   indexFresh();
   if (byAnchor.size === 0) return text;
   const spans: Span[] = [];
-  for (let end = ANCHOR; end <= text.length; end++) {
-    const owners = byAnchor.get(text.slice(end - ANCHOR, end));
-    if (owners !== undefined) spans.push(...spansEndingAt(text, end, owners));
+  let hash = 0;
+  for (let end = 1; end <= text.length; end++) {
+    hash = rolled(hash, text, end);
+    const owners = end < ANCHOR ? undefined : byAnchor.get(hash);
+    if (owners !== undefined) spans.push(...spansEndingAt(text, end, ownersIn(owners)));
   }
   return spans.length === 0 ? text : withoutSpans(text, spans);
 }
@@ -83,30 +85,60 @@ function withoutSpans(text: string, spans: readonly Span[]): string {
   return rest + text.slice(from);
 }
 
+const BASE = 0x01000193;
+/** BASE to the power of ANCHOR: what the character that leaves the anchor has been multiplied with. */
+const LEAVING = Array.from({ length: ANCHOR }, () => BASE).reduce((product, each) => Math.imul(product, each), 1);
+
+/** The hash of the ANCHOR characters before `end`, from that of the ones before `end - 1`. */
+function rolled(before: number, text: string, end: number): number {
+  const leaves = end > ANCHOR ? text.charCodeAt(end - 1 - ANCHOR) : 0;
+  return (Math.imul(before, BASE) + text.charCodeAt(end - 1) - Math.imul(leaves, LEAVING)) | 0;
+}
+
+function anchorsOf(secret: string): Set<number> {
+  return new Set(
+    formsOf(secret)
+      .filter((form) => form.length >= ANCHOR)
+      .map((form) => {
+        const anchor = form.slice(-ANCHOR);
+        let hash = 0;
+        for (let end = 1; end <= ANCHOR; end++) hash = rolled(hash, anchor, end);
+        return hash;
+      }),
+  );
+}
+
+function ownersIn(entry: string | readonly string[]): readonly string[] {
+  return typeof entry === 'string' ? [entry] : entry;
+}
+
 function indexFresh(): void {
   for (const secret of fresh) {
-    if (!known.has(secret)) continue;
-    const anchors = [...new Set(formsOf(secret).map((form) => form.slice(-ANCHOR)))];
-    known.set(secret, anchors);
-    for (const anchor of anchors) byAnchor.set(anchor, [...(byAnchor.get(anchor) ?? []), secret]);
+    if (known.get(secret) !== false) continue;
+    known.set(secret, true);
+    for (const anchor of anchorsOf(secret)) {
+      const others = byAnchor.get(anchor);
+      byAnchor.set(anchor, others === undefined ? secret : [...ownersIn(others), secret]);
+    }
   }
   fresh = [];
 }
 
 function forgetOldest(): void {
-  for (const [secret, anchors] of known) {
+  for (const [secret, isIndexed] of known) {
     known.delete(secret);
-    for (const anchor of anchors ?? []) forgetAnchor(anchor, secret);
+    if (isIndexed) for (const anchor of anchorsOf(secret)) forgetAnchor(anchor, secret);
     break;
   }
   // A process that never writes a line must not keep them all.
   if (fresh.length > 2 * MAX_KNOWN) fresh = fresh.filter((secret) => known.has(secret));
 }
 
-function forgetAnchor(anchor: string, secret: string): void {
-  const others = byAnchor.get(anchor)?.filter((owner) => owner !== secret);
-  if (others === undefined || others.length === 0) byAnchor.delete(anchor);
-  else byAnchor.set(anchor, others);
+function forgetAnchor(anchor: number, secret: string): void {
+  const others = ownersIn(byAnchor.get(anchor) ?? []).filter((owner) => owner !== secret);
+  const [only] = others;
+  if (only === undefined) byAnchor.delete(anchor);
+  else byAnchor.set(anchor, others.length === 1 ? only : others);
 }
 
 /**
