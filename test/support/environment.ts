@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { noteAdvice } from './advised.ts';
 import { run, start } from './processes.ts';
 import type { Environment, Finished, RunOptions, RunningProcess, StartOptions } from './processes.ts';
 
@@ -78,13 +79,17 @@ async function writeInto(folder: string, name: string, content: string, mode: nu
 }
 
 /** Runs `cms` to its end. `env` is the whole environment, say that of `temporaryHome()`. */
-export function runCms(args: readonly string[], options: RunOptions & { env: Environment }): Promise<Finished> {
-  return run(process.execPath, [builtProgram(), ...args], options);
+export async function runCms(args: readonly string[], options: RunOptions & { env: Environment }): Promise<Finished> {
+  const finished = await run(process.execPath, [builtProgram(), ...args], options);
+  noteAdvice(finished.stderr);
+  return finished;
 }
 
 /** Starts a `cms` that goes on, such as `serve`, or one that waits for a person. */
 export function spawnCms(args: readonly string[], options: StartOptions & { env: Environment }): RunningProcess {
-  return start(process.execPath, [builtProgram(), ...args], options);
+  const started = start(process.execPath, [builtProgram(), ...args], options);
+  void started.exited.then(() => noteAdvice(started.stderr));
+  return started;
 }
 
 let checked = false;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Context, RootHookObject, Suite } from 'mocha';
+import { takeAdvised } from './advised.ts';
 import { isStrict, LEFT_OUT_FILE, leftOut, summaryOf } from './requirements.ts';
 
 /** Before mocha starts its processes, which inherit the environment. */
@@ -11,7 +12,8 @@ export function mochaGlobalSetup(): void {
 }
 
 export const mochaHooks: RootHookObject = {
-  afterAll(this: Context) {
+  async afterAll(this: Context) {
+    await assertAdvised();
     if (!isStrict()) return;
     const pending = pendingTests(rootOf(this));
     if (pending.length === 0) return;
@@ -24,6 +26,14 @@ export function mochaGlobalTeardown(): void {
   const summary = summaryOf(leftOut());
   rmSync(dirname(process.env[LEFT_OUT_FILE] ?? ''), { recursive: true, force: true });
   if (summary !== undefined) process.stderr.write(`\n${summary}\n`);
+}
+
+/** A command that a program advised, whichever test had it do so, can be run as it stands. */
+async function assertAdvised(): Promise<void> {
+  const advised = takeAdvised();
+  if (advised.length === 0) return;
+  const { assertRuns } = await import('./advice.ts');
+  for (const each of advised) await assertRuns(each);
 }
 
 function rootOf(context: Context): Suite | undefined {

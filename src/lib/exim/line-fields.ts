@@ -45,7 +45,7 @@ export function lineFields(fields: ReadonlyMap<string, string>): LineFields {
   const read = (name: string): string => fields.get(name) ?? '';
   const [target, user, socket] = [read('host'), read('user'), read('oauth')];
   const host = new RegExp(HOST).exec(target)?.[1] ?? '';
-  const tls = read('tls') === 'implicit' || new RegExp(IMPLICIT_PORT).test(target) ? 'implicit' : 'starttls';
+  const tls = read('tls') === 'implicit' || target.endsWith(':465') ? 'implicit' : 'starttls';
   const port = new RegExp(PORT).exec(target)?.[1] ?? (tls === 'implicit' ? '465' : '587');
   return {
     ...{ host, port, tls, user, socket },
