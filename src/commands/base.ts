@@ -13,7 +13,7 @@ import { quoted } from '../prompts/answers.ts';
 
 export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
-  static readonly jsonFlag = Flags.boolean({ description: 'print JSON, never ask', default: false });
+  static readonly jsonFlag = Flags.boolean({ description: 'print JSON and ask nothing', default: false });
 
   readonly #remarks: string[] = [];
 

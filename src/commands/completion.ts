@@ -6,7 +6,7 @@ import { BaseCommand } from './base.ts';
 export default class Completion extends BaseCommand {
   static override readonly summary = 'print a script that completes commands in your shell';
   static override readonly description =
-    'For cms and cms-token: completes commands, flags, their values and the addresses of your accounts. The script reads the addresses from accounts.json whenever you press Tab, and runs nothing of cms.';
+    'For cms and cms-token: completes commands, flags, their values and the addresses of your accounts. The script reads the addresses from accounts.json when you press Tab, and does not start cms.';
   static override readonly examples = [
     {
       description: 'bash, in ~/.bashrc:',
@@ -23,7 +23,7 @@ export default class Completion extends BaseCommand {
   ];
   static override readonly flags = {};
   static override readonly args = {
-    shell: Args.string({ required: true, options: [...SHELLS], description: 'the shell that reads it' }),
+    shell: Args.string({ required: true, options: [...SHELLS], description: 'shell that will read the script' }),
   };
 
   async run(): Promise<void> {

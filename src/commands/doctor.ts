@@ -18,9 +18,9 @@ import { programOf } from './service/install.ts';
 const CHILD_LIMIT_MS = 15_000;
 
 export default class Doctor extends BaseCommand {
-  static override readonly summary = 'walk from the vault key to the MTA, and say what is wrong and what mends it';
+  static override readonly summary = 'find out what is wrong and how to fix it';
   static override readonly description =
-    'Files, vault key, provider, token, logins, broker, sockets, exim, hooks, service, also that of the host: each link is tried, with a time limit of its own. What hangs on a link that failed is left out. Nothing is changed; a token is exchanged only if it is not fresh, or refused. Exit status: 0 all well or warnings only, else that of the first failure.';
+    'Files, vault key, provider, token, logins, broker, sockets, exim, hooks, service, also that of the host: each link is checked, with its own time limit. A link that depends on a failed one is skipped. Nothing is changed; a token is refreshed only if it is not fresh, or was refused. Exit status: 0 without a failure, otherwise that of the first failure.';
   static override readonly examples = [
     '<%= config.bin %> doctor',
     '<%= config.bin %> doctor jane@example.org',
@@ -32,9 +32,9 @@ export default class Doctor extends BaseCommand {
     address: Args.string({ description: 'only these accounts (repeatable)' }),
   };
   static override readonly flags = {
-    refresh: Flags.boolean({ description: 'exchange each refresh token, even where the access token is fresh' }),
+    refresh: Flags.boolean({ description: 'refresh each token, even if it is fresh' }),
     report: Flags.boolean({
-      description: 'print a report in Markdown that is safe to publish: names, hosts and addresses are masked',
+      description: 'print a Markdown report that is safe to publish: names, hosts and addresses are masked',
       exclusive: ['json'],
     }),
     json: BaseCommand.jsonFlag,

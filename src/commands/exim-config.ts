@@ -42,13 +42,13 @@ import { programOf } from './service/install.ts';
 export default class EximConfig extends BaseCommand {
   static override readonly summary = 'configure exim to send through your accounts';
 
-  static override readonly description = `Prints the configuration, or one section of it. --install puts it in place, \
---check lets exim judge it, --try walks through a delivery without a mail.
+  static override readonly description = `Prints the configuration or one section of it. --install installs it, \
+--check asks exim to check it, --try goes through a delivery without sending mail.
 
-EVERY LOCAL USER of this machine can then send mail as the accounts in exim's smart-hosts file, unless its line names \
-the users that may (users=).
+EVERY LOCAL USER of this machine can then send mail as the accounts in exim's smart-hosts file, unless the line of an account names \
+the users who may (users=).
 
-Options that are not given are those of the last --install.`;
+Options default to those of the last --install.`;
 
   static override readonly examples = [
     '<%= config.bin %> exim-config --install --default jane@example.org',
@@ -64,26 +64,29 @@ Options that are not given are those of the last --install.`;
   static override readonly flags = {
     section: Flags.option({ options: SECTIONS, default: 'config' as const })({ description: 'what to print' }),
     split: Flags.boolean({
-      description: "the section for a file of Debian's split configuration (conf.d)",
+      description: "print the section for a file of Debian's split configuration (conf.d)",
       dependsOn: ['section'],
     }),
     write: Flags.string({
-      description: 'write exim4.conf and exim-smart-hosts into this folder',
+      description: 'write exim4.conf and exim-smart-hosts into this directory',
       helpValue: 'DIR',
       exclusive: ['install', 'check', 'try'],
     }),
     install: Flags.boolean({
-      description: 'show a script that installs the configuration, and run it with sudo after a yes',
+      description: 'show a script that installs the configuration, ask, and run it with sudo',
       exclusive: ['check', 'try'],
     }),
-    yes: Flags.boolean({ description: 'run the script of --install without asking', dependsOn: ['install'] }),
-    check: Flags.boolean({ description: 'let exim judge the configuration and route each sender', exclusive: ['try'] }),
+    yes: Flags.boolean({ description: 'run the --install script without asking', dependsOn: ['install'] }),
+    check: Flags.boolean({
+      description: 'ask exim to check the configuration and to route each sender',
+      exclusive: ['try'],
+    }),
     try: Flags.string({
       description: "try a sender as the MTA's user: its line, the socket, the certificate and a real login; no mail",
       helpValue: 'SENDER',
     }),
     'smart-hosts-file': Flags.string({
-      description: 'where exim reads the lines of the accounts (default /etc/exim4/exim-smart-hosts)',
+      description: 'file with the lines of the accounts (default /etc/exim4/exim-smart-hosts)',
       helpValue: 'PATH',
     }),
     socket: Flags.string({
@@ -91,19 +94,22 @@ Options that are not given are those of the last --install.`;
       helpValue: 'PATH',
     }),
     default: Flags.string({
-      description: 'account for root, cron, bounces and unknown senders',
+      description: 'account for mail of root, cron and unknown senders, and for bounces',
       helpValue: 'ADDRESS',
     }),
     'local-domain': Flags.string({
-      description: 'further name of this host, whose mail goes to the default account (repeatable)',
+      description: 'additional name of this host, whose mail goes to the default account (repeatable)',
       helpValue: 'DOMAIN',
       multiple: true,
       multipleNonGreedy: true,
     }),
-    helo: Flags.string({ description: 'name that EHLO says', helpValue: 'NAME' }),
-    listen: Flags.string({ description: 'accept mail over SMTP here (default nowhere)', helpValue: 'ADDR:PORT' }),
+    helo: Flags.string({ description: 'host name to send in EHLO', helpValue: 'NAME' }),
+    listen: Flags.string({
+      description: 'accept mail over SMTP at this address (default: do not listen)',
+      helpValue: 'ADDR:PORT',
+    }),
     'ca-file': Flags.string({
-      description: `certificates to trust in place of the system's; "system" for those`,
+      description: `CA certificates to trust instead of the system's; "system" for the system's`,
       helpValue: 'PATH',
     }),
     json: BaseCommand.jsonFlag,

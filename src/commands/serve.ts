@@ -9,7 +9,7 @@ import { BaseCommand } from './base.ts';
 export default class Serve extends BaseCommand {
   static override readonly summary = 'run the broker in the foreground';
   static override readonly description =
-    'Keeps the access tokens of all accounts fresh and answers on its private socket, on the sockets of config.toml, and on one more given by flags. SIGHUP reads accounts and settings anew; SIGTERM answers what was asked and ends.';
+    'Keeps the access tokens of all accounts fresh, and answers on its private socket, on the sockets of config.toml, and on one that flags describe. SIGHUP reloads accounts and settings; SIGTERM answers pending requests and ends the broker.';
   static override readonly examples = [
     '<%= config.bin %> serve',
     '<%= config.bin %> serve --socket /run/cms/jane/exim.sock --mode 0660 --group Debian-exim --protocol smtp',
@@ -18,7 +18,7 @@ export default class Serve extends BaseCommand {
   static override readonly usage =
     'serve [--socket PATH [--mode MODE] [--group NAME] [--protocol smtp|imap|pop]... [--account ADDRESS]... [--passwords] [--allow-user NAME]...] [--log-format pretty|json] [--log-level LEVEL]';
   static override readonly flags = {
-    socket: Flags.string({ helpValue: 'PATH', description: 'a further socket, besides those of config.toml' }),
+    socket: Flags.string({ helpValue: 'PATH', description: 'an additional socket, on top of those in config.toml' }),
     mode: Flags.string({
       dependsOn: ['socket'],
       helpValue: 'MODE',
@@ -30,27 +30,27 @@ export default class Serve extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
       dependsOn: ['socket'],
-      description: 'what the socket hands out tokens for',
+      description: 'protocol that the socket provides tokens for',
     })(),
     account: Flags.string({
       multiple: true,
       multipleNonGreedy: true,
       dependsOn: ['socket'],
       helpValue: 'ADDRESS',
-      description: 'an account that the socket serves (default: all)',
+      description: 'account that the socket serves (default: all)',
     }),
-    passwords: Flags.boolean({ dependsOn: ['socket'], description: 'the socket may hand out app passwords' }),
+    passwords: Flags.boolean({ dependsOn: ['socket'], description: 'allow the socket to provide app passwords' }),
     'allow-user': Flags.string({
       multiple: true,
       multipleNonGreedy: true,
       dependsOn: ['socket'],
       helpValue: 'NAME',
-      description: 'who may ask at the socket, besides you and root',
+      description: 'user who may use the socket, in addition to you and root',
     }),
     'log-format': Flags.option({
       options: LOG_FORMATS,
       default: 'pretty',
-      description: 'log lines for people or for programs',
+      description: 'format of the log: for people or for programs',
     })(),
     'log-level': Flags.option({ options: LOG_LEVELS, default: 'info', description: 'how much is logged' })(),
   };

@@ -26,8 +26,8 @@ interface Wishes {
 export default class Status extends BaseCommand {
   static override readonly summary = 'show the accounts, the broker and its sockets';
   static override readonly description = [
-    'For each account: its state, what is left of its access token, the last refresh, and when somebody will have to sign in again, as far as that can be foreseen. Without a broker it shows what the vault says, and whether the vault can be opened.',
-    'Where there are more than 50 accounts, a terminal shows those that need somebody; --all shows all of them. A file or a pipe gets all accounts and columns, without colours.',
+    'For each account: its state, what is left of its access token, the last refresh, and when you will have to sign in again, if that is known. Without a broker it shows the state in the vault, and whether the vault can be opened.',
+    'With more than 50 accounts, a terminal shows only those that need attention; --all shows all of them. A file or a pipe gets all accounts and columns, without colours.',
     'The exit status says the worst of it: 77 an account needs you, 78 a client is wrong, 69 the keyring is locked or no broker runs, 74 a grant cannot be stored, 75 a provider does not answer. With --watch it is that of the last look; Ctrl-C ends it. --watch --json prints one line of JSON for each look.',
   ].join('\n\n');
   static override readonly usage = ['status [--all] [--json] [--watch [SECONDS]]', 'status --log [--lines N] [--json]'];
@@ -40,18 +40,18 @@ export default class Status extends BaseCommand {
   ];
   static override readonly args = {
     seconds: Args.string({
-      description: `with --watch: how long from one look to the next (default ${DEFAULT_SECONDS})`,
+      description: `with --watch: seconds between two updates (default ${DEFAULT_SECONDS})`,
     }),
   };
   static override readonly flags = {
-    watch: Flags.boolean({ exclusive: ['log'], description: 'look again every SECONDS until Ctrl-C' }),
-    all: Flags.boolean({ exclusive: ['log'], description: 'all accounts, however many' }),
-    log: Flags.boolean({ description: 'who got which token, and who was refused' }),
+    watch: Flags.boolean({ exclusive: ['log'], description: 'update every SECONDS until Ctrl-C' }),
+    all: Flags.boolean({ exclusive: ['log'], description: 'show all accounts, however many there are' }),
+    log: Flags.boolean({ description: 'show who got which token, and who was refused' }),
     lines: Flags.integer({
       min: 1,
       dependsOn: ['log'],
       helpValue: 'N',
-      description: 'how many lines of the --log (default 20)',
+      description: 'number of lines of the --log (default 20)',
     }),
     json: BaseCommand.jsonFlag,
   };

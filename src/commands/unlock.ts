@@ -11,8 +11,8 @@ import { BaseCommand } from './base.ts';
 export default class Unlock extends BaseCommand {
   static override summary = 'unlock the keyring and tell the broker';
   static override description =
-    'Asks the keyring for the key of the vault, which may open the dialog of the desktop, and waits up to two minutes ' +
-    'for its answer. On a host without a desktop: gnome-keyring-daemon --replace --unlock, or cms store move file.';
+    'Asks the keyring for the vault key, which may open a dialog on the desktop, and waits up to two minutes ' +
+    'for an answer. On a host without a desktop, run gnome-keyring-daemon --replace --unlock or cms store move file.';
   static override examples = ['<%= config.bin %> unlock'];
   static override flags = { json: BaseCommand.jsonFlag };
 

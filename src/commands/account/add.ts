@@ -33,7 +33,7 @@ const tls = (description: string) => Flags.option({ options: ['starttls', 'impli
 const url = (description: string) => Flags.string({ helpValue: 'URL', description });
 
 const FLAGS = {
-  provider: Flags.string({ helpValue: 'ID', description: 'preset of a provider; custom for any other server' }),
+  provider: Flags.string({ helpValue: 'ID', description: 'provider preset; custom for any other server' }),
   issuer: url('OpenID Connect issuer; its endpoints are discovered'),
   'authorization-endpoint': url('for servers without discovery'),
   'token-endpoint': url('for servers without discovery'),
@@ -42,85 +42,88 @@ const FLAGS = {
   'client-id': Flags.string({ helpValue: 'ID', description: 'the client that you registered at the provider' }),
   'client-secret-file': Flags.string({
     helpValue: 'FILE',
-    description: "file with the client's secret, where it has one",
+    description: 'file that holds the client secret, if there is one',
   }),
   'client-file': Flags.string({
     helpValue: 'FILE',
-    description: "Google's downloaded client JSON",
+    description: 'client JSON file downloaded from Google',
     exclusive: ['client-id', 'client-secret-file'],
   }),
   tenant: Flags.string({
     helpValue: 'TENANT',
     description: 'Microsoft: tenant id or domain, organizations, consumers or common',
   }),
-  scope: Flags.string({ helpValue: '"a b"', description: 'scopes to ask for, in place of those of the preset' }),
+  scope: Flags.string({ helpValue: '"a b"', description: 'scopes to request instead of those of the preset' }),
   protocol: Flags.option({
     options: PROTOCOLS,
     multiple: true,
     multipleNonGreedy: true,
-    description: 'what the token shall be good for (default: smtp and imap)',
+    description: 'protocols to request access for (default: smtp and imap)',
   })(),
   flow: Flags.option({
     options: ['browser', 'device', 'manual'] as const,
-    description: 'how to sign in (default: by display, SSH and terminal)',
+    description: 'how to sign in (default: depends on display, SSH and terminal)',
   })(),
-  'no-browser': Flags.boolean({ description: 'print the URL alone on a line instead of opening it' }),
+  'no-browser': Flags.boolean({ description: 'print the URL on a line of its own instead of opening it' }),
   register: Flags.boolean({
-    description: 'have cms register itself as a client, where the server offers that',
+    description: 'register cms as a client, if the server allows it',
     exclusive: ['client-id', 'client-file', 'client-secret-file'],
   }),
   'ca-file': Flags.string({
     helpValue: 'FILE',
-    description: "PEM of an authority to trust besides the system's, for this account",
+    description: "PEM file of a CA to trust for this account, in addition to the system's",
   }),
   'redirect-port': port('fixed port of the redirect URI, as for ssh -L'),
-  'smtp-host': Flags.string({ helpValue: 'HOST', description: 'SMTP server, if not that of the preset' }),
+  'smtp-host': Flags.string({ helpValue: 'HOST', description: 'SMTP server (default: that of the preset)' }),
   'smtp-port': port('port of the SMTP server'),
   'smtp-tls': tls('how TLS begins at the SMTP server'),
-  'imap-host': Flags.string({ helpValue: 'HOST', description: 'IMAP server, if not that of the preset' }),
+  'imap-host': Flags.string({ helpValue: 'HOST', description: 'IMAP server (default: that of the preset)' }),
   'imap-port': port('port of the IMAP server'),
   'imap-tls': tls('how TLS begins at the IMAP server'),
-  login: Flags.string({ helpValue: 'NAME', description: 'who signs in, if not ADDRESS (delegates, shared mailboxes)' }),
+  login: Flags.string({
+    helpValue: 'NAME',
+    description: 'user who signs in, if not ADDRESS (delegates, shared mailboxes)',
+  }),
   'smtp-user': Flags.string({ helpValue: 'NAME', description: 'user name for SMTP, if not ADDRESS' }),
   'imap-user': Flags.string({ helpValue: 'NAME', description: 'user name for IMAP and POP, if not ADDRESS' }),
   alias: Flags.string({
     multiple: true,
     multipleNonGreedy: true,
     helpValue: 'ADDRESS|@DOMAIN',
-    description: 'a further sender of this account',
+    description: 'additional sender of this account',
   }),
   'password-file': Flags.string({
     helpValue: 'FILE',
-    description: 'an account with an app password instead of OAuth; read once into the vault',
+    description: 'file with an app password to use instead of OAuth; it is copied into the vault',
     exclusive: ['client-id', 'client-file', 'client-secret-file', 'issuer', 'flow'],
   }),
   store: Flags.option({
     options: ['keyring', 'file'] as const,
-    description: 'where the key of the vault is kept; asked for with the first account',
+    description: 'where to keep the vault key; asked for the first account',
   })(),
   system: Flags.boolean({
-    description: "an account of the system's broker, as cms service run account add",
+    description: "add the account to the system's broker, as cms service run account add does",
   }),
-  'no-test': Flags.boolean({ description: 'do not log in at the mail servers afterwards' }),
+  'no-test': Flags.boolean({ description: 'skip the login test at the mail servers' }),
   send: Flags.boolean({
     allowNo: true,
-    description: 'send a short mail to yourself afterwards (asked for at a terminal)',
+    description: 'send a short mail to yourself afterwards (default: ask at a terminal)',
   }),
   exim: Flags.boolean({
     allowNo: true,
-    description: 'have exim send through the account, as cms exim-config --install --yes does',
+    description: 'configure exim to send through the account, as cms exim-config --install --yes does',
   }),
   service: Flags.boolean({
     allowNo: true,
     description: 'start the broker now and at each login, as cms service install --now --yes does',
   }),
-  yes: Flags.boolean({ char: 'y', description: 'take every default; never overrides a sign-in by someone else' }),
+  yes: Flags.boolean({ char: 'y', description: 'accept every default; never accepts a sign-in by someone else' }),
   json: BaseCommand.jsonFlag,
 };
 
 export default class AccountAdd extends BaseCommand {
-  static override readonly summary = 'sign an account in, or sign it in anew';
-  static override readonly description = `Finds the provider from the address, signs you in once, keeps the grant sealed, and proves it with a real login at the mail server. Run it again for an account that is there already to sign in anew; what no flag names is kept.`;
+  static override readonly summary = 'add an account, or sign in again';
+  static override readonly description = `Finds the provider from the address, signs you in once, stores the grant encrypted, and tests it with a real login at the mail server. Run it for an existing account to sign in again; settings without a flag are kept.`;
   static override readonly examples = [
     '<%= config.bin %> account add jane@gmail.com --client-file client_secret.json',
     '<%= config.bin %> account add jane@example.org --provider microsoft --client-id 11111111-2222-3333-4444-555555555555',
@@ -130,7 +133,7 @@ export default class AccountAdd extends BaseCommand {
     '<%= config.bin %> account add --system jane@example.org',
   ];
   static override readonly usage = 'account add [ADDRESS] [FLAGS]';
-  static override readonly args = { address: Args.string({ description: 'the mail address: the key of the account' }) };
+  static override readonly args = { address: Args.string({ description: 'mail address, which names the account' }) };
   static override readonly flags = FLAGS;
 
   async run(): Promise<void> {

@@ -5,7 +5,7 @@ import { table } from '../../lib/table.ts';
 
 export default class AccountList extends BaseCommand {
   static override readonly summary = 'list the accounts and their state';
-  static override readonly description = 'Needs no key and no network: what is shown is never secret.';
+  static override readonly description = 'Needs neither the vault key nor a network, and never shows a secret.';
   static override readonly examples = ['<%= config.bin %> account list', '<%= config.bin %> account list --json'];
   static override readonly flags = { json: BaseCommand.jsonFlag };
 

@@ -10,16 +10,16 @@ import { staleRemark } from '../../lib/exim/installed.ts';
 import { BaseCommand } from '../base.ts';
 
 export default class AccountRemove extends BaseCommand {
-  static override readonly summary = 'give the grant back and forget the account';
+  static override readonly summary = 'revoke the grant and delete the account';
   static override readonly description =
-    'Revokes the grant at the provider where it can be revoked, then deletes it here. Other machines that signed in with the same client may be signed out by that; --keep-grant leaves the grant alone.';
+    'Revokes the grant at the provider if the provider supports that, then deletes the account here. This may sign out other machines that use the same client; --keep-grant does not revoke the grant.';
   static override readonly examples = [
     '<%= config.bin %> account remove jane@example.org',
     '<%= config.bin %> account remove jane@example.org --keep-grant --yes',
   ];
   static override readonly args = { address: Args.string({ required: true, description: 'the account' }) };
   static override readonly flags = {
-    'keep-grant': Flags.boolean({ description: 'delete the grant here only; do not revoke it at the provider' }),
+    'keep-grant': Flags.boolean({ description: 'delete the grant only here; do not revoke it at the provider' }),
     yes: Flags.boolean({ char: 'y', description: 'do not ask' }),
     json: BaseCommand.jsonFlag,
   };

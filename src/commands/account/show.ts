@@ -5,10 +5,10 @@ import { openContext } from '../../lib/context.ts';
 import { BaseCommand } from '../base.ts';
 
 export default class AccountShow extends BaseCommand {
-  static override readonly summary = 'show what is known of an account, never a secret';
+  static override readonly summary = 'show an account without its secrets';
   static override readonly examples = ['<%= config.bin %> account show jane@example.org'];
   static override readonly args = {
-    address: Args.string({ required: true, description: 'the account, or an alias of it' }),
+    address: Args.string({ required: true, description: 'the account or one of its aliases' }),
   };
   static override readonly flags = { json: BaseCommand.jsonFlag };
 

@@ -30,9 +30,9 @@ import { BaseCommand } from '../base.ts';
 import { quoted } from '../../lib/shell-word.ts';
 
 export default class AccountTest extends BaseCommand {
-  static override readonly summary = 'log in at the mail servers of an account, and explain what they refuse';
+  static override readonly summary = 'log in at the mail servers of an account, and explain refusals';
   static override readonly description =
-    'Gets a token as cms token does, connects to each server and logs in. A refusal comes with its meaning, who can mend it, and the command that does. Exit status: 0 all well, 77 refused, 78 something is configured wrongly, 75 it may pass by itself; else that of cms token.';
+    'Gets a token as cms token does, connects to each server and logs in. Explains a refusal: what it means, who can fix it, and with which command. Exit status: 0 success, 77 refused, 78 wrong configuration, 75 temporary failure; otherwise that of cms token.';
   static override readonly examples = [
     '<%= config.bin %> account test jane@example.org',
     '<%= config.bin %> account test jane@example.org --send',
@@ -40,18 +40,19 @@ export default class AccountTest extends BaseCommand {
     '<%= config.bin %> account test jane@example.org --json',
   ];
   static override readonly args = {
-    address: Args.string({ required: true, description: 'the account, or an alias of it' }),
+    address: Args.string({ required: true, description: 'the account or one of its aliases' }),
   };
   static override readonly flags = {
     protocol: Flags.option({
       options: PROTOCOLS,
       multiple: true,
       multipleNonGreedy: true,
-      description: 'what to log in with (default: all of the account)',
+      description: 'protocol to test (default: all of the account)',
     })(),
     send: Flags.boolean({ description: 'send a short mail to the account itself' }),
     'admin-mail': Flags.boolean({
-      description: 'print a mail to the administrator on stdout, where one has to act; the rest goes to stderr',
+      description:
+        'print a mail to the administrator on stdout, if the administrator has to act; the rest goes to stderr',
       exclusive: ['json'],
     }),
     json: BaseCommand.jsonFlag,

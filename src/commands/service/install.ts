@@ -29,27 +29,30 @@ import { alternatives } from '../../lib/service/without-systemd.ts';
 import { BaseCommand } from '../base.ts';
 
 export default class ServiceInstall extends BaseCommand {
-  static override readonly summary = 'have systemd run the broker';
-  static override readonly description = `Shows the units, and after a yes writes and enables them: the broker starts \
-when you log in, or at boot if your user lingers, and at the first question on one of its sockets.
+  static override readonly summary = 'run the broker under systemd';
+  static override readonly description = `Shows the units, asks, then writes and enables them. The broker starts \
+when you log in, or at boot if lingering is enabled, and at the first request on one of its sockets.
 
---system installs a broker of the whole host, with a user and accounts of its own: a script is shown, and run with \
-sudo after a yes. Where systemd does not run the host, it is shown how else to start the broker.`;
+--system installs a broker for the host, with its own user and accounts: it shows a script, asks, and runs it with \
+sudo. On a host without systemd, it shows other ways to start the broker.`;
   static override readonly examples = [
     '<%= config.bin %> service install --now',
     '<%= config.bin %> service install --dry-run',
     '<%= config.bin %> service install --system --now',
   ];
   static override readonly flags = {
-    system: Flags.boolean({ description: 'for the whole host, with a user of its own' }),
-    now: Flags.boolean({ description: 'start the broker, or start it anew, at once' }),
+    system: Flags.boolean({ description: 'install for the host, with its own user' }),
+    now: Flags.boolean({ description: 'start or restart the broker immediately' }),
     linger: Flags.boolean({
       allowNo: true,
       exclusive: ['system'],
-      description: 'run without a login (default: where exim uses it, or nobody sits at a desktop)',
+      description: 'run without a login (default: if exim uses the broker, or there is no desktop)',
     }),
-    'dry-run': Flags.boolean({ aliases: ['print'], description: 'only show what would be written and run' }),
-    yes: Flags.boolean({ description: 'do it without asking' }),
+    'dry-run': Flags.boolean({
+      aliases: ['print'],
+      description: 'show what would be written and run, and change nothing',
+    }),
+    yes: Flags.boolean({ description: 'do not ask for confirmation' }),
     json: BaseCommand.jsonFlag,
   };
 

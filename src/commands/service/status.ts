@@ -32,10 +32,10 @@ interface View {
 export default class ServiceStatus extends BaseCommand {
   static override readonly summary = 'show whether the service is installed, enabled and running';
   static override readonly description =
-    'And what of it is stale: a unit that is not what would be written now, a program that is gone. The exit status is 0 while the service runs, else 69.';
+    'Also shows what is out of date: a unit that would be written differently now, a program that no longer exists. The exit status is 0 if the service runs, otherwise 69.';
   static override readonly examples = ['<%= config.bin %> service status', '<%= config.bin %> service status --system'];
   static override readonly flags = {
-    system: Flags.boolean({ description: 'the service of the whole host' }),
+    system: Flags.boolean({ description: 'the service of the host instead of yours' }),
     json: BaseCommand.jsonFlag,
   };
 

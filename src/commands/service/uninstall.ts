@@ -9,15 +9,15 @@ import { BaseCommand } from '../base.ts';
 export default class ServiceUninstall extends BaseCommand {
   static override readonly summary = 'stop the service and remove its units';
   static override readonly description =
-    'Removes what service install wrote, and nothing else: accounts, grants, settings and units of your own stay, and so does lingering.';
+    'Removes only what service install wrote. Accounts, grants, settings, your own units and lingering stay.';
   static override readonly examples = [
     '<%= config.bin %> service uninstall',
     '<%= config.bin %> service uninstall --system --yes',
   ];
   static override readonly flags = {
-    system: Flags.boolean({ description: 'the service of the whole host' }),
-    'dry-run': Flags.boolean({ aliases: ['print'], description: 'only show what would be removed' }),
-    yes: Flags.boolean({ description: 'do it without asking' }),
+    system: Flags.boolean({ description: 'the service of the host instead of yours' }),
+    'dry-run': Flags.boolean({ aliases: ['print'], description: 'show what would be removed, and change nothing' }),
+    yes: Flags.boolean({ description: 'do not ask for confirmation' }),
     json: BaseCommand.jsonFlag,
   };
 

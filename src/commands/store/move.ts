@@ -12,17 +12,17 @@ const PLACES: readonly KeyStore[] = ['keyring', 'file'];
 const LOCK_TIMEOUT_MS = 10_000;
 
 export default class StoreMove extends BaseCommand {
-  static override summary = 'move the key of the vault, without signing in again';
+  static override summary = 'move the vault key, without signing in again';
   static override description =
-    'The key that seals all accounts is kept in the keyring or in the file vault.key of the configuration folder. ' +
-    'A key file is for hosts without a keyring: it keeps the accounts from other users of the machine, and does not ' +
-    'protect a copied home directory or backup. A running broker is not disturbed.';
+    'The key that encrypts all accounts is in the keyring or in the file vault.key of the configuration directory. ' +
+    'A key file is for hosts without a keyring: it protects the accounts from other users of the machine, but not ' +
+    'in a copy of the home directory or in a backup. A running broker is not affected.';
   static override examples = [
-    { description: 'On a server where nobody unlocks a keyring:', command: '<%= config.bin %> store move file' },
+    { description: 'On a server where no one unlocks a keyring:', command: '<%= config.bin %> store move file' },
     { description: 'Back into the keyring:', command: '<%= config.bin %> store move keyring' },
   ];
   static override args = {
-    place: Args.string({ description: 'where the key shall be kept', options: [...PLACES], required: true }),
+    place: Args.string({ description: 'where to keep the key', options: [...PLACES], required: true }),
   };
   static override flags = { json: BaseCommand.jsonFlag };
 
