@@ -54,6 +54,12 @@ const REQUIREMENTS = {
   tmux: need(['tmux'], () => hasPrograms('tmux')),
   zsh: need(['zsh'], () => hasPrograms('zsh')),
   fish: need(['fish'], () => hasPrograms('fish')),
+  msmtp: need(['msmtp'], () => hasPrograms('msmtp')),
+  mutt: need(['mutt'], () => hasPrograms('mutt')),
+  mbsync: need(
+    ['isync', 'libsasl2-modules-kdexoauth2'],
+    () => hasPrograms('mbsync') && succeeds('sh', '-c', 'ls /usr/lib/*/sasl2/libkdexoauth2.so*'),
+  ),
   groff: need(['groff-base'], () => hasPrograms('groff')),
   mandoc: need(['mandoc'], () => hasPrograms('mandoc')),
   'exim4-config': need(['exim4-daemon-light', 'exim4-config'], () => hasPrograms('exim4', 'update-exim4.conf')),

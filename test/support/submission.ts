@@ -273,6 +273,12 @@ class Connection extends SMTPConnection {
       callback();
       return;
     }
+    const [, initial] = /^AUTH OAUTHBEARER (\S+)$/.exec(command.toString().trim()) ?? [];
+    if (initial !== undefined && command.length <= longestAuthLine && this.#offers('OAUTHBEARER')) {
+      withInitialResponse.add(this.session);
+      this.#takeOauthbearer(Buffer.from(initial), callback);
+      return;
+    }
     if (command.length > longestAuthLine) {
       this.send(555, '5.5.2 Syntax error, command line too long');
       callback();
