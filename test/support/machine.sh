@@ -37,8 +37,9 @@ mkdir "$dir/upper" "$dir/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" overlay "$root"
 mkdir -p "$root/opt/cms/node_modules"
 cp -r "$checkout/bin" "$checkout/dist" "$checkout/package.json" "$root/opt/cms/"
-chmod -R go+rX "$root/opt/cms"
-mount --bind "$checkout/node_modules" "$root/opt/cms/node_modules"
+# What the bundles leave to others to load; root's own, as a service loads nothing that belongs to another user.
+for each in @koromix @napi-rs koffi; do cp -r "$checkout/node_modules/$each" "$root/opt/cms/node_modules/"; done
+chmod -R go+rX,go-w "$root/opt/cms"
 : >"$root/opt/cms/node"
 mount --bind "$node" "$root/opt/cms/node"
 
