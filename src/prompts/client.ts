@@ -35,7 +35,7 @@ function askRegistration(endpoint: string): Promise<boolean> {
 async function prefersPassword(provider: OAuthProvider): Promise<boolean> {
   const way = provider.app_password;
   if (provider.oauth !== 'supported' || way === undefined || !('url' in way)) return false;
-  return askChoice(`How shall cms log in at ${provider.name}?`, [
+  return askChoice(`How should cms log in at ${provider.name}?`, [
     { name: 'OAuth, with a client of your own', value: false, description: 'registered once, about ten minutes' },
     { name: 'an app password', value: true, description: way.how },
   ]);

@@ -45,7 +45,7 @@ function endOfPatience(): AbortSignal {
   const end = (error: CmsError): void => controller.abort(error);
   setTimeout(() => {
     end(
-      new CmsError('access_denied', `nobody finished the sign-in within ${SIGN_IN_TIMEOUT_MS / 60_000} min`, {
+      new CmsError('access_denied', `the sign-in was not finished within ${SIGN_IN_TIMEOUT_MS / 60_000} min`, {
         suggestions: ['run the command again'],
       }),
     );
@@ -246,7 +246,7 @@ function questions(say: (line: string) => void, caFile: string | undefined): Que
     password: (provider) => askPassword(say, provider),
     server: (protocol, address, proposed) => askServer(protocol, address, proposed),
     store: () =>
-      askChoice('No keyring answers here. Where shall the key of the vault be kept?', [
+      askChoice('No keyring is available. Where should the vault key be kept?', [
         { name: 'in a key file', value: 'file' as const, description: 'does not protect a copied home directory' },
         {
           name: 'in the keyring, once it is unlocked',

@@ -59,7 +59,7 @@ describe('mail that waits in exim for a sign-in', function () {
   async function revoke(running: RunningProcess): Promise<void> {
     world.provider.revokeGrants(JANE);
     await talk(join(world.home.runtimeDir, 'cms.sock'), `REFRESH ${JANE}`);
-    await running.waitFor(/the account needs somebody/);
+    await running.waitFor(/the account needs attention/);
   }
 
   /** The grant is revoked and its token has expired, and a message is deferred because of it. */

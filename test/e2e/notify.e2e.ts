@@ -90,7 +90,7 @@ describe('an account that needs somebody', function () {
     assert.equal(told.SECRET_OF_MINE, undefined, 'nothing else of the environment');
     assert.match(
       running.stderr,
-      /error the account needs somebody account=jane@example\.org code=authorization_required reason=\S.*remedy="cms account add jane@example\.org/,
+      /error the account needs attention account=jane@example\.org code=authorization_required reason=\S.*remedy="cms account add jane@example\.org/,
     );
 
     await Promise.all(Array.from({ length: 20 }, () => talk(socket, `SMTP,minvalid=3500 ${JANE}`)));
@@ -145,7 +145,7 @@ describe('an account that needs somebody', function () {
 
     const quiet = await serve('[notify]\ndesktop = false\n', { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent' });
     await revoke(JANE);
-    await quiet.waitFor(/the account needs somebody/);
+    await quiet.waitFor(/the account needs attention/);
     await sleep(500);
     assert.equal((await notifySend.calls()).length, 2);
   });
@@ -181,7 +181,7 @@ describe('an account that needs somebody', function () {
   it('has mail in the queue, which exim tries again once it works', async function () {
     const running = await serve('[notify]\nflush_queue = true\n');
     await revoke(JANE);
-    await running.waitFor(/the account needs somebody/);
+    await running.waitFor(/the account needs attention/);
     assert.equal((await world.add(JANE)).status, 0);
     // Whether exim lets this user is up to the machine; that it was asked, and what it said, is not.
     await running.waitFor(

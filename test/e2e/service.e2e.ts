@@ -98,7 +98,7 @@ describe('cms service', function () {
     assert.match(stdout, /^stale +the unit starts \/gone\/bin\/node, which is gone$/m);
     assert.match(stdout, /^stale +cms\.service is not what would be written now$/m);
     assert.match(stdout, /^stale +cms\.socket is missing$/m);
-    assert.match(stdout, /^mend it with: cms service install --now$/m);
+    assert.match(stdout, /^fix it with: cms service install --now$/m);
     const { stale } = JSON.parse((await cms('status', '--json')).stdout) as { stale: string[] };
     assert.equal(stale.length, 3);
   });

@@ -187,7 +187,7 @@ describe('what lies on the disk', function () {
         const failures = (await useAll()).filter((error) => error !== undefined);
         assert.ok(failures.length > 0, `${folder} is used`);
         for (const error of failures)
-          assert.match(messageOf(error), /must be a folder of your own that nobody else can/);
+          assert.match(messageOf(error), /must be a directory that you own and no one else can/);
         const after = filesBelow(stateDir).map((file) => readFileSync(file, 'hex'));
         if (folder !== configDir) assert.deepEqual(after, before, folder);
         if (folder === stateDir) assert.match(await serveOnce(), /cms: error: .* must be a folder of your own/);

@@ -83,7 +83,7 @@ describe('what another user exchanges', function () {
       '-c',
       `cp ${kept} ${accounts}.new || echo '{}' >${accounts}.new; mv -f ${accounts}.new ${accounts}`,
     ]);
-    for (const words of READERS) await refused(words, /must be a folder of your own that nobody else can write to/);
+    for (const words of READERS) await refused(words, /must be a directory that you own and no one else can write to/);
     chmodSync(world.home.configDir, 0o700);
     for (const words of READERS) await refused(words, /accounts\.json: it belongs to uid \d+/);
     rmSync(accounts);
@@ -288,7 +288,7 @@ describe('what another user exchanges', function () {
     await asOther(['ln', '-sfn', program, join(theirs, 'away')]);
     world.provider.setFault(faults.tokenError('invalid_grant'));
     await talk(join(world.home.runtimeDir, 'cms.sock'), `REFRESH ${JANE}`);
-    await broker.waitFor(/the account needs somebody[^]*is not run/);
+    await broker.waitFor(/the account needs attention[^]*is not run/);
     await broker.stop();
     world.provider.setFault(undefined);
     assert.equal(existsSync(ran), false);

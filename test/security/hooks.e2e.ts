@@ -124,7 +124,7 @@ describe('what a hook is given', function () {
     assert.match(running.stderr, /error the hook \S+open is not run: others may write to/);
     world.provider.setFault(faults.tokenError('invalid_grant'));
     await talk(socket, `REFRESH ${JANE}`);
-    await running.waitFor(/the account needs somebody/);
+    await running.waitFor(/the account needs attention/);
     await sleep(500);
     assert.deepEqual(await hook.calls(), []);
   });

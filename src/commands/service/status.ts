@@ -87,6 +87,6 @@ function render(view: View, system: boolean): string {
     ...units.map((path) => ['unit', path]),
     ...stale.map((what) => ['stale', what]),
   ];
-  const mend = stale.length === 0 ? '' : `mend it with: cms service install${system ? ' --system' : ''} --now\n`;
-  return rows.map(([name = '', value = '']) => `${name.padEnd(11)}${value}\n`).join('') + mend;
+  const fix = stale.length === 0 ? '' : `fix it with: cms service install${system ? ' --system' : ''} --now\n`;
+  return rows.map(([name = '', value = '']) => `${name.padEnd(11)}${value}\n`).join('') + fix;
 }

@@ -227,7 +227,7 @@ function unreadable(path: string, reason: string): CmsError {
   return new CmsError('config_invalid', `cannot read ${path}: ${reason}`, {
     suggestions: [
       `edit ${quoted(path)}   # it is JSON, and holds no secret`,
-      `mv ${quoted(path)} ${quoted(`${path}.broken`)}   # or begin anew: cms account add ADDRESS`,
+      `mv ${quoted(path)} ${quoted(`${path}.broken`)}   # or start again: cms account add ADDRESS`,
     ],
   });
 }

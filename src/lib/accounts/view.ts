@@ -136,7 +136,7 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself 
     since: iso(failure.since),
     remedy:
       failure.code === 'client_invalid'
-        ? (explained.fix[0] ?? `${signIn(address)} --client-id ID, or mend the client at the provider`)
+        ? (explained.fix[0] ?? `${signIn(address)} --client-id ID, or fix the client at the provider`)
         : byItself
           ? `tried again by itself at ${localTime(iso(failure.retry_at)).slice(11)}${tooOften ? '' : `; at once: ${again}`}`
           : `${again}   # ${tooOften ? 'in a while' : 'tries again'}`,

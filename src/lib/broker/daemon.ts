@@ -498,7 +498,7 @@ export class Daemon {
   async #accountsChanged(): Promise<void> {
     try {
       await this.#accountsRead.next();
-      this.#log.info('accounts read anew', { accounts: this.#directory.all.length });
+      this.#log.info('accounts reloaded', { accounts: this.#directory.all.length });
     } catch (error) {
       this.#accountsStamp = this.#stamp();
       this.#log.error('cannot read the accounts; those of before are served', { reason: messageOf(error) });

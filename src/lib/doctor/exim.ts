@@ -200,11 +200,11 @@ export function judgeInstalledConfig(text: string | undefined, wanted: string): 
   if (text === undefined) return failure('config_invalid', 'it is not there: exim uses another configuration', { fix });
   if (!text.includes('# Made by "cms exim-config"'))
     return failure('config_invalid', 'it is not ours', {
-      cause: 'somebody replaced it; cms exim-config --install keeps a copy of it',
+      cause: 'it was replaced; cms exim-config --install keeps a copy of it',
       fix,
     });
   return warning('ours, but not as it would be written now', {
-    cause: namesNoServer(text) ? NAMES_NO_SERVER : 'an older cms wrote it, or somebody changed it',
+    cause: namesNoServer(text) ? NAMES_NO_SERVER : 'it was written by an older cms, or changed since',
     fix,
   });
 }
@@ -258,7 +258,7 @@ function judgeSmartHosts(
   if (block === undefined) return ok('as it was installed last; it is closed to you');
   if (!(plan instanceof CmsError) && block !== plan.block)
     return command === INSTALL
-      ? warning('somebody changed our lines', { cause: 'the next installation replaces them', fix })
+      ? warning('the lines of cms were changed', { cause: 'the next installation replaces them', fix })
       : failure('config_invalid', 'our lines do not say what the accounts say now', { fix });
   return ok('says what the accounts say');
 }

@@ -57,7 +57,7 @@ export function judgeFolder(path: string, facts: PathFacts | undefined, uid: num
   }
   if ((facts.mode & 0o022) === 0) return ok(`yours, mode ${octal(facts.mode)}`);
   return failure('config_invalid', `others can write to it (mode ${octal(facts.mode)})`, {
-    cause: 'somebody else could exchange the files in it, so cms does not use it',
+    cause: 'another user could replace the files in it, so cms does not use it',
     fix: [`chmod go-w ${quoted(path)}`],
   });
 }

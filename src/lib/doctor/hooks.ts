@@ -30,6 +30,6 @@ export function notifySteps(settings: NotifySettings, accounts: readonly Account
   if (settings.mail === undefined || settings.mail === false) return [];
   const fix = ['set mail in [notify] of config.toml to an account that sends', 'cms account list'];
   const trouble = mailTrouble(settings, accounts);
-  const judgement = trouble === undefined ? ok('somebody can send it') : warning(`not sent: ${trouble}`, { fix });
+  const judgement = trouble === undefined ? ok('an account can send it') : warning(`not sent: ${trouble}`, { fix });
   return [{ id: 'notify.mail', subject: '', look: () => Promise.resolve(judgement) }];
 }

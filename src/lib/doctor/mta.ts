@@ -97,7 +97,7 @@ export function judgeProbe(user: string, path: string, word: string | undefined,
   if (word === 'CLOSED' || word === 'ECONNRESET') {
     return failure('access_denied', `${user} reaches the broker, which sends it away`, {
       cause: 'it is not among the users of this socket',
-      fix: [`${broker.status}   # whom each socket is for; users = [...] in the [[socket]] of ${broker.config}`],
+      fix: [`${broker.status}   # who may use each socket; users = [...] in the [[socket]] of ${broker.config}`],
     });
   }
   return failure('access_denied', `${user} cannot open it: ${word}`, {

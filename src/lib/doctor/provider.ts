@@ -172,7 +172,10 @@ export function providerSteps(endpoint: Endpoint, needs: readonly string[], now:
 /** Any answer proves TLS, the proxy and the way; nothing was asked for. Pure. */
 function judgeAnswer(status: number, ms: number): Judgement {
   if (status < 500) return ok(`answers in ${ms} ms`);
-  return warning(`answers ${status}: it is not well now`, { fix: ['wait, then: cms doctor'], who: 'nobody: wait' });
+  return warning(`answers ${status}: it has a problem at the moment`, {
+    fix: ['wait, then: cms doctor'],
+    who: 'nobody: wait',
+  });
 }
 
 /** @param ahead seconds by which this clock is ahead. Pure. */
@@ -212,7 +215,7 @@ export function judgeAttempts(
   return warning(`IPv${silent.family} leads nowhere: ${said}`, {
     cause: `each connection waits a second for ${silent.address} first`,
     fix: [
-      `ip -${silent.family} route   # is there a way out? mend it, or see that nobody announces one`,
+      `ip -${silent.family} route   # is there a route? fix it, or stop what announces one`,
       ...(silent.family === 6 ? [IPV4_FIRST] : []),
     ],
     who: 'root',

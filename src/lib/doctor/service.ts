@@ -67,7 +67,7 @@ function judgeInstalled({ units, state }: ServiceFacts, user: string): Judgement
     });
   if (state !== undefined) return ok(units.map(({ path }) => path).join(', '));
   return warning('installed, but no service manager of yours answers', {
-    cause: 'systemd does not run this host, or nobody has logged in as you',
+    cause: 'systemd does not run this host, or you are not logged in',
     fix: [`sudo loginctl enable-linger ${user}`, 'cms serve   # in a terminal'],
   });
 }

@@ -150,7 +150,7 @@ function judgeAge(found: SplitFacts['found'], options: EximOptions): Judgement {
     {
       cause: [...found.values()].some(({ text }) => namesNoServer(text))
         ? NAMES_NO_SERVER
-        : 'an older cms wrote them, or somebody changed them',
+        : 'they were written by an older cms, or changed since',
       fix: [
         ...SECTIONS.filter(({ section }) => old.includes(section)).map((each) => writeCommand(each, options)),
         UPDATE,

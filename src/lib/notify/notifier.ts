@@ -143,7 +143,7 @@ export class Notifier {
     if (name === 'refreshed') return;
     if (name === 'recovered') log.info('the account works again', { account, code, since });
     else if (name === 'degraded') log.error('the account has a problem', { account, code, reason, since, remedy });
-    else log.error('the account needs somebody', { account, code, reason, since, remedy });
+    else log.error('the account needs attention', { account, code, reason, since, remedy });
   }
 
   async #runHook(event: Event): Promise<void> {

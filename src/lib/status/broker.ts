@@ -40,7 +40,7 @@ export function socketsText(sockets: readonly SocketStatus[], screen: Screen): s
 
 function inWords([mode = '', group = '', what = '', to = '']: readonly string[]): string {
   const owner = mode === '-' ? '' : `mode ${mode}${group === '-' ? '' : `, group ${group}`}: `;
-  if (to === BY_MODE) return `${owner}${what}, to whom its mode lets in`;
+  if (to === BY_MODE) return `${owner}${what}, as its mode allows`;
   return `${owner}${what}, to ${to}`.replace(/(NOT THERE[^,]*), to /, '$1: ');
 }
 

@@ -167,9 +167,13 @@ export function requirePrivateFolder(path: string): boolean {
   if (found === undefined) return false;
   const why = notPrivate(found);
   if (why === undefined) return true;
-  throw new CmsError('config_invalid', `${path} must be a folder of your own that nobody else can write to: ${why}`, {
-    suggestions: [`ls -ld ${quoted(path)}`, `chmod go-w ${quoted(path)}`],
-  });
+  throw new CmsError(
+    'config_invalid',
+    `${path} must be a directory that you own and no one else can write to: ${why}`,
+    {
+      suggestions: [`ls -ld ${quoted(path)}`, `chmod go-w ${quoted(path)}`],
+    },
+  );
 }
 
 function notPrivate(found: Stats): string | undefined {

@@ -33,7 +33,7 @@ export class KeyringError extends Error {
 
 const ON_A_LOCKED_ONE = [
   'cms unlock',
-  'cms store move file   # once it is unlocked: for hosts where nobody logs in to a desktop',
+  'cms store move file   # once it is unlocked: for hosts without a desktop login',
 ];
 
 /**
@@ -84,11 +84,7 @@ const BROKER_OF_THE_SESSION =
 
 function unreachable(message: string, cause: KeyringError, first: readonly string[] = []): CmsError {
   return new CmsError('store_unavailable', message, {
-    suggestions: [
-      ...first,
-      IN_THE_SESSION,
-      'cms store move file   # there, for hosts where nobody logs in to a desktop',
-    ],
+    suggestions: [...first, IN_THE_SESSION, 'cms store move file   # there, for hosts without a desktop login'],
     cause,
   });
 }

@@ -91,7 +91,7 @@ describe('the status on a screen', () => {
   it('says in words whom a socket without a list of users serves, where the table does not fit', () => {
     const { users: _users, ...open } = SOCKET;
     const text = rendered(50, { ...VIEW, sockets: [open] }).replace(/\s+/g, ' ');
-    assert.match(text, /mode 0660, group Debian-exim: smtp, to whom its mode lets in/);
+    assert.match(text, /mode 0660, group Debian-exim: smtp, as its mode allows/);
   });
 
   it('does not say that a page on the way came from the provider', () => {

@@ -60,7 +60,7 @@ export const google: SupportedProvider = {
     '6 months without use, on a password change, and the oldest one beyond 100 for one client',
   notes: [
     'a Workspace administrator may forbid the mail scope (admin_policy_enforced)',
-    'a client that nobody uses for 6 months is deleted (deleted_client); it can be restored for 30 days',
+    'a client that is not used for 6 months is deleted (deleted_client); it can be restored for 30 days',
     'revoking takes away everything that was granted to the project, other machines included',
   ],
 };

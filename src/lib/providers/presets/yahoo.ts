@@ -18,7 +18,7 @@ function yahooBrand(brand: YahooBrand): RestrictedProvider {
     id: brand.id,
     name: brand.name,
     oauth: 'restricted',
-    reason: 'Yahoo gives the mail scope only to clients that it has approved; nobody can register one alone',
+    reason: 'Yahoo gives the mail scope only to clients that it has approved; you cannot register one yourself',
     app_password: brand.appPassword,
     endpoints: {
       issuer: brand.login,
