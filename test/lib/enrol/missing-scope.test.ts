@@ -36,7 +36,7 @@ describe('a refusal that names a scope', () => {
       for (const status of ['401', '400', 'invalid_token', 'insufficient_scope']) {
         const { id, sentence, fix } = refused(protocol, { status, schemes: 'bearer', scope: 'mail.smtp' });
         assert.equal(id, 'scope-missing');
-        assert.match(sentence, /lacks the scope that the server wants \(mail\.smtp\)$/);
+        assert.match(sentence, /lacks the scope that the server requires \(mail\.smtp\)$/);
         assert.match(
           fix[0] ?? '',
           /^cms account add jane@example\.org --scope "openid offline_access mail\.imap mail\.smtp" /,
