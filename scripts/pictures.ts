@@ -58,7 +58,7 @@ const SESSIONS: readonly Session[] = [
   },
   {
     name: 'doctor',
-    title: 'cms doctor walks every link, names the one that is broken, who can mend it and how',
+    title: 'cms doctor walks every link, names the one that is broken, who can fix it and how',
     command: 'cms doctor',
     harm: ({ submission }) => {
       submission.refuse(
