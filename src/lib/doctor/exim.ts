@@ -120,7 +120,7 @@ export async function eximSteps(look: EximLook, needs: readonly string[]): Promi
 }
 
 /** @param frozen undefined where exim shows the caller only a part of its queue. Pure. */
-export function judgeQueue(frozen: FrozenMail | undefined): Judgement {
+function judgeQueue(frozen: FrozenMail | undefined): Judgement {
   const list = 'sudo exim4 -bp   # lists the queue; look for *** frozen ***';
   if (frozen === undefined) return skipped('exim shows its queue to root and its own group alone', { fix: [list] });
   const words = frozenWords(frozen);

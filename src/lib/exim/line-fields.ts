@@ -5,8 +5,8 @@
 import type { MailServer } from '../accounts/account.ts';
 
 /** Expressions that exim (PCRE) and JavaScript read alike. Of `host=NAME::PORT` the name, and the port. */
-export const HOST = '^([A-Za-z0-9.-]+)(::\\d+)?$';
-export const PORT = '::(\\d+)$';
+const HOST = '^([A-Za-z0-9.-]+)(::\\d+)?$';
+const PORT = '::(\\d+)$';
 /** A port that is TLS from the first byte. */
 const IMPLICIT_PORT = ':465$';
 

@@ -3,7 +3,7 @@ import { DETAIL } from './line-fields.ts';
 import type { EximOptions } from './options.ts';
 
 /** Seconds that a mail waits for what only a person can do: 14 days. */
-export const PATIENCE_SECONDS = 14 * 24 * 60 * 60;
+const PATIENCE_SECONDS = 14 * 24 * 60 * 60;
 
 /** Condition: the mail has waited as long as mail may. */
 export const IS_LATE = `>{$message_age}{${PATIENCE_SECONDS}}`;
