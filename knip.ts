@@ -18,7 +18,7 @@ export default {
     'test/{mutation,reliability}/main.ts',
     'test/reliability/rows/*.ts',
     // Tests start these as processes of their own.
-    'test/lib/store/{create-key,move-key-until}.ts',
+    'test/lib/vault/{create-key,move-key-until}.ts',
     'test/{reliability,support}/*.mjs',
   ],
   project: ['{src,bin,bench,demo,scripts,test}/**/*.{ts,js,mjs,cjs}'],

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import type { OAuthAccount } from '../src/lib/accounts/account.ts';
 import { type Context, openContext } from '../src/lib/context.ts';
 import { prepareVault } from '../src/lib/enrol/store-account.ts';
-import { Secret } from '../src/lib/secret.ts';
-import type { GrantRecord } from '../src/lib/store/grant.ts';
-import type { KeyStore } from '../src/lib/store/key-source.ts';
-import { NONCE_BYTES, seal, type SealingKey } from '../src/lib/store/seal.ts';
-import { sealedName } from '../src/lib/store/vault.ts';
-import { bindingOf } from '../src/lib/token/rotation.ts';
+import { Secret } from '../src/lib/core/secret.ts';
+import type { GrantRecord } from '../src/lib/vault/grant.ts';
+import type { KeyStore } from '../src/lib/vault/key-source.ts';
+import { NONCE_BYTES, seal, type SealingKey } from '../src/lib/vault/seal.ts';
+import { sealedName } from '../src/lib/vault/vault.ts';
+import { bindingOf } from '../src/lib/tokens/rotation.ts';
 import { type TemporaryHome, temporaryHome } from '../test/support/environment.ts';
 import type { Environment } from '../test/support/processes.ts';
 

@@ -27,7 +27,7 @@ export function makeUnbundled(folder: string): string {
     target: './dist/commands',
     globPatterns: ['**/*.js', '!base.*'],
   };
-  manifest.oclif.helpClass = './dist/oclif-help.js';
+  manifest.oclif.helpClass = './dist/cli/oclif/help.js';
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   mkdirSync(join(folder, 'bin'));

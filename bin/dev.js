@@ -5,4 +5,4 @@ const { join } = require('node:path');
 
 process.env.NODE_ENV = 'development';
 const program = { root: join(__dirname, '..'), pjson: require('../package.json') };
-import('../src/oclif-main.ts').then(({ runSources }) => runSources(process.argv.slice(2), program));
+import('../src/cli/oclif/main.ts').then(({ runSources }) => runSources(process.argv.slice(2), program));

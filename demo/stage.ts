@@ -1,5 +1,5 @@
 /** What the steps of the demo share. */
-import { quoted } from '../src/lib/shell-word.ts';
+import { quoted } from '../src/lib/core/shell-word.ts';
 import type { Screen } from './terminal.ts';
 import type { Cleanup } from './cleanup.ts';
 import type { Runner } from './runner.ts';

@@ -1,5 +1,5 @@
 /** What the person at the terminal sees: steps, command lines, and what the commands say. All of it on stdout. */
-import { wrap } from '../src/lib/width.ts';
+import { wrap } from '../src/lib/terminal/width.ts';
 import { styleText } from './style.ts';
 
 /** As wide as it gets: a terminal of 100 columns breaks no line. */

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Environment } from '../test/support/processes.ts';
 import { BROWSER_PERSON } from '../test/support/person.ts';
 import type { Cleanup } from './cleanup.ts';
-import { quoted } from '../src/lib/shell-word.ts';
+import { quoted } from '../src/lib/core/shell-word.ts';
 
 export interface Workspace {
   folder: string;

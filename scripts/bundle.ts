@@ -8,7 +8,7 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
 import { build, type BuildOptions, type BuildResult, transform } from 'esbuild';
-import { pluginOf } from '../src/oclif-main.ts';
+import { pluginOf } from '../src/cli/oclif/main.ts';
 import { FAST, FRAMEWORK, TOKEN_ALONE } from './entry-points.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));

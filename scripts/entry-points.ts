@@ -2,16 +2,16 @@
 
 /** The framework's files, and the keyring, whose helper is started by its name. Each command is one as well. */
 export const FRAMEWORK = {
-  main: './src/oclif-main.ts',
-  help: './src/oclif-help.ts',
-  keyring: './src/lib/store/keyring.ts',
+  main: './src/cli/oclif/main.ts',
+  help: './src/cli/oclif/help.ts',
+  keyring: './src/lib/vault/keyring/keyring.ts',
 } as const;
 
 /** Started by bin/run.js without the framework. */
 export const FAST = {
-  token: './src/token-broker.ts',
-  serve: './src/serve-main.ts',
-  'keyring-helper': './src/lib/store/keyring-helper.ts',
+  token: './src/cli/fast/token-from-broker.ts',
+  serve: './src/cli/fast/serve.ts',
+  'keyring-helper': './src/lib/vault/keyring/keyring-helper.ts',
 } as const;
 
-export const TOKEN_ALONE = './src/token-main.ts';
+export const TOKEN_ALONE = './src/cli/fast/token.ts';

@@ -5,7 +5,7 @@ import {
   type ExampleText,
   type FlagText,
   formsOf,
-} from '../src/lib/completion/command.ts';
+} from '../src/cli/completion/command.ts';
 import { ENVIRONMENT, EXIT_STATUSES, FILES, INTRODUCTION, type Item } from './man-texts.ts';
 
 export interface ManPage {

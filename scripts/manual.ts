@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core';
-import { COMPLETION_FILES, completionFor, SHELLS } from '../src/lib/completion/completion.ts';
-import { commandLineOf } from '../src/oclif-commands.ts';
+import { COMPLETION_FILES, completionFor, SHELLS } from '../src/cli/completion/completion.ts';
+import { commandLineOf } from '../src/cli/oclif/catalogue.ts';
 import { manPages } from './man-page.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));

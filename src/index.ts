@@ -11,13 +11,13 @@
 import { saslUser, type Account, type Protocol } from './lib/accounts/account.ts';
 import { parseAddress } from './lib/accounts/address.ts';
 import { openContext } from './lib/context.ts';
-import { openTokens } from './lib/token/open.ts';
-import type { Logger } from './lib/log.ts';
-import type { Environment } from './lib/paths.ts';
-import { oauthbearer, xoauth2 } from './lib/sasl/sasl.ts';
-import { requireProtocol } from './lib/token/errors.ts';
+import { openTokens } from './lib/tokens/open.ts';
+import type { Logger } from './lib/core/log.ts';
+import type { Environment } from './lib/os/paths.ts';
+import { oauthbearer, xoauth2 } from './lib/core/sasl.ts';
+import { requireProtocol } from './lib/tokens/failures.ts';
 
-export { CmsError, EXIT_STATUS, type ErrorCode } from './lib/errors.ts';
+export { CmsError, EXIT_STATUS, type ErrorCode } from './lib/core/errors.ts';
 export { oauthbearer, xoauth2 };
 export type { Logger, Protocol };
 

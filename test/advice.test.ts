@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CATALOGUE } from '../src/lib/explain/explain.ts';
 import { fill } from '../src/lib/explain/fill.ts';
-import { quoted } from '../src/lib/shell-word.ts';
+import { quoted } from '../src/lib/core/shell-word.ts';
 import { assertRuns, words } from './support/advice.ts';
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url));

@@ -2,52 +2,36 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { roomOf } from '../scripts/import-graph.ts';
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
-/** From the ground up: a layer may import from those before it, and its own files from each other. */
-const LAYERS = [
-  ['core', 'os'],
-  ['errors', 'log', 'redact', 'width', 'elapsed', 'local-time', 'nearest', 'stderr', 'exposure', 'shell-word'],
-  ['paths', 'native', 'report', 'ending', 'table', 'pretty-log', 'secret', 'endpoint', 'sudo'],
-  ['store', 'sasl', 'browser', 'explain', 'completion'],
-  ['accounts', 'trust'],
-  ['providers', 'mail', 'exim'],
-  ['settings', 'oauth'],
-  ['token'],
-  ['notify'],
-  ['broker'],
-  ['context'],
-  ['direct', 'enrol', 'index', 'service', 'status'],
-  ['proof', 'unknown-account'],
-  ['doctor'],
-  ['arguments'],
-  ['serve-arguments', 'token-arguments'],
-  ['token-broker'],
-  ['prompts', 'serve-main', 'token-main'],
-  ['command-line'],
-  ['oclif-errors', 'oclif-commands', 'oclif-help'],
-  ['oclif-main'],
-  ['commands'],
-];
+/** From the ground up: a room may import from those before it. The one list is that of the design. */
+const ROOMS = roomsOf(readFileSync(fileURLToPath(new URL('../docs/design.md', import.meta.url)), 'utf8'));
+
+function roomsOf(design: string): string[] {
+  const list = /^## 5\. Layers\n[^]*?\n```\n([^]*?)\n```/m.exec(design)?.[1] ?? '';
+  const names = list.split('\n').map((line) => line.split(' ', 1)[0] ?? '');
+  return names.map((name) => (name.endsWith('.ts') ? name : name.replace(/^lib\//, '')));
+}
 
 /** Third parties, and the only rooms that may load them. */
-const ROOMS: Record<string, RegExp> = {
-  '@oclif/core': /^(commands\/|oclif-)/,
-  '@inquirer/prompts': /^prompts\//,
+const THIRD_PARTIES: Record<string, RegExp> = {
+  '@oclif/core': /^(commands|cli\/oclif)\//,
+  '@inquirer/prompts': /^cli\/prompts\//,
   'openid-client': /^lib\/oauth\//,
   'proxy-from-env': /^lib\/oauth\//,
-  '@napi-rs/keyring': /^lib\/store\/keyring-helper/,
-  koffi: /^lib\/native/,
-  leven: /^lib\/nearest/,
+  '@napi-rs/keyring': /^lib\/vault\/keyring\/keyring-helper/,
+  koffi: /^lib\/os\/libc/,
+  leven: /^lib\/core\/nearest/,
   nodemailer: /^lib\/mail\//,
   imapflow: /^lib\/mail\//,
-  pino: /^lib\/pretty-log/,
-  'smol-toml': /^lib\/(settings|exim\/)/,
-  open: /^lib\/browser/,
+  pino: /^lib\/terminal\/pretty-log/,
+  'smol-toml': /^lib\/(config|exim)\//,
+  open: /^lib\/os\/browser/,
   sax: /^lib\/providers\/autoconfig/,
-  'wrap-ansi': /^(commands\/base|lib\/width)/,
-  'string-width': /^lib\/width/,
+  'wrap-ansi': /^(commands\/base|lib\/terminal\/width)/,
+  'string-width': /^lib\/terminal\/width/,
 };
 
 interface Import {
@@ -62,29 +46,30 @@ const imports: Import[] = files.flatMap((from) =>
   ),
 );
 
-function layerOf(file: string): string {
-  const [first = '', second = ''] = file.replace(/^lib\//, '').split('/');
-  return second === '' ? first.replace(/\.ts$/, '') : first;
-}
-
-function rank(layer: string): number {
-  return LAYERS.findIndex((layers) => layers.includes(layer));
-}
-
 describe('the layers', () => {
-  it('are all named', () => {
-    assert.deepEqual(
-      [...new Set(files.map(layerOf))].filter((layer) => rank(layer) < 0),
-      [],
-    );
+  it('are all named, and are not many', () => {
+    assert.deepEqual([...new Set(files.map(roomOf))].sort(), [...ROOMS].sort());
+    assert.ok(ROOMS.length <= 25, String(ROOMS.length));
   });
 
   it('import downwards only', () => {
     const upward = imports
       .filter(({ to }) => to.startsWith('.'))
-      .map(({ from, to }) => ({ from, to: relative(SRC, resolve(SRC, dirname(from), to)) }))
-      .filter(({ from, to }) => layerOf(from) !== layerOf(to) && rank(layerOf(to)) >= rank(layerOf(from)));
+      .map(({ from, to }) => ({
+        from: roomOf(from),
+        to: roomOf(relative(SRC, resolve(SRC, dirname(from), to))),
+        file: from,
+      }))
+      .filter(({ from, to }) => from !== to && ROOMS.indexOf(to) >= ROOMS.indexOf(from));
     assert.deepEqual(upward, []);
+  });
+
+  it('have no folder of more than fifteen files, and nothing loose', () => {
+    const folders = [...new Set(files.map(dirname))];
+    const full = folders.filter((folder) => files.filter((file) => dirname(file) === folder).length > 15);
+    assert.deepEqual(full, []);
+    const loose = files.filter((file) => ['.', 'lib'].includes(dirname(file)));
+    assert.deepEqual(loose.sort(), ['index.ts', 'lib/context.ts']);
   });
 
   it('have no cycles between files', () => {
@@ -105,7 +90,7 @@ describe('the layers', () => {
     const strangers = imports.filter(({ from, to }) => {
       if (to.startsWith('.') || to.startsWith('node:')) return false;
       const name = to.split('/', to.startsWith('@') ? 2 : 1).join('/');
-      const room = ROOMS[name];
+      const room = THIRD_PARTIES[name];
       return !room?.test(from);
     });
     assert.deepEqual(strangers, []);

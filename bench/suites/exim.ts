@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { openContext } from '../../src/lib/context.ts';
-import { planExim } from '../../src/lib/exim/plan.ts';
+import { planExim } from '../../src/lib/exim/install/plan.ts';
 import { enrolOauth } from '../../test/support/enrolled.ts';
 import { CMS_PROGRAM, temporaryHome } from '../../test/support/environment.ts';
 import { PrivateExim } from '../../test/support/exim.ts';

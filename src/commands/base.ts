@@ -1,15 +1,15 @@
 /** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
-import { CmsError } from '../lib/errors.ts';
-import { forbidDumps } from '../lib/native.ts';
-import { redact } from '../lib/redact.ts';
-import { reportFailure } from '../lib/report.ts';
+import { CmsError } from '../lib/core/errors.ts';
+import { forbidDumps } from '../lib/os/libc.ts';
+import { redact } from '../lib/core/redact.ts';
+import { reportFailure } from '../cli/report-failure.ts';
 import { asTyped, isAsSystem } from '../lib/service/system.ts';
-import { explainUnknown } from '../lib/unknown-account.ts';
-import { columnsOf } from '../lib/width.ts';
-import { fromOclif } from '../oclif-errors.ts';
-import { quoted } from '../prompts/answers.ts';
+import { explainUnknown } from '../cli/unknown-account.ts';
+import { columnsOf } from '../lib/terminal/width.ts';
+import { fromOclif } from '../cli/oclif/errors.ts';
+import { quoted } from '../cli/prompts/resume.ts';
 
 export abstract class BaseCommand extends Command {
   /** `--json` for the commands that print data. */
@@ -76,7 +76,7 @@ export abstract class BaseCommand extends Command {
 
   /** @throws CmsError `usage` at Ctrl-C */
   protected async asked(question: string, preset: boolean): Promise<boolean> {
-    const { askYesNo } = await import('../prompts/ask.ts');
+    const { askYesNo } = await import('../cli/prompts/ask.ts');
     return askYesNo(question, preset).catch((error: unknown) => {
       const failure = fromOclif(error, '');
       throw failure.code === 'usage' ? failure.inOtherWords(failure.message, [this.withYes]) : failure;

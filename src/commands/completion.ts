@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
-import { completionFor, SHELLS } from '../lib/completion/completion.ts';
-import { commandLineOf } from '../oclif-commands.ts';
+import { completionFor, SHELLS } from '../cli/completion/completion.ts';
+import { commandLineOf } from '../cli/oclif/catalogue.ts';
 import { BaseCommand } from './base.ts';
 
 export default class Completion extends BaseCommand {

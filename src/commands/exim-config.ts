@@ -6,9 +6,9 @@ import { Flags, type Interfaces } from '@oclif/core';
 import { type Account, caFileOf, type MailServer } from '../lib/accounts/account.ts';
 import { parseAddress } from '../lib/accounts/address.ts';
 import { AccountStore } from '../lib/accounts/store.ts';
-import type { Judgement } from '../lib/doctor/finding.ts';
-import { CmsError } from '../lib/errors.ts';
-import { asMta } from '../lib/exim/as-mta.ts';
+import type { Judgement } from '../lib/doctor/check.ts';
+import { CmsError } from '../lib/core/errors.ts';
+import { asMta } from '../lib/exim/probe/as-mta.ts';
 import {
   type CheckedSender,
   checkSender,
@@ -18,24 +18,30 @@ import {
   namesNoServer,
   notInstalled,
   sendersOf,
-} from '../lib/exim/check.ts';
-import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/config.ts';
-import { findExim4, run, runScriptAsRoot } from '../lib/exim/exim4.ts';
-import { EXIM_CONFIG_FILE, renderInstallScript, whatItDoes } from '../lib/exim/install-script.ts';
-import { type Installed, readInstalled } from '../lib/exim/installed.ts';
-import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/options.ts';
-import { ownerForRoot, ownerOf } from '../lib/exim/owner.ts';
-import { type EximPlan, noSender, noteOf, planExim } from '../lib/exim/plan.ts';
-import { lookupKeys, type SmartHost } from '../lib/exim/smart-hosts.ts';
-import { nameOfOthers, parseEntries, replaceBlock } from '../lib/exim/smart-hosts-file.ts';
-import { socketChange } from '../lib/exim/socket-config.ts';
-import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/try.ts';
-import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/workspace.ts';
-import { type Paths, resolvePaths } from '../lib/paths.ts';
-import { authorityBefore, type Distrusted, type EximAuthority, eximAuthority } from '../lib/proof/exim-authority.ts';
-import { readFileIfAny, writeFileDurable } from '../lib/store/files.ts';
-import { readConfigText } from '../lib/settings.ts';
-import { readAuthorities } from '../lib/trust.ts';
+} from '../lib/exim/probe/check.ts';
+import { renderConfig, renderSplit, SECTIONS } from '../lib/exim/render/config.ts';
+import { findExim4 } from '../lib/exim/binary.ts';
+import { run, runScriptAsRoot } from '../lib/os/process.ts';
+import { EXIM_CONFIG_FILE, renderInstallScript, whatItDoes } from '../lib/exim/install/install-script.ts';
+import { type Installed, readInstalled } from '../lib/exim/install/installed.ts';
+import { SYSTEM_CERTIFICATES, SYSTEM_TRUST } from '../lib/exim/render/options.ts';
+import { ownerForRoot, ownerOf } from '../lib/os/owner.ts';
+import { type EximPlan, noSender, noteOf, planExim } from '../lib/exim/install/plan.ts';
+import { lookupKeys, type SmartHost } from '../lib/exim/smart-hosts/smart-hosts.ts';
+import { nameOfOthers, parseEntries, replaceBlock } from '../lib/exim/smart-hosts/smart-hosts-file.ts';
+import { socketChange } from '../lib/exim/install/socket-config.ts';
+import { type Credentials, failureOf, type LoginOutcome, type Step, trySender } from '../lib/exim/probe/try.ts';
+import { giveToMta, inWorkspace, readSmartHosts, writeFiles } from '../lib/exim/install/workspace.ts';
+import { type Paths, resolvePaths } from '../lib/os/paths.ts';
+import {
+  authorityBefore,
+  type Distrusted,
+  type EximAuthority,
+  eximAuthority,
+} from '../lib/exim/trust/exim-authority.ts';
+import { readFileIfAny, writeFileDurable } from '../lib/os/files/files.ts';
+import { readConfigText } from '../lib/config/settings.ts';
+import { readAuthorities } from '../lib/os/tls-authorities.ts';
 import { BaseCommand } from './base.ts';
 import { programOf } from './service/install.ts';
 
@@ -246,7 +252,7 @@ Options default to those of the last --install.`;
 
   /** While exim4.conf is there, exim does not read Debian's split configuration, nor our sections in it. */
   async #heedSplit(accounts: readonly Account[]): Promise<void> {
-    const { readSplit, splitInUse, splitSteps } = await import('../lib/doctor/split.ts');
+    const { readSplit, splitInUse, splitSteps } = await import('../lib/doctor/checks/split.ts');
     const split = await readSplit();
     if (split !== undefined && !split.overridden) {
       throw new CmsError(
@@ -329,7 +335,7 @@ Options default to those of the last --install.`;
 
   /** What doctor says of the socket, if it finds something wrong. Nothing can be done as root afterwards. */
   async #socketTrouble({ socket }: EximPlan): Promise<Judgement | undefined> {
-    const { judgeEximSocket } = await import('../lib/doctor/exim-socket.ts');
+    const { judgeEximSocket } = await import('../lib/doctor/checks/exim-socket.ts');
     const caller = { uid: process.getuid?.(), name: userInfo().username, env: process.env };
     const program = programOf(this.config.root);
     const judged = await judgeEximSocket(socket, { caller, run, program, version: this.config.version });

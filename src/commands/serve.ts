@@ -1,8 +1,8 @@
 import { Flags } from '@oclif/core';
 import { PROTOCOLS } from '../lib/accounts/account.ts';
-import { LOG_LEVELS } from '../lib/log.ts';
-import { LOG_FORMATS } from '../serve-arguments.ts';
-import { serveMain } from '../serve-main.ts';
+import { LOG_LEVELS } from '../lib/core/log.ts';
+import { LOG_FORMATS } from '../cli/fast/serve-arguments.ts';
+import { serveMain } from '../cli/fast/serve.ts';
 import { BaseCommand } from './base.ts';
 
 /** The description of `cms serve` for help and completions. bin/run.js calls the same function without loading this. */

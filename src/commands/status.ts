@@ -1,19 +1,20 @@
 import { Args, Flags } from '@oclif/core';
-import { readAudit } from '../lib/broker/audit.ts';
+import { readAudit } from '../lib/broker/server/audit.ts';
 import { brokerSocket } from '../lib/broker/find.ts';
 import { type Context, openContext } from '../lib/context.ts';
-import { CmsError, toCmsError } from '../lib/errors.ts';
-import { findExim4, impatientRun } from '../lib/exim/exim4.ts';
-import { readInstalled } from '../lib/exim/installed.ts';
+import { CmsError, toCmsError } from '../lib/core/errors.ts';
+import { findExim4 } from '../lib/exim/binary.ts';
+import { impatientRun } from '../lib/os/process.ts';
+import { readInstalled } from '../lib/exim/install/installed.ts';
 import { type FrozenMail, frozenMail } from '../lib/exim/queue.ts';
-import { redact } from '../lib/redact.ts';
+import { redact } from '../lib/core/redact.ts';
 import { auditText } from '../lib/status/audit.ts';
 import { renderStatus } from '../lib/status/render.ts';
-import { screenOf } from '../lib/status/screen.ts';
+import { screenOf } from '../lib/terminal/screen.ts';
 import { exitStatusOf, readStatus } from '../lib/status/view.ts';
 import { Display, watch } from '../lib/status/watch.ts';
 import { BaseCommand } from './base.ts';
-import { quoted } from '../lib/shell-word.ts';
+import { quoted } from '../lib/core/shell-word.ts';
 
 const DEFAULT_SECONDS = 2;
 const LONGEST_SECONDS = 86_400;

@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { tokenMain } from '../token-main.ts';
+import { tokenMain } from '../cli/fast/token.ts';
 import { BaseCommand } from './base.ts';
 
 /**

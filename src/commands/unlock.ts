@@ -1,11 +1,11 @@
 import { AccountStore } from '../lib/accounts/store.ts';
 import { ask, parseAnswer } from '../lib/broker/client.ts';
 import { brokerSocket } from '../lib/broker/find.ts';
-import { messageOf } from '../lib/errors.ts';
-import { resolvePaths } from '../lib/paths.ts';
-import { openVaultKey, SOURCE_NAMES } from '../lib/store/key-source.ts';
-import { keyringFailure } from '../lib/store/keyring-errors.ts';
-import { openKeyring } from '../lib/store/keyring.ts';
+import { messageOf } from '../lib/core/errors.ts';
+import { resolvePaths } from '../lib/os/paths.ts';
+import { openVaultKey, SOURCE_NAMES } from '../lib/vault/key-source.ts';
+import { keyringFailure } from '../lib/vault/keyring/keyring-errors.ts';
+import { openKeyring } from '../lib/vault/keyring/keyring.ts';
 import { BaseCommand } from './base.ts';
 
 export default class Unlock extends BaseCommand {

@@ -1,10 +1,10 @@
 /** The composition root of the library: what a command or an embedding program works with. */
 import { AccountStore } from './accounts/store.ts';
-import { CmsError } from './errors.ts';
-import { type Logger, silentLogger } from './log.ts';
-import { type Environment, type Paths, resolvePaths } from './paths.ts';
-import { openVaultKey } from './store/key-source.ts';
-import { Vault } from './store/vault.ts';
+import { CmsError } from './core/errors.ts';
+import { type Logger, silentLogger } from './core/log.ts';
+import { type Environment, type Paths, resolvePaths } from './os/paths.ts';
+import { openVaultKey } from './vault/key-source.ts';
+import { Vault } from './vault/vault.ts';
 
 export interface Context {
   env: Environment;

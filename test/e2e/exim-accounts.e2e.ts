@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { openContext } from '../../src/lib/context.ts';
-import { planExim } from '../../src/lib/exim/plan.ts';
-import { xoauth2 } from '../../src/lib/sasl/sasl.ts';
+import { planExim } from '../../src/lib/exim/install/plan.ts';
+import { xoauth2 } from '../../src/lib/core/sasl.ts';
 import { enrolOauth, enrolPassword } from '../support/enrolled.ts';
 import { spawnCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
 import { PERSON, PrivateExim, requireExim, SENDMAIL } from '../support/exim.ts';

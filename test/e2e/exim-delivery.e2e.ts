@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { planExim } from '../../src/lib/exim/plan.ts';
+import { planExim } from '../../src/lib/exim/install/plan.ts';
 import { openContext } from '../../src/lib/context.ts';
 import { type ServerCertificate, untrustedCertificate } from '../support/certificates.ts';
 import { enrolOauth, enrolPassword, enrolRevoked } from '../support/enrolled.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readInstalled, smartHostsState } from '../../src/lib/exim/installed.ts';
-import { replaceBlock } from '../../src/lib/exim/smart-hosts-file.ts';
+import { readInstalled, smartHostsState } from '../../src/lib/exim/install/installed.ts';
+import { replaceBlock } from '../../src/lib/exim/smart-hosts/smart-hosts-file.ts';
 import { openContext } from '../../src/lib/context.ts';
 import { enrolOauth } from '../support/enrolled.ts';
 import { CMS_PROGRAM, temporaryHome, type TemporaryHome } from '../support/environment.ts';

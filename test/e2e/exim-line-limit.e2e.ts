@@ -1,10 +1,10 @@
 /** The longest line that exim sends, measured at a real exim: what `cms account test` warns of is what exim chokes on. */
 import assert from 'node:assert/strict';
 import type { Account } from '../../src/lib/accounts/account.ts';
-import { planExim } from '../../src/lib/exim/plan.ts';
-import { tokenWarning } from '../../src/lib/proof/account-test.ts';
-import { xoauth2 } from '../../src/lib/sasl/sasl.ts';
-import { Secret } from '../../src/lib/secret.ts';
+import { planExim } from '../../src/lib/exim/install/plan.ts';
+import { tokenWarning } from '../../src/lib/account-test/account-test.ts';
+import { xoauth2 } from '../../src/lib/core/sasl.ts';
+import { Secret } from '../../src/lib/core/secret.ts';
 import { PrivateExim, requireExim } from '../support/exim.ts';
 import { type EmbeddedProvider, startProvider } from '../support/provider.ts';
 import { StubBroker } from '../support/stub-broker.ts';

@@ -1,7 +1,7 @@
 /** How long exim keeps mail that cannot leave: what waits for a person, what a server keeps, and what comes after it. */
 import assert from 'node:assert/strict';
-import { planExim } from '../../src/lib/exim/plan.ts';
-import { xoauth2 } from '../../src/lib/sasl/sasl.ts';
+import { planExim } from '../../src/lib/exim/install/plan.ts';
+import { xoauth2 } from '../../src/lib/core/sasl.ts';
 import { EXIM, PrivateExim, requireExim } from '../support/exim.ts';
 import { startProvider } from '../support/provider.ts';
 import { StubBroker } from '../support/stub-broker.ts';

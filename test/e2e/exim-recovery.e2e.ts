@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openContext } from '../../src/lib/context.ts';
-import { planExim } from '../../src/lib/exim/plan.ts';
+import { planExim } from '../../src/lib/exim/install/plan.ts';
 import { CMS_PROGRAM } from '../support/environment.ts';
 import { EXIM, PERSON, PrivateExim, requireExim, runAsRoot } from '../support/exim.ts';
 import { type Finished, run, type RunningProcess, start } from '../support/processes.ts';

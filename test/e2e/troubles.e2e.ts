@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openContext } from '../../src/lib/context.ts';
-import { sealedName } from '../../src/lib/store/vault.ts';
+import { sealedName } from '../../src/lib/vault/vault.ts';
 import { JANE, Site, until } from '../reliability/harness.ts';
 import { run, type RunningProcess } from '../support/processes.ts';
 import { faults } from '../support/provider.ts';

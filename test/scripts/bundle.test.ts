@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
-import { sourcesOf } from '../../src/oclif-main.ts';
+import { sourcesOf } from '../../src/cli/oclif/main.ts';
 import { makeHome } from '../../bench/home.ts';
 import { runCms, temporaryHome } from '../support/environment.ts';
 import { run } from '../support/processes.ts';
@@ -46,7 +46,7 @@ describe('the bundle', () => {
 describe('the file of cms serve', () => {
   it('holds neither the command framework nor prompts, nor the library for signing in', () => {
     const { sources } = json('dist/program/serve.cjs.map') as { sources: string[] };
-    assert.ok(sources.includes('../../src/lib/broker/daemon.ts'), 'the broker is in it');
+    assert.ok(sources.includes('../../src/lib/broker/server/daemon.ts'), 'the broker is in it');
     assert.deepEqual(
       sources.filter((source) => /oclif|inquirer|prompts|src\/commands|openid-client|oauth4webapi/.test(source)),
       [],
@@ -127,7 +127,7 @@ describe('the fast path of cms token', () => {
       const { status, stderr } = await runCms(command, { env });
       assert.equal(status, 70, stderr);
       assert.match(stderr, /^cms: error: no name\n/);
-      assert.match(stderr, /\/src\/lib\/paths\.ts:\d+/);
+      assert.match(stderr, /\/src\/lib\/os\/paths\.ts:\d+/);
     }
   });
 });

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core';
 import { type ManPage, manPages, roff } from '../../scripts/man-page.ts';
 import { EXIT_STATUSES } from '../../scripts/man-texts.ts';
-import type { CommandLine, CommandText } from '../../src/lib/completion/command.ts';
-import { EXIT_STATUS } from '../../src/lib/errors.ts';
-import { commandLineOf } from '../../src/oclif-commands.ts';
+import type { CommandLine, CommandText } from '../../src/cli/completion/command.ts';
+import { EXIT_STATUS } from '../../src/lib/core/errors.ts';
+import { commandLineOf } from '../../src/cli/oclif/catalogue.ts';
 import { requires } from '../support/requirements.ts';
 
 const EDITION = { version: '1.2.3', date: '2026-01-02' };

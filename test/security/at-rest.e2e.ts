@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { CmsError, messageOf } from '../../src/lib/errors.ts';
+import { CmsError, messageOf } from '../../src/lib/core/errors.ts';
 import { openContext } from '../../src/lib/context.ts';
-import { openTokens } from '../../src/lib/token/open.ts';
+import { openTokens } from '../../src/lib/tokens/open.ts';
 import { prepareVault } from '../../src/lib/enrol/store-account.ts';
 import { CMS_PROGRAM, spawnCms } from '../support/environment.ts';
 import { run, start } from '../support/processes.ts';
@@ -69,7 +69,7 @@ describe('what lies on the disk', function () {
     return join(world.home.stateDir, 'vault', name);
   };
 
-  // Row 16; that each byte counts is in test/lib/store/seal.test.ts.
+  // Row 16; that each byte counts is in test/lib/vault/seal.test.ts.
   it('is refused where a byte of it was changed or cut off, and never written over', async () => {
     const path = sealedFile();
     const whole = readFileSync(path);

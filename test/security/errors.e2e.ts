@@ -1,11 +1,11 @@
 /** What an error drags along: a library that logs it shows its causes, with everything that hangs on them. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { signInManually } from '../../src/lib/oauth/authorization-code.ts';
-import { exchangeRefreshToken } from '../../src/lib/oauth/refresh.ts';
-import { revokeRefreshToken } from '../../src/lib/oauth/revoke.ts';
-import { Secret } from '../../src/lib/secret.ts';
-import { accountAt, JANE } from '../lib/token/signed-in.ts';
+import { signInManually } from '../../src/lib/oauth/sign-in/authorization-code.ts';
+import { exchangeRefreshToken } from '../../src/lib/oauth/token/refresh.ts';
+import { revokeRefreshToken } from '../../src/lib/oauth/token/revoke.ts';
+import { Secret } from '../../src/lib/core/secret.ts';
+import { accountAt, JANE } from '../lib/tokens/signed-in.ts';
 import { leaks } from '../support/canary.ts';
 import { signInForCallbackUrl } from '../support/person.ts';
 import { type EmbeddedProvider, ENDPOINT, type Fault, faults, startProvider } from '../support/provider.ts';

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { JUDGE_WAY } from '../../src/lib/exim/shell.ts';
+import { JUDGE_WAY } from '../../src/lib/os/shell.ts';
 import { spawnCms } from '../support/environment.ts';
 import { letWrite } from '../support/acl.ts';
 import { type Finished, run } from '../support/processes.ts';

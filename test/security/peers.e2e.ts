@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, notifyBroker } from '../../src/lib/broker/client.ts';
-import { tellBroker } from '../../src/lib/proof/tell-broker.ts';
+import { tellBroker } from '../../src/lib/account-test/tell-broker.ts';
 import { runCms, temporaryHome, type TemporaryHome } from '../support/environment.ts';
 import { run, type RunningProcess } from '../support/processes.ts';
 import { asRoot, requires } from '../support/requirements.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AS_USER } from '../../src/lib/exim/shell.ts';
+import { AS_USER } from '../../src/lib/os/shell.ts';
 import { renderSystemInstall } from '../../src/lib/service/system-script.ts';
 import { letWrite } from '../support/acl.ts';
 import { enrolOauth } from '../support/enrolled.ts';

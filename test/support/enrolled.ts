@@ -5,7 +5,7 @@ import { prepareVault, storePassword, storeSignIn } from '../../src/lib/enrol/st
 import type { Environment } from './processes.ts';
 import type { EmbeddedProvider } from './provider.ts';
 import { obtainTokens } from './tokens.ts';
-import { Secret } from '../../src/lib/secret.ts';
+import { Secret } from '../../src/lib/core/secret.ts';
 
 type AccountChange = Partial<Pick<OAuthAccount, 'smtp_user' | 'aliases' | 'login'>>;
 

@@ -1,5 +1,5 @@
 /** What mail servers read out of the strings of src/lib/sasl, for tests. */
-import type { OauthbearerTarget } from '../../src/lib/sasl/sasl.ts';
+import type { OauthbearerTarget } from '../../src/lib/core/sasl.ts';
 
 const SEPARATOR = '\x01';
 

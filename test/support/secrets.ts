@@ -1,6 +1,6 @@
 /** Secrets in and out of tests. Two of them are equal to assert.deepEqual whatever they hold: compare what is revealed. */
-import { Secret } from '../../src/lib/secret.ts';
-import type { GrantSecrets } from '../../src/lib/store/grant.ts';
+import { Secret } from '../../src/lib/core/secret.ts';
+import type { GrantSecrets } from '../../src/lib/vault/grant.ts';
 
 export type Revealed<T> =
   T extends Secret<infer V>

@@ -11,7 +11,7 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { trustedCertificate } from './certificates.ts';
 import type { ServerCertificate } from './certificates.ts';
 import { parseOauthbearer } from './sasl.ts';
-import { base64, xoauth2 } from '../../src/lib/sasl/sasl.ts';
+import { base64, xoauth2 } from '../../src/lib/core/sasl.ts';
 import { acceptsPassword, judgeBearer } from './mailbox-access.ts';
 import type { Authentication, MailboxAccess } from './mailbox-access.ts';
 

@@ -1,7 +1,7 @@
 import { accountView, readGrantView, readState } from '../../lib/accounts/view.ts';
 import { openContext } from '../../lib/context.ts';
 import { BaseCommand } from '../base.ts';
-import { table } from '../../lib/table.ts';
+import { table } from '../../lib/terminal/table.ts';
 
 export default class AccountList extends BaseCommand {
   static override readonly summary = 'list the accounts and their state';

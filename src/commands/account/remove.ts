@@ -5,8 +5,8 @@ import { notifyBroker } from '../../lib/broker/client.ts';
 import { brokerSocket } from '../../lib/broker/find.ts';
 import { openContext } from '../../lib/context.ts';
 import { removeAccount } from '../../lib/enrol/store-account.ts';
-import { CmsError } from '../../lib/errors.ts';
-import { staleRemark } from '../../lib/exim/installed.ts';
+import { CmsError } from '../../lib/core/errors.ts';
+import { staleRemark } from '../../lib/exim/install/installed.ts';
 import { BaseCommand } from '../base.ts';
 
 export default class AccountRemove extends BaseCommand {

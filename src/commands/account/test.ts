@@ -5,8 +5,8 @@ import { parseAddress } from '../../lib/accounts/address.ts';
 import { subjectOf } from '../../lib/accounts/subject.ts';
 import { brokerSocket } from '../../lib/broker/find.ts';
 import { type Context, openContext } from '../../lib/context.ts';
-import type { Credential } from '../../lib/enrol/login-test.ts';
-import { type AdminMail, CmsError, toCmsError } from '../../lib/errors.ts';
+import type { Credential } from '../../lib/account-test/login.ts';
+import { type AdminMail, CmsError, toCmsError } from '../../lib/core/errors.ts';
 import { adminMail, withAdminMail } from '../../lib/explain/admin-mail.ts';
 import { advice } from '../../lib/explain/advice.ts';
 import { type Explanation, explain } from '../../lib/explain/explain.ts';
@@ -18,16 +18,16 @@ import {
   type TestStep,
   tokenWarning,
   usernameAt,
-} from '../../lib/proof/account-test.ts';
-import { isBearerToken, MAX_TOKEN_BYTES } from '../../lib/sasl/bearer.ts';
-import type { Secret } from '../../lib/secret.ts';
-import { renderAdminMail } from '../../lib/report.ts';
-import { tellBroker, tokenWasRefused } from '../../lib/proof/tell-broker.ts';
-import { exitStatusOf } from '../../lib/proof/verdict.ts';
-import { requireProtocol } from '../../lib/token/errors.ts';
-import { obtainPassword, obtainToken } from '../../token-main.ts';
+} from '../../lib/account-test/account-test.ts';
+import { isBearerToken, MAX_TOKEN_BYTES } from '../../lib/core/bearer.ts';
+import type { Secret } from '../../lib/core/secret.ts';
+import { renderAdminMail } from '../../cli/report-failure.ts';
+import { tellBroker, tokenWasRefused } from '../../lib/account-test/tell-broker.ts';
+import { exitStatusOf } from '../../lib/account-test/verdict.ts';
+import { requireProtocol } from '../../lib/tokens/failures.ts';
+import { obtainPassword, obtainToken } from '../../cli/fast/token.ts';
 import { BaseCommand } from '../base.ts';
-import { quoted } from '../../lib/shell-word.ts';
+import { quoted } from '../../lib/core/shell-word.ts';
 
 export default class AccountTest extends BaseCommand {
   static override readonly summary = 'log in at the mail servers of an account, and explain refusals';

@@ -1,5 +1,5 @@
 import { Args } from '@oclif/core';
-import { CmsError } from '../../lib/errors.ts';
+import { CmsError } from '../../lib/core/errors.ts';
 import { runAsSystem } from '../../lib/service/as-system.ts';
 import { BaseCommand } from '../base.ts';
 import { programOf } from './install.ts';

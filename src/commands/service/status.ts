@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import { Flags } from '@oclif/core';
-import { EXIT_STATUS } from '../../lib/errors.ts';
-import { run } from '../../lib/exim/exim4.ts';
+import { EXIT_STATUS } from '../../lib/core/errors.ts';
+import { run } from '../../lib/os/process.ts';
 import { SYSTEM } from '../../lib/service/system.ts';
 import {
   CREDENTIALS_SINCE,

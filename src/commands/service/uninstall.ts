@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { run, runScriptAsRoot } from '../../lib/exim/exim4.ts';
+import { run, runScriptAsRoot } from '../../lib/os/process.ts';
 import { systemctl } from '../../lib/service/plan.ts';
 import { renderSystemUninstall } from '../../lib/service/system-script.ts';
 import { findSystemd, mustRun } from '../../lib/service/systemd.ts';

@@ -1,11 +1,11 @@
 import { Args } from '@oclif/core';
 import { AccountStore } from '../../lib/accounts/store.ts';
-import { CmsError } from '../../lib/errors.ts';
-import { type Paths, resolvePaths } from '../../lib/paths.ts';
-import { ensurePrivateFolder } from '../../lib/store/files.ts';
-import { keyLockFile, type KeyStore, SOURCE_NAMES } from '../../lib/store/key-source.ts';
-import { acquireLock } from '../../lib/store/lock.ts';
-import { moveVaultKey, type MoveResult } from '../../lib/store/move-key.ts';
+import { CmsError } from '../../lib/core/errors.ts';
+import { type Paths, resolvePaths } from '../../lib/os/paths.ts';
+import { ensurePrivateFolder } from '../../lib/os/files/files.ts';
+import { keyLockFile, type KeyStore, SOURCE_NAMES } from '../../lib/vault/key-source.ts';
+import { acquireLock } from '../../lib/os/files/lock.ts';
+import { moveVaultKey, type MoveResult } from '../../lib/vault/move-key.ts';
 import { BaseCommand } from '../base.ts';
 
 const PLACES: readonly KeyStore[] = ['keyring', 'file'];

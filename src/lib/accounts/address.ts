@@ -4,7 +4,7 @@
  * cannot be written safely is better refused at the door than quoted everywhere.
  */
 import { domainToASCII } from 'node:url';
-import { CmsError } from '../errors.ts';
+import { CmsError } from '../core/errors.ts';
 
 declare const validated: unique symbol;
 /** An address that `parseAddress` let through, lower case, its domain as A-labels. */

@@ -4,10 +4,16 @@
  */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Paths } from '../paths.ts';
-import { readFileIfAny, readTextNowIfAny, removeFile, requirePrivateFolder, writeFileDurable } from '../store/files.ts';
-import { unsealedHeader } from '../store/seal.ts';
-import { sealedName } from '../store/vault.ts';
+import type { Paths } from '../os/paths.ts';
+import {
+  readFileIfAny,
+  readTextNowIfAny,
+  removeFile,
+  requirePrivateFolder,
+  writeFileDurable,
+} from '../os/files/files.ts';
+import { unsealedHeader } from '../vault/seal.ts';
+import { sealedName } from '../vault/vault.ts';
 import type { Account } from './account.ts';
 import { faultOfAccount } from './shape.ts';
 

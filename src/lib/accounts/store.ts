@@ -1,8 +1,8 @@
 /** `accounts.json`: everything about accounts that is no secret. Read often, written by `account add`, `remove`, `store`. */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CmsError, messageOf } from '../errors.ts';
-import type { Paths } from '../paths.ts';
+import { CmsError, messageOf } from '../core/errors.ts';
+import type { Paths } from '../os/paths.ts';
 import {
   ensurePrivateFolder,
   proveWritable,
@@ -10,11 +10,11 @@ import {
   requirePrivateFolder,
   sweepTemporaries,
   writeFileDurable,
-} from '../store/files.ts';
-import { acquireLock, acquireLockNow } from '../store/lock.ts';
-import { quoted } from '../shell-word.ts';
-import { isAbsent } from '../store/trusted.ts';
-import type { VaultKeyRecord } from '../store/vault-key.ts';
+} from '../os/files/files.ts';
+import { acquireLock, acquireLockNow } from '../os/files/lock.ts';
+import { quoted } from '../core/shell-word.ts';
+import { isAbsent } from '../os/files/trusted.ts';
+import type { VaultKeyRecord } from '../vault/vault-key.ts';
 import type { Account } from './account.ts';
 import { type HalfDone, halfDone } from './half-done.ts';
 import { findAccount } from './names.ts';

@@ -1,15 +1,15 @@
 /** An account as it is shown and printed as JSON: never a secret. */
-import { CmsError, type ErrorCode } from '../errors.ts';
+import { CmsError, type ErrorCode } from '../core/errors.ts';
 import type { Who } from '../explain/entry.ts';
 import { type Explanation, explain, fromWords } from '../explain/explain.ts';
 import type { Subject } from '../explain/fill.ts';
 import { explainReason } from '../explain/grant.ts';
-import { localTime } from '../local-time.ts';
-import type { GrantHeader } from '../store/grant.ts';
-import type { Vault } from '../store/vault.ts';
+import { localTime } from '../terminal/local-time.ts';
+import type { GrantHeader } from '../vault/grant.ts';
+import type { Vault } from '../vault/vault.ts';
 import { type Account, caFileOf } from './account.ts';
 import { subjectOf } from './subject.ts';
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 
 export interface AccountView {
   address: string;

@@ -2,12 +2,12 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { CmsError, isErrorCode, systemErrorCode } from '../errors.ts';
-import { peerCredentials } from '../native.ts';
-import { checkSocketPath } from '../paths.ts';
-import { Secret } from '../secret.ts';
-import { quoted } from '../shell-word.ts';
-import { cures } from '../store/barred.ts';
+import { CmsError, isErrorCode, systemErrorCode } from '../core/errors.ts';
+import { peerCredentials } from '../os/libc.ts';
+import { checkSocketPath } from '../os/paths.ts';
+import { Secret } from '../core/secret.ts';
+import { quoted } from '../core/shell-word.ts';
+import { cures } from '../os/files/advice.ts';
 import { formatRequest, MAX_WAIT_SECONDS, type RequestLine, type TokenAnswer, type TokenLine } from './wire.ts';
 
 /** The broker answers within `wait`; a little more for a busy machine. */

@@ -1,6 +1,6 @@
 /** Where a broker of this user listens. Loaded by every `cms token`: node builtins only. */
 import { dirname } from 'node:path';
-import type { Paths } from '../paths.ts';
+import type { Paths } from '../os/paths.ts';
 import { lookAt } from '../os/look.ts';
 
 /**

@@ -4,10 +4,10 @@
  */
 import type { Protocol } from '../accounts/account.ts';
 import { type Address, tryParseAddress } from '../accounts/address.ts';
-import { defectOfToken } from '../sasl/bearer.ts';
-import { CmsError } from '../errors.ts';
-import type { Secret } from '../secret.ts';
-import { base64, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
+import { defectOfToken } from '../core/bearer.ts';
+import { CmsError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import { base64, oauthbearer, xoauth2 } from '../core/sasl.ts';
 
 /** Longest request in bytes, its line end included. */
 export const MAX_REQUEST_BYTES = 512;

@@ -1,13 +1,14 @@
 /** Who asks: a user, root, or root by sudo, for whom everything but the MTA's user is looked at as the user. */
 import { existsSync } from 'node:fs';
-import { CmsError } from '../errors.ts';
-import { findExim4, type Run } from '../exim/exim4.ts';
-import { type Caller, ownerOf } from '../exim/owner.ts';
+import { CmsError } from '../core/errors.ts';
+import { findExim4 } from '../exim/binary.ts';
+import type { Run } from '../os/process.ts';
+import { type Caller, ownerOf } from '../os/owner.ts';
 import { type FrozenMail, frozenMail } from '../exim/queue.ts';
-import { type Environment, resolvePaths } from '../paths.ts';
-import { readSettings } from '../settings.ts';
-import { type SystemFacts, systemFacts } from './system.ts';
-import { type MtaLook, type Probe, probeAs, probedAlready } from './mta.ts';
+import { type Environment, resolvePaths } from '../os/paths.ts';
+import { readSettings } from '../config/settings.ts';
+import { type SystemFacts, systemFacts } from './checks/system.ts';
+import { type MtaLook, type Probe, probeAs, probedAlready } from './checks/mta.ts';
 
 export interface Examiner {
   name: string;

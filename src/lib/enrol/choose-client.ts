@@ -1,11 +1,11 @@
 /** Which client signs in: the one that flags, the organisation or an earlier sign-in name, else one that is asked for. */
 import type { Account, Protocol } from '../accounts/account.ts';
-import { CmsError } from '../errors.ts';
-import { discover } from '../oauth/discover.ts';
+import { CmsError } from '../core/errors.ts';
+import { discover } from '../oauth/client/discover.ts';
 import type { Endpoints, OAuthProvider } from '../providers/provider.ts';
-import type { Secret } from '../secret.ts';
+import type { Secret } from '../core/secret.ts';
 import type { ClientWishes } from './plan.ts';
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 
 /** What a person says where no client is known. */
 export type ClientAnswer =

@@ -1,8 +1,8 @@
 /** What an organisation's preset answers before anybody is asked. */
-import { CmsError } from '../errors.ts';
+import { CmsError } from '../core/errors.ts';
 import type { Provider } from '../providers/provider.ts';
-import { Secret } from '../secret.ts';
-import { readNamed } from '../store/named-file.ts';
+import { Secret } from '../core/secret.ts';
+import { readNamed } from '../os/files/named-file.ts';
 import type { ClientWishes } from './plan.ts';
 
 /**

@@ -13,28 +13,28 @@ import {
   type Protocol,
   withAuthority,
 } from '../accounts/account.ts';
-import { CmsError, type ErrorCode } from '../errors.ts';
+import { CmsError, type ErrorCode } from '../core/errors.ts';
 import type { Context } from '../context.ts';
-import { type RegisteredClient, registerClient, unregisterClient } from '../oauth/register.ts';
+import { type RegisteredClient, registerClient, unregisterClient } from '../oauth/client/register.ts';
 import { domainOf, refuseFlagLike } from '../accounts/address.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../core/nearest.ts';
 import { presetOf } from '../providers/autoconfig.ts';
 import { detectProvider, type Detection } from '../providers/detect.ts';
 import { resolveMx } from '../providers/mx.ts';
 import type { Flow, OAuthProvider, Provider } from '../providers/provider.ts';
 import { findProvider, providerIds } from '../providers/table.ts';
-import type { KeyStore } from '../store/key-source.ts';
-import type { Secret } from '../secret.ts';
-import { quoted } from '../shell-word.ts';
-import type { SignedIn } from '../oauth/sign-in.ts';
+import type { KeyStore } from '../vault/key-source.ts';
+import type { Secret } from '../core/secret.ts';
+import { quoted } from '../core/shell-word.ts';
+import type { SignedIn } from '../oauth/sign-in/sign-in.ts';
 import { type MissingScope, missingScopes, namesOf } from '../providers/missing-scopes.ts';
-import type { Vault } from '../store/vault.ts';
-import { readProviders } from '../settings.ts';
-import { readAuthorities } from '../trust.ts';
+import type { Vault } from '../vault/vault.ts';
+import { readProviders } from '../config/settings.ts';
+import { readAuthorities } from '../os/tls-authorities.ts';
 import { chooseClient, type ChosenClient, type ClientAnswer, type ClientQuestion } from './choose-client.ts';
 import { withDefaults } from './defaults.ts';
 import { chooseFlow, otherWays } from './flow.ts';
-import { type Credential, type LoginReport, testLogins, withWorkingUsers } from './login-test.ts';
+import { type Credential, type LoginReport, testLogins, withWorkingUsers } from '../account-test/login.ts';
 import {
   type AccountWishes,
   type ClientWishes,

@@ -1,6 +1,6 @@
 /** Which way of signing in to begin with. Pure. */
-import { CmsError } from '../errors.ts';
-import type { Environment } from '../paths.ts';
+import { CmsError } from '../core/errors.ts';
+import type { Environment } from '../os/paths.ts';
 import type { Flow, OAuthProvider } from '../providers/provider.ts';
 
 export interface FlowSituation {

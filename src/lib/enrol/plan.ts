@@ -8,12 +8,12 @@ import {
   PROTOCOLS,
 } from '../accounts/account.ts';
 import { parseAlias, parseDomain, parseLoginName, refuseFlagLike } from '../accounts/address.ts';
-import { CmsError } from '../errors.ts';
-import { ENDPOINT_NAMES, parseEndpoint } from '../endpoint.ts';
-import type { Secret } from '../secret.ts';
+import { CmsError } from '../core/errors.ts';
+import { ENDPOINT_NAMES, parseEndpoint } from '../core/endpoint.ts';
+import type { Secret } from '../core/secret.ts';
 import { clientFor, serversFor } from '../providers/client.ts';
 import type { Endpoints, OAuthProvider, Provider } from '../providers/provider.ts';
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 
 /** What the person said about the account, by flags or by answers; everything else is kept or taken from the preset. */
 export interface AccountWishes {

@@ -1,8 +1,8 @@
 /** The stores, before anybody signs in: they are proven, and a key is made only once there is something to seal. */
 import type { Context } from '../context.ts';
-import { CmsError, systemErrorCode } from '../errors.ts';
-import { ensurePrivateFolder, proveWritable, removeEmptyFolders } from '../store/files.ts';
-import { probeKeyStore } from '../store/key-source.ts';
+import { CmsError, systemErrorCode } from '../core/errors.ts';
+import { ensurePrivateFolder, proveWritable, removeEmptyFolders } from '../os/files/files.ts';
+import { probeKeyStore } from '../vault/key-source.ts';
 import { type KeyWishes, needsKey, prepareVault } from './store-account.ts';
 
 /**

@@ -3,8 +3,8 @@
  * OpenID Connect discovery. Only proposals; over https alone, without the address, and within one deadline.
  */
 import type { MailServer, Protocol } from '../accounts/account.ts';
-import { discover } from '../oauth/discover.ts';
-import { request } from '../oauth/http.ts';
+import { discover } from '../oauth/client/discover.ts';
+import { request } from '../oauth/http/http.ts';
 import { type Autoconfig, parseAutoconfig } from '../providers/autoconfig.ts';
 
 export interface Proposal {

@@ -2,18 +2,18 @@
 import type { OAuthAccount } from '../accounts/account.ts';
 import { parseLoginName, refuseFlagLike } from '../accounts/address.ts';
 import type { Context } from '../context.ts';
-import { uninterrupted } from '../ending.ts';
-import { CmsError, messageOf, toCmsError } from '../errors.ts';
-import { type CheckAnswer, signInManually, signInWithBrowser } from '../oauth/authorization-code.ts';
-import { type DeviceCode, signInWithDevice } from '../oauth/device.ts';
-import { judgeIdentity, type Verdict } from '../oauth/identity.ts';
-import { failurePage, type PageContent, questionPage, signedInPage, unknownPage } from '../oauth/page.ts';
-import { revokeRefreshToken } from '../oauth/revoke.ts';
-import type { SignedIn, SignInOptions } from '../oauth/sign-in.ts';
+import { uninterrupted } from '../os/ending.ts';
+import { CmsError, messageOf, toCmsError } from '../core/errors.ts';
+import { type CheckAnswer, signInManually, signInWithBrowser } from '../oauth/sign-in/authorization-code.ts';
+import { type DeviceCode, signInWithDevice } from '../oauth/sign-in/device.ts';
+import { judgeIdentity, type Verdict } from '../oauth/sign-in/identity.ts';
+import { failurePage, type PageContent, questionPage, signedInPage, unknownPage } from '../oauth/sign-in/page.ts';
+import { revokeRefreshToken } from '../oauth/token/revoke.ts';
+import type { SignedIn, SignInOptions } from '../oauth/sign-in/sign-in.ts';
 import type { Flow } from '../providers/provider.ts';
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 import type { OtherWay } from './flow.ts';
-import type { LoginReport } from './login-test.ts';
+import type { LoginReport } from '../account-test/login.ts';
 import { type ClientSecrets, storeSignIn } from './store-account.ts';
 
 /** The person in front of it, as far as a sign-in needs one. */

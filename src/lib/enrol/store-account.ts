@@ -2,20 +2,20 @@
 import { randomUUID } from 'node:crypto';
 import { type Account, caFileOf, type OAuthAccount, withAuthority } from '../accounts/account.ts';
 import type { Context } from '../context.ts';
-import { CmsError } from '../errors.ts';
-import type { SignedIn } from '../oauth/sign-in.ts';
-import { unregisterClient } from '../oauth/register.ts';
-import { revokeRefreshToken, type Revocation } from '../oauth/revoke.ts';
-import type { Secret } from '../secret.ts';
-import { ensurePrivateFolder } from '../store/files.ts';
-import type { GrantFailure, GrantRecord } from '../store/grant.ts';
-import { createVaultKey, keyLockFile, type KeyStore } from '../store/key-source.ts';
-import { GIVE_UP_KEY } from '../store/keyring-errors.ts';
-import { acquireLock } from '../store/lock.ts';
-import type { Vault } from '../store/vault.ts';
-import { livesAfter } from '../token/forecast.ts';
-import { bindingOf, isRevocableAt } from '../token/rotation.ts';
-import { retryAfterClientError } from '../token/schedule.ts';
+import { CmsError } from '../core/errors.ts';
+import type { SignedIn } from '../oauth/sign-in/sign-in.ts';
+import { unregisterClient } from '../oauth/client/register.ts';
+import { revokeRefreshToken, type Revocation } from '../oauth/token/revoke.ts';
+import type { Secret } from '../core/secret.ts';
+import { ensurePrivateFolder } from '../os/files/files.ts';
+import type { GrantFailure, GrantRecord } from '../vault/grant.ts';
+import { createVaultKey, keyLockFile, type KeyStore } from '../vault/key-source.ts';
+import { GIVE_UP_KEY } from '../vault/keyring/keyring-errors.ts';
+import { acquireLock } from '../os/files/lock.ts';
+import type { Vault } from '../vault/vault.ts';
+import { livesAfter } from '../tokens/forecast.ts';
+import { bindingOf, isRevocableAt } from '../tokens/rotation.ts';
+import { retryAfterClientError } from '../tokens/schedule.ts';
 import { refuseTakenAliases } from './plan.ts';
 
 /** Longer than an exchange that another process may be in the middle of. */

@@ -1,7 +1,7 @@
 /** What lies frozen in exim's queue: mail that could neither be delivered nor returned, which nobody is told of. */
-import { CmsError } from '../errors.ts';
-import type { Run } from './exim4.ts';
-import { MTA_GROUP } from './options.ts';
+import { CmsError } from '../core/errors.ts';
+import type { Run } from '../os/process.ts';
+import { MTA_GROUP } from './render/options.ts';
 
 export interface FrozenMail {
   count: number;

@@ -1,5 +1,5 @@
 /** The mail to whoever has to turn a switch. */
-import type { AdminMail } from '../errors.ts';
+import type { AdminMail } from '../core/errors.ts';
 import type { Explanation } from './explain.ts';
 
 /** A mail that can be sent as it stands, or undefined where no administrator is needed. */

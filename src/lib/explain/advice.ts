@@ -1,6 +1,6 @@
 /** An explanation as lines for a terminal. */
 import type { Explanation } from './explain.ts';
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 
 /** The sentence, who must act, each step on a line of its own, and where to read on; nothing for what nobody knows. */
 export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation, address: string): string[] {

@@ -1,6 +1,6 @@
 /** Filling in what stands in braces. A value that could mean something to a shell is left out. */
 
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 
 /** Of what is known about the account, whatever is known. */
 export interface Subject {

@@ -1,6 +1,6 @@
 /** Logging in to an IMAP server as a mail program would. */
 import type { ImapFlow, ImapFlowOptions } from 'imapflow';
-import { xoauth2 } from '../sasl/sasl.ts';
+import { xoauth2 } from '../core/sasl.ts';
 import { errorFailure, LOGIN_TIMEOUT_MS, LoginRefusal } from './login.ts';
 import type { LoginOptions, LoginResult } from './login.ts';
 

@@ -1,6 +1,6 @@
 /** What a trial login is asked and what it answers, whatever the protocol. */
 import type { MailServer } from '../accounts/account.ts';
-import { CmsError, messageOf, systemErrorCode } from '../errors.ts';
+import { CmsError, messageOf, systemErrorCode } from '../core/errors.ts';
 
 export type LoginOptions = {
   server: MailServer;

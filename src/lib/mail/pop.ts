@@ -3,7 +3,7 @@ import { connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
-import { base64, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
+import { base64, oauthbearer, xoauth2 } from '../core/sasl.ts';
 import { Lines } from './lines.ts';
 import { decodeChallenge, errorFailure, LOGIN_TIMEOUT_MS, LoginRefusal } from './login.ts';
 import type { LoginFailure, LoginOptions, LoginResult } from './login.ts';

@@ -14,8 +14,8 @@ import {
   offeredMechanisms,
   passwordMechanisms,
   TOKEN_MECHANISMS,
-} from '../sasl/mechanisms.ts';
-import { base64, oauthbearer, xoauth2 } from '../sasl/sasl.ts';
+} from '../core/mechanisms.ts';
+import { base64, oauthbearer, xoauth2 } from '../core/sasl.ts';
 import { decodeChallenge, errorFailure, LOGIN_TIMEOUT_MS, LoginRefusal } from './login.ts';
 import type { LoginFailure, LoginOptions, LoginResult } from './login.ts';
 

@@ -1,7 +1,7 @@
 /** Running programs that are not ours from the broker: no shell, no secrets, bounded in time, output and number. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { messageOf, systemErrorCode } from '../errors.ts';
-import type { Environment } from '../paths.ts';
+import { messageOf, systemErrorCode } from '../core/errors.ts';
+import type { Environment } from '../os/paths.ts';
 
 export interface Ended {
   /** The exit status; undefined when it was killed or could not be started. */

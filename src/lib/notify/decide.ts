@@ -6,7 +6,7 @@
  * it is over. It is told anew only when it turns from something that may pass into something that needs a person.
  */
 import type { StateView } from '../accounts/view.ts';
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Event } from './event.ts';
 
 /** An account as the broker sees it now. */

@@ -1,8 +1,8 @@
 /** The notification on the desktop, by the `notify-send` of libnotify. Pure, but for the look at the file system. */
 import { existsSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
-import type { Environment } from '../paths.ts';
-import { redact } from '../redact.ts';
+import type { Environment } from '../os/paths.ts';
+import { redact } from '../core/redact.ts';
 import { details, type Event, headline, plain } from './event.ts';
 import { isExecutable } from '../os/look.ts';
 

@@ -1,6 +1,6 @@
 /** What is told to somebody about an account. Pure. */
-import type { ErrorCode } from '../errors.ts';
-import type { EventName } from '../settings/hooks.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { EventName } from '../config/hooks.ts';
 
 export interface Event {
   name: EventName;

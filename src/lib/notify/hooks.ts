@@ -1,10 +1,10 @@
 /** The programs of `[hooks]`: whom they may belong to, and what they are told. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { CmsError, messageOf } from '../errors.ts';
-import type { Environment } from '../paths.ts';
-import { redact } from '../redact.ts';
-import { quoted } from '../shell-word.ts';
-import { isTrustedOwner, judgeWay, type Place, type Trust } from '../store/trusted.ts';
+import { CmsError, messageOf } from '../core/errors.ts';
+import type { Environment } from '../os/paths.ts';
+import { redact } from '../core/redact.ts';
+import { quoted } from '../core/shell-word.ts';
+import { isTrustedOwner, judgeWay, type Place, type Trust } from '../os/files/trusted.ts';
 import { inheritedEnvironment } from './child.ts';
 import { type Event, headline, plain } from './event.ts';
 

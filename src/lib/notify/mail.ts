@@ -1,12 +1,12 @@
 /** Telling it by a mail that another account sends, one that is well. */
 import { randomUUID } from 'node:crypto';
 import { type Account, caFileOf } from '../accounts/account.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../core/errors.ts';
 import { smtpSend } from '../mail/smtp.ts';
-import { redact } from '../redact.ts';
-import type { NotifySettings } from '../settings/notify.ts';
-import type { TokenService } from '../token/service.ts';
-import { trustedAuthorities } from '../trust.ts';
+import { redact } from '../core/redact.ts';
+import type { NotifySettings } from '../config/notify.ts';
+import type { TokenService } from '../tokens/service.ts';
+import { trustedAuthorities } from '../os/tls-authorities.ts';
 import { details, type Event, headline, plain } from './event.ts';
 
 /** One that is tried after another, should the first not get rid of it. */

@@ -1,7 +1,7 @@
 /** What has been told, in a file of the state folder: a restart neither repeats a notification nor forgets an outage. */
-import { CmsError, isErrorCode, messageOf } from '../errors.ts';
-import { quoted } from '../shell-word.ts';
-import { readFileIfAny, writeFileDurable } from '../store/files.ts';
+import { CmsError, isErrorCode, messageOf } from '../core/errors.ts';
+import { quoted } from '../core/shell-word.ts';
+import { readFileIfAny, writeFileDurable } from '../os/files/files.ts';
 import type { Outage, Outages } from './decide.ts';
 
 const VERSION = 1;

@@ -5,14 +5,14 @@
  */
 import { hostname } from 'node:os';
 import type { Account } from '../accounts/account.ts';
-import { messageOf } from '../errors.ts';
-import { findExim4 } from '../exim/exim4.ts';
-import { readInstalled } from '../exim/installed.ts';
-import type { Logger } from '../log.ts';
-import type { Environment, Paths } from '../paths.ts';
-import { EVENT_NAMES, type HookSettings } from '../settings/hooks.ts';
-import type { NotifySettings } from '../settings/notify.ts';
-import type { TokenService } from '../token/service.ts';
+import { messageOf } from '../core/errors.ts';
+import { findExim4 } from '../exim/binary.ts';
+import { readInstalled } from '../exim/install/installed.ts';
+import type { Logger } from '../core/log.ts';
+import type { Environment, Paths } from '../os/paths.ts';
+import { EVENT_NAMES, type HookSettings } from '../config/hooks.ts';
+import type { NotifySettings } from '../config/notify.ts';
+import type { TokenService } from '../tokens/service.ts';
 import { prepareSmtp } from '../mail/smtp.ts';
 import { Children } from './child.ts';
 import { type Condition, decide, type Outages, refreshed } from './decide.ts';

@@ -1,9 +1,9 @@
 /** Mail that has waited for an account leaves as soon as it can: exim is asked to run its queue. */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../core/errors.ts';
 import { inheritedEnvironment } from './child.ts';
-import type { Environment } from '../paths.ts';
+import type { Environment } from '../os/paths.ts';
 
 /** With hosts that do not answer a queue run takes long; it is then left alone, never killed. */
 const PATIENCE_MS = 60_000;

@@ -1,9 +1,9 @@
 /** From a preset to the client that an account keeps. */
 import type { MailServer, OAuthClient, Protocol } from '../accounts/account.ts';
-import { CmsError } from '../errors.ts';
+import { CmsError } from '../core/errors.ts';
 import type { Endpoints, OAuthProvider, Provider } from './provider.ts';
 import { resolveTenant } from './tenant.ts';
-import { quoted } from '../shell-word.ts';
+import { quoted } from '../core/shell-word.ts';
 
 export interface ClientChoice {
   client_id: string;

@@ -1,6 +1,6 @@
 /** Which provider an address belongs to: by its domain, else by where the domain's mail goes. */
 import { domainOf, lowerAscii } from '../accounts/address.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Provider } from './provider.ts';
 import { PRESETS } from './table.ts';
 

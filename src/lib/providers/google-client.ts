@@ -1,5 +1,5 @@
 /** The JSON file that Google's console offers for download with a client. */
-import { CmsError } from '../errors.ts';
+import { CmsError } from '../core/errors.ts';
 import { isRecord, isVisibleAscii } from '../core/values.ts';
 
 export interface GoogleClient {

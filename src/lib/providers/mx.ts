@@ -1,6 +1,6 @@
 /** The edge to the name service: what `detectProvider` is given outside of tests. */
 import { resolveMx as lookUp } from 'node:dns/promises';
-import { systemErrorCode } from '../errors.ts';
+import { systemErrorCode } from '../core/errors.ts';
 
 /**
  * Mail exchangers of `domain`, the most preferred first; none for a domain without any, or with a null MX (RFC 7505).

@@ -1,6 +1,6 @@
 /** Microsoft's tenant: the organisation in the path of an endpoint. */
 import { printable } from '../accounts/address.ts';
-import { CmsError } from '../errors.ts';
+import { CmsError } from '../core/errors.ts';
 import type { OAuthProvider } from './provider.ts';
 
 export interface Tenant {

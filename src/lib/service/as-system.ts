@@ -4,12 +4,12 @@
  */
 import { access, constants } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { CmsError, systemErrorCode } from '../errors.ts';
-import { type Run, run, runInOurPlace } from '../exim/exim4.ts';
-import { SYSTEM_TRUST } from '../exim/options.ts';
-import { quote } from '../exim/shell.ts';
-import type { Environment } from '../paths.ts';
-import { ioError } from '../store/files.ts';
+import { CmsError, systemErrorCode } from '../core/errors.ts';
+import { type Run, run, runInOurPlace } from '../os/process.ts';
+import { SYSTEM_TRUST } from '../exim/render/options.ts';
+import { quote } from '../os/shell.ts';
+import type { Environment } from '../os/paths.ts';
+import { ioError } from '../os/files/files.ts';
 import type { Program } from './program.ts';
 import { isAsSystem, SYSTEM } from './system.ts';
 

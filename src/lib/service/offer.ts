@@ -1,6 +1,6 @@
 /** Whether a first run may offer to have the broker started. */
-import type { Run } from '../exim/exim4.ts';
-import type { Environment } from '../paths.ts';
+import type { Run } from '../os/process.ts';
+import type { Environment } from '../os/paths.ts';
 import { findSystemd } from './systemd.ts';
 import { installedUnits, userUnitDir } from './user-service.ts';
 

@@ -1,6 +1,6 @@
 /** What `cms service install` does for one user, as values: units, commands, remarks. Pure. */
 import { join } from 'node:path';
-import type { Environment, Paths } from '../paths.ts';
+import type { Environment, Paths } from '../os/paths.ts';
 import { type Program, programRemark, requireLasting } from './program.ts';
 import { type Unit, userUnits } from './units.ts';
 

@@ -1,9 +1,9 @@
 /** Which program a unit starts: this very one, by paths that will still be there at the next boot. */
 import { lstatSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CmsError } from '../errors.ts';
-import { quoted } from '../shell-word.ts';
-import { judgeWay, requireFile } from '../store/trusted.ts';
+import { CmsError } from '../core/errors.ts';
+import { quoted } from '../core/shell-word.ts';
+import { judgeWay, requireFile } from '../os/files/trusted.ts';
 
 export interface Program {
   /** Absolute path of node. */

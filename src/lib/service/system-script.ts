@@ -1,5 +1,5 @@
 /** The scripts that root runs for the system's service: plain POSIX sh, so that they can be read first. Pure. */
-import { hereDocument, JUDGE_WAY, quote } from '../exim/shell.ts';
+import { hereDocument, JUDGE_WAY, quote } from '../os/shell.ts';
 import { packageOf, type Program, requireLasting } from './program.ts';
 import { SYSTEM } from './system.ts';
 import { MARK_PATTERN } from './unit-file.ts';

@@ -1,5 +1,5 @@
 /** The broker of the whole system: its user, its folders, its vault key. */
-import type { Environment } from '../paths.ts';
+import type { Environment } from '../os/paths.ts';
 
 export const SYSTEM = {
   user: 'cms',

@@ -1,9 +1,9 @@
 /** Asking and telling systemd, through systemctl. */
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { CmsError, messageOf } from '../errors.ts';
-import type { Finished, Run } from '../exim/exim4.ts';
-import type { Environment } from '../paths.ts';
+import { CmsError, messageOf } from '../core/errors.ts';
+import type { Finished, Run } from '../os/process.ts';
+import type { Environment } from '../os/paths.ts';
 import { firstLine } from '../core/values.ts';
 
 /** Where systemd runs the host. @see sd_booted(3) */

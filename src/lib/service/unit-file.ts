@@ -1,5 +1,5 @@
 /** Text of systemd units: quoting, and the line by which a unit of ours is known again. Pure. @see systemd.syntax(7) */
-import { CmsError } from '../errors.ts';
+import { CmsError } from '../core/errors.ts';
 
 const MARK = '# Made by "cms service install"';
 

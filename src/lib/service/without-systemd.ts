@@ -1,5 +1,5 @@
 /** How a broker is kept running where no systemd is. Text for people. Pure. */
-import { quote } from '../exim/shell.ts';
+import { quote } from '../os/shell.ts';
 import type { Program } from './program.ts';
 
 export interface Alternative {

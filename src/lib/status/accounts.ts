@@ -3,11 +3,11 @@
  *
  * What is printed into a file or a pipe has all columns, whatever the width.
  */
-import type { AccountStatus } from '../broker/status.ts';
-import { table, tableWidth } from '../table.ts';
-import { printable, wrap } from '../width.ts';
+import type { AccountStatus } from '../broker/server/status.ts';
+import { table, tableWidth } from '../terminal/table.ts';
+import { printable, wrap } from '../terminal/width.ts';
 import { againCell, needsAttention, refreshedCell, stateCell, stateWord, tokenCell, whyCell } from './cells.ts';
-import { paint, type Screen } from './screen.ts';
+import { paint, type Screen } from '../terminal/screen.ts';
 
 /** In a narrower terminal a table says less than lines. */
 const NARROWEST_TABLE = 60;

@@ -1,8 +1,8 @@
 /** The audit trail as a table. Pure. */
-import type { AuditLine } from '../broker/audit.ts';
-import { localTime } from '../local-time.ts';
-import { table } from '../table.ts';
-import { printable } from '../width.ts';
+import type { AuditLine } from '../broker/server/audit.ts';
+import { localTime } from '../terminal/local-time.ts';
+import { table } from '../terminal/table.ts';
+import { printable } from '../terminal/width.ts';
 
 export function auditText(lines: readonly AuditLine[]): string {
   if (lines.length === 0) return 'nothing has been asked for yet\n';

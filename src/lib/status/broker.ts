@@ -1,10 +1,10 @@
 /** The broker and its sockets. Pure. */
-import type { SocketStatus } from '../broker/status.ts';
-import { table, tableWidth } from '../table.ts';
-import { printable, wrap } from '../width.ts';
-import { localTime } from '../local-time.ts';
-import { since } from './duration.ts';
-import { paint, type Screen } from './screen.ts';
+import type { SocketStatus } from '../broker/server/status.ts';
+import { table, tableWidth } from '../terminal/table.ts';
+import { printable, wrap } from '../terminal/width.ts';
+import { localTime } from '../terminal/local-time.ts';
+import { since } from '../terminal/duration.ts';
+import { paint, type Screen } from '../terminal/screen.ts';
 import type { StatusView } from './view.ts';
 
 export function brokerText({ broker }: StatusView, privateSocket: string, now: number, screen: Screen): string {

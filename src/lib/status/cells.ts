@@ -1,9 +1,9 @@
 /** One account in the words of the table. Pure. */
 import type { AccountState } from '../accounts/view.ts';
-import type { AccountStatus } from '../broker/status.ts';
-import { isUnexpired } from '../token/schedule.ts';
-import { duration, since } from './duration.ts';
-import { type Colour, paint, type Screen } from './screen.ts';
+import type { AccountStatus } from '../broker/server/status.ts';
+import { isUnexpired } from '../tokens/schedule.ts';
+import { duration, since } from '../terminal/duration.ts';
+import { type Colour, paint, type Screen } from '../terminal/screen.ts';
 
 const BAR_WIDTH = 10;
 const DAY_MS = 86_400_000;

@@ -1,9 +1,9 @@
 /** Below the table: what is wrong, since when, in whose words, and what to do; and who will have to sign in. Pure. */
-import type { AccountStatus } from '../broker/status.ts';
-import { printable, wrap } from '../width.ts';
+import type { AccountStatus } from '../broker/server/status.ts';
+import { printable, wrap } from '../terminal/width.ts';
 import { againCell, isForeseen, stateWord } from './cells.ts';
-import { since } from './duration.ts';
-import type { Screen } from './screen.ts';
+import { since } from '../terminal/duration.ts';
+import type { Screen } from '../terminal/screen.ts';
 
 /** Addresses that are named before it is a matter of how many. */
 const NAMED = 3;

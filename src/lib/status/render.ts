@@ -1,10 +1,10 @@
 /** `cms status` as text. Pure. */
 import { frozenWords } from '../exim/queue.ts';
-import { wrap } from '../width.ts';
+import { wrap } from '../terminal/width.ts';
 import { accountsText, chooseAccounts, summary } from './accounts.ts';
 import { brokerText, socketsText } from './broker.ts';
 import { forecasts, troubles } from './remarks.ts';
-import type { Screen } from './screen.ts';
+import type { Screen } from '../terminal/screen.ts';
 import type { StatusView } from './view.ts';
 
 export interface RenderOptions {

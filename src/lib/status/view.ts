@@ -4,10 +4,10 @@ import { subjectOf } from '../accounts/subject.ts';
 import { grantView, stateOfTrouble } from '../accounts/view.ts';
 import { ask, parseAnswer } from '../broker/client.ts';
 import { brokerSocket } from '../broker/find.ts';
-import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/status.ts';
+import { type AccountStatus, type BrokerStatus, nextSignIn } from '../broker/server/status.ts';
 import type { Context } from '../context.ts';
 import type { FrozenMail } from '../exim/queue.ts';
-import { CmsError, EXIT_STATUS, toCmsError } from '../errors.ts';
+import { CmsError, EXIT_STATUS, toCmsError } from '../core/errors.ts';
 
 /** Its JSON is what scripts read: members are added, never changed. */
 export type StatusView = Omit<BrokerStatus, 'broker'> & {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { domainToASCII } from 'node:url';
 import fc from 'fast-check';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 import {
   parseAddress,
   parseAlias,

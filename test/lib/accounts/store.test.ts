@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, stat, symlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import type { Account } from '../../../src/lib/accounts/account.ts';
 import { AccountStore, findAccount } from '../../../src/lib/accounts/store.ts';
-import { type Paths, resolvePaths } from '../../../src/lib/paths.ts';
+import { type Paths, resolvePaths } from '../../../src/lib/os/paths.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
 
 const account = (address: string, aliases: string[] = []): Account => ({

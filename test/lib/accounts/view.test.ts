@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { OAuthAccount } from '../../../src/lib/accounts/account.ts';
 import { accountView, grantView, stateOfGrant, stateOfTrouble } from '../../../src/lib/accounts/view.ts';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 
 const account: OAuthAccount = {
   kind: 'oauth',

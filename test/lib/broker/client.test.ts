@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask, askForToken } from '../../../src/lib/broker/client.ts';
-import type { CmsError } from '../../../src/lib/errors.ts';
+import type { CmsError } from '../../../src/lib/core/errors.ts';
 import { parseAddress } from '../../../src/lib/accounts/address.ts';
 import { temporaryHome } from '../../support/environment.ts';
 import { start } from '../../support/processes.ts';

@@ -10,8 +10,8 @@ import {
   renderToken,
   type TokenLine,
 } from '../../../src/lib/broker/wire.ts';
-import { CmsError } from '../../../src/lib/errors.ts';
-import { Secret } from '../../../src/lib/secret.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
+import { Secret } from '../../../src/lib/core/secret.ts';
 
 const JANE = 'jane@example.org' as Address;
 const line = (more: Partial<TokenLine> = {}): TokenLine => ({

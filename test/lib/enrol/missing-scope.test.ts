@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Account } from '../../../src/lib/accounts/account.ts';
-import { explainFailure } from '../../../src/lib/enrol/login-test.ts';
+import { explainFailure } from '../../../src/lib/account-test/login.ts';
 
 const ACCOUNT: Account = {
   kind: 'oauth',

@@ -9,7 +9,7 @@ import {
   protocolsFor,
   refuseTakenAliases,
 } from '../../../src/lib/enrol/plan.ts';
-import { Secret } from '../../../src/lib/secret.ts';
+import { Secret } from '../../../src/lib/core/secret.ts';
 import { provider } from './preset.ts';
 
 const JANE = 'jane@example.org';

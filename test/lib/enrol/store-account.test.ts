@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PasswordAccount } from '../../../src/lib/accounts/account.ts';
 import { type Context, openContext } from '../../../src/lib/context.ts';
 import { prepareVault, storePassword } from '../../../src/lib/enrol/store-account.ts';
-import { Secret } from '../../../src/lib/secret.ts';
+import { Secret } from '../../../src/lib/core/secret.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/environment.ts';
 
 const account = (address: string, user = address, ...aliases: string[]): PasswordAccount => ({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { frozenIn, frozenMail, frozenWords } from '../../../src/lib/exim/queue.ts';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 
 const LISTING = `
  3d   1.5K 1xYG2V-0003QK-2A <> *** frozen ***

@@ -10,8 +10,8 @@ import {
   fromWords,
   type Observation,
 } from '../../../src/lib/explain/explain.ts';
-import { classifyTokenAnswer } from '../../../src/lib/oauth/classify.ts';
-import { renderAdminMail } from '../../../src/lib/report.ts';
+import { classifyTokenAnswer } from '../../../src/lib/oauth/token/classify.ts';
+import { renderAdminMail } from '../../../src/cli/report-failure.ts';
 
 const JANE = 'jane@example.org';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 import { imapLogin } from '../../../src/lib/mail/imap.ts';
 import type { LoginOptions } from '../../../src/lib/mail/login.ts';
 import { trustedCertificate, untrustedCertificate } from '../../support/certificates.ts';

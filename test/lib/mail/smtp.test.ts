@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 import type { LoginOptions } from '../../../src/lib/mail/login.ts';
 import { smtpLogin, smtpSend } from '../../../src/lib/mail/smtp.ts';
 import { trustedCertificate, untrustedCertificate } from '../../support/certificates.ts';

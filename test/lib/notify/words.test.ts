@@ -8,7 +8,7 @@ import { hookEnvironment, requireTrustedProgram } from '../../../src/lib/notify/
 import { renderMail } from '../../../src/lib/notify/mail.ts';
 import type { Outage } from '../../../src/lib/notify/decide.ts';
 import { readOutages, writeOutages } from '../../../src/lib/notify/memory.ts';
-import { Secret } from '../../../src/lib/secret.ts';
+import { Secret } from '../../../src/lib/core/secret.ts';
 
 const event: Event = {
   name: 'authorization_required',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 import type { ClientChoice } from '../../../src/lib/providers/client.ts';
 import { clientFor, serversFor } from '../../../src/lib/providers/client.ts';
 import type { OAuthProvider } from '../../../src/lib/providers/provider.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CmsError } from '../../../src/lib/errors.ts';
+import { CmsError } from '../../../src/lib/core/errors.ts';
 import { parseGoogleClientFile } from '../../../src/lib/providers/google-client.ts';
 
 const installed = {

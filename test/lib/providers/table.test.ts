@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import type { Protocol } from '../../../src/lib/accounts/account.ts';
 import { PROTOCOLS } from '../../../src/lib/accounts/account.ts';
 import { parseDomain } from '../../../src/lib/accounts/address.ts';
-import { parseEndpoint } from '../../../src/lib/endpoint.ts';
+import { parseEndpoint } from '../../../src/lib/core/endpoint.ts';
 import { detectByDomain } from '../../../src/lib/providers/detect.ts';
 import type { OAuthProvider, Provider } from '../../../src/lib/providers/provider.ts';
 import { PRESETS, findProvider, providerIds } from '../../../src/lib/providers/table.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { stripVTControlCharacters } from 'node:util';
-import type { AccountStatus, SocketStatus } from '../../../src/lib/broker/status.ts';
+import type { AccountStatus, SocketStatus } from '../../../src/lib/broker/server/status.ts';
 import { renderStatus } from '../../../src/lib/status/render.ts';
-import type { Screen } from '../../../src/lib/status/screen.ts';
+import type { Screen } from '../../../src/lib/terminal/screen.ts';
 import type { StatusView } from '../../../src/lib/status/view.ts';
-import { displayWidth } from '../../../src/lib/width.ts';
+import { displayWidth } from '../../../src/lib/terminal/width.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const MINUTE = 60_000;

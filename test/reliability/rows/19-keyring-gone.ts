@@ -1,4 +1,4 @@
-import { watchDialogs } from '../../lib/store/dialogs.ts';
+import { watchDialogs } from '../../lib/vault/keyring/dialogs.ts';
 import { type Keyring, startKeyring } from '../../support/keyring.ts';
 import { JANE, type Row, Checks, Site, timed, until } from '../harness.ts';
 import { nothingLost } from '../lost.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { openContext } from '../../../src/lib/context.ts';
-import { Secret } from '../../../src/lib/secret.ts';
-import type { GrantRecord } from '../../../src/lib/store/grant.ts';
-import { bindingOf } from '../../../src/lib/token/rotation.ts';
-import { accountAt } from '../../lib/token/signed-in.ts';
+import { Secret } from '../../../src/lib/core/secret.ts';
+import type { GrantRecord } from '../../../src/lib/vault/grant.ts';
+import { bindingOf } from '../../../src/lib/tokens/rotation.ts';
+import { accountAt } from '../../lib/tokens/signed-in.ts';
 import type { Fault } from '../../support/provider.ts';
 import { JANE, type Row, Checks, quantile, Site, until } from '../harness.ts';
 import { LoadProcess } from '../load.ts';
