@@ -12,7 +12,7 @@ import { startWorld, type World } from '../support/world.ts';
 
 const JANE = 'jane@example.org';
 const SCOPE = 'openid email offline_access mail.smtp mail.imap';
-const SOURCES = join(import.meta.dirname, '..', '..', 'src', 'prompts');
+const SOURCES = join(import.meta.dirname, '..', '..', 'src', 'cli', 'prompts');
 
 /** Keys for a list are typed as the beginning of a name; `then` is waited for before Enter. */
 interface Answer {

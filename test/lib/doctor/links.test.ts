@@ -53,7 +53,8 @@ const BROKEN: Readonly<Record<string, [file: string, title: string] | 'is only e
 
 function idsInSources(): string[] {
   const folder = join(ROOT, 'src', 'lib', 'doctor');
-  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const sources = files.map((name) => readFileSync(join(folder, name), 'utf8'));
   const ids = sources.flatMap((text) => [...text.matchAll(/\b(?:id: |step\()['`]([a-z.]+)(\$\{)?/g)]);
   return ids.flatMap(([, id = '', open]) => (open ? ['smtp', 'imap', 'pop'].map((each) => id + each) : [id]));
 }
