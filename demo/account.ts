@@ -6,8 +6,8 @@ export async function addAccount({ screen, cms, runner, servers, ownBrowser }: S
   const argv = ['account', 'add', ADDRESS, ...serverFlags(servers)];
   screen.step('Sign in, once');
   screen.say(
-    'cms opens the page of the provider in a browser, receives the grant, keeps it sealed, and proves it',
-    'with real logins at the mail servers. For Gmail and Microsoft 365 the servers need not be named.',
+    'cms opens the page of the provider in a browser, receives the grant, keeps it sealed, and tests it',
+    'with real logins at the mail servers. For Gmail and Microsoft 365 you need not name the servers.',
   );
   if (ownBrowser) screen.say(`Your turn: sign in as ${ADDRESS}, with any password, and allow access.`);
   else screen.say('A script plays the person in front of the browser here; --browser opens a real one.');

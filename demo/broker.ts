@@ -11,7 +11,7 @@ export async function startBroker(stage: Stage, mta: Mta | undefined): Promise<s
   screen.step('Start the broker');
   screen.say(
     'It keeps access tokens fresh and hands them out over UNIX sockets: one that is yours alone, and',
-    mta === undefined ? 'further ones, say for exim, where you want them.' : 'here a second one for exim.',
+    mta === undefined ? 'others, for example for exim, wherever you want them.' : 'here a second one for exim.',
   );
   const access = mta?.isRoot === true ? ['--mode', '0660', '--group', mta.group] : [];
   const argv = ['serve', ...(mta === undefined ? [] : ['--socket', socket, ...access, '--protocol', 'smtp'])];

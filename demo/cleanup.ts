@@ -1,10 +1,10 @@
-/** What has to go at the end, in the reverse order of its making, whatever happened in between. */
+/** What has to be removed at the end, in reverse order, whatever happened in between. */
 
 export class Cleanup {
   readonly #tasks: (() => Promise<unknown>)[] = [];
   #over = false;
 
-  /** Has `task` done at the end. Once the end has come, at once: nothing that came too late is left behind. */
+  /** Runs `task` at the end, or immediately if the end has come already, so that nothing is left behind. */
   async add(task: () => Promise<unknown>): Promise<void> {
     if (this.#over) await task();
     else this.#tasks.push(task);
@@ -33,7 +33,7 @@ export class Interrupted extends Error {
 }
 
 /**
- * Rejects when the demo has to end before its end: at a signal, when nobody reads on, at an error that nobody awaited.
+ * Rejects when the demo has to stop early: at a signal, when its output is closed, at an error that was not caught.
  * Later ones are ignored, so that they do not cut the cleaning short.
  */
 export function interruption(): Promise<never> {

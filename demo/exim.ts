@@ -1,4 +1,4 @@
-/** A run of the installed exim4 on files of the demo alone: own configuration, own spool, own log. */
+/** Runs the installed exim4 on files of the demo only: its own configuration, spool and log. */
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Runner } from './runner.ts';
@@ -10,13 +10,13 @@ const MTA = 'Debian-exim';
 export interface Mta {
   binary: string;
   folder: string;
-  /** Whom exim runs as; it refuses to run as root. */
+  /** The user that exim runs as; it refuses to run as root. */
   user: string;
   group: string;
   isRoot: boolean;
 }
 
-/** Undefined where there is no exim4 that this user can run on files of its own. */
+/** Undefined if this user cannot run exim4 on files of its own. */
 export async function prepareExim(folder: string, runner: Runner): Promise<Mta | undefined> {
   if (!isExecutable(EXIM)) return undefined;
   const isRoot = process.getuid?.() === 0;
@@ -29,7 +29,7 @@ export async function prepareExim(folder: string, runner: Runner): Promise<Mta |
     // A container may have no such user to give files to.
     return undefined;
   }
-  // As /run/cms/USER: what is made in there belongs to the group of the MTA.
+  // Like /run/cms/USER: files made in it belong to the group of the MTA.
   await chmod(folder, isRoot ? 0o2750 : 0o700);
   await makeSpool(folder, ids);
   const names = isRoot ? { user: MTA, group: MTA } : { user: String(ids.uid), group: String(ids.gid) };

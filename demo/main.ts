@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the whole way of a mail on this machine alone, from the sign-in to the message at the server. Each
- * step is done by the real program. Nothing of the user's is touched and nothing stays.
+ * `npm run demo`: the whole way of a mail on this machine only, from the sign-in to the message at the server. Each
+ * step runs the real program. Nothing of the user is touched, and no file is left behind.
  */
 import { parseArgs } from 'node:util';
 import { addAccount } from './account.ts';
@@ -35,7 +35,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const cleanup = new Cleanup();
   const stopped = interruption();
   const show = perform(options, screen, cleanup);
-  // What fails while everything is being taken down is no news.
+  // Failures while everything is being taken down are expected.
   show.catch(() => undefined);
   try {
     await Promise.race([show, stopped]);
@@ -67,8 +67,8 @@ function parseOptions(argv: readonly string[]): Options | undefined {
 async function perform(options: Options, screen: Screen, cleanup: Cleanup): Promise<void> {
   chooseTemporaryFolder();
   const workspace = await makeWorkspace(cleanup);
-  screen.say('cms at work: on this machine alone, without any account of yours.');
-  screen.say(`Everything lies in ${workspace.folder}, which is removed at the end.`);
+  screen.say('cms at work, on this machine only and without an account of yours.');
+  screen.say(`All files are in ${workspace.folder}, which is removed at the end.`);
   const servers = await startServers(cleanup, workspace.folder);
   const env = options.browser
     ? personsEnvironment(workspace, servers.caFile)
@@ -83,7 +83,7 @@ async function perform(options: Options, screen: Screen, cleanup: Cleanup): Prom
 
 async function play(stage: Stage, options: Options): Promise<void> {
   const { screen, servers, workspace, runner } = stage;
-  screen.step('A provider to try it with');
+  screen.step('Start a provider to try it with');
   screen.say(
     `An authorization server, ${servers.provider.issuer}, and mail servers for SMTP and IMAP now run on`,
     'loopback. Like Gmail and Microsoft 365 they take access tokens and no passwords.',

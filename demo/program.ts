@@ -1,7 +1,7 @@
 /**
  * The program that the demo runs: the one in this checkout if it is built and up to date, else one that is compiled
- * into the demo's own folder. So the checkout is never written to: it may belong to somebody else, and two demos may
- * run at once.
+ * into the demo's own folder. So the checkout is never written to: it may belong to another user, and two demos may
+ * run at the same time.
  */
 import { type Dirent, existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, stat, symlink } from 'node:fs/promises';

@@ -15,8 +15,8 @@ export async function sendThroughExim(stage: Stage, mta: Mta, socket: string): P
   await configureExim(stage, mta, socket);
   const config = await writeDemoConfig(mta);
   screen.step('Send a message through exim');
-  screen.say('As any program does that calls sendmail. exim knows nothing of OAuth: it asks the broker.');
-  screen.say('(-C: on a spool of the demo, far from the exim of this machine; you would say: sendmail bob@…)');
+  screen.say('This is what any program does that calls sendmail. exim does not know OAuth: it asks the broker.');
+  screen.say('(-C: on a spool of the demo, apart from the exim of this machine; you would type: sendmail bob@…)');
   const argv = [mta.binary, '-C', config, '-oi', '-odf', '-f', ADDRESS, RECIPIENT];
   screen.command(`printf 'Subject: ${SUBJECT}\\n\\n${BODY}\\n' | ${argv.join(' ')}`);
   const { stderr } = await runner.run(argv, `Subject: ${SUBJECT}\n\n${BODY}\n`);
@@ -46,8 +46,8 @@ async function configureExim({ screen, cms, runner, servers }: Stage, mta: Mta, 
 export async function sendDirectly({ screen, servers }: Stage, token: string): Promise<void> {
   screen.step('Send a message');
   screen.say(
-    'Without exim4 the demo sends over SMTP by itself, as a script would: nodemailer, with the token',
-    'of step 4 in place of a password. (With exim4 installed the message goes through exim.)',
+    'Without exim4 the demo sends over SMTP itself, as a script would: nodemailer logs in with the token',
+    'of step 4 instead of a password. (With exim4 installed, the message goes through exim.)',
   );
   const transport = createTransport({
     host: 'localhost',
@@ -60,7 +60,7 @@ export async function sendDirectly({ screen, servers }: Stage, token: string): P
   screen.output(response);
 }
 
-/** What arrived. @throws Error unless it is the message, sent by the account with a token */
+/** The message that arrived. @throws Error unless it is the one that was sent, by the account with a token */
 export async function showReceived({ screen, servers }: Stage): Promise<void> {
   screen.step('What the mail server received');
   const [message] = await servers.submission.waitForMessages(1);

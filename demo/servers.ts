@@ -21,7 +21,7 @@ export interface Servers {
 export async function startServers(cleanup: Cleanup, folder: string): Promise<Servers> {
   const provider = await startProvider({ clientId: 'cms-demo' });
   await cleanup.add(() => provider.stop());
-  // Bearer tokens and nothing else, as with the providers that the demo stands for.
+  // Bearer tokens and nothing else, like the providers that the demo stands for.
   const submission = await startSubmission({ provider, mechanisms: ['XOAUTH2'] });
   await cleanup.add(() => submission.stop());
   const imap = await startImap({ provider, mechanisms: ['XOAUTH2'] });
@@ -31,7 +31,7 @@ export async function startServers(cleanup: Cleanup, folder: string): Promise<Se
   return { provider, submission, imap, caFile };
 }
 
-/** What `account add` is told of these servers; for Gmail and Microsoft it knows all that by itself. */
+/** The flags that tell `account add` about these servers; for Gmail and Microsoft it knows them already. */
 export function serverFlags({ provider, submission, imap }: Servers): string[] {
   return [
     ...['--issuer', provider.issuer, '--client-id', provider.clientId],

@@ -9,7 +9,7 @@ import type { Workspace } from './workspace.ts';
 export interface Cms {
   /** The command line that is run. */
   argv: (args: readonly string[]) => string[];
-  /** The same as somebody would type it. */
+  /** The same, as a person would type it. */
   shown: (args: readonly string[]) => string;
 }
 

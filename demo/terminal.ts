@@ -2,7 +2,7 @@
 import { wrap } from '../src/lib/terminal/width.ts';
 import { styleText } from './style.ts';
 
-/** As wide as it gets: a terminal of 100 columns breaks no line. */
+/** The greatest width: a terminal of 100 columns breaks no line. */
 const WIDTH = 98;
 /** Narrower than this a command line cannot be read any more. */
 const NARROWEST = 40;
@@ -14,7 +14,7 @@ export interface Screen {
   step: (title: string) => void;
   /** Plain words. */
   say: (...lines: string[]) => void;
-  /** A command as somebody would type it. */
+  /** A command as a person would type it. */
   command: (line: string) => void;
   /** What a command printed. */
   output: (text: string) => void;
@@ -70,7 +70,7 @@ function linesOf(text: string, room: number): string[] {
     .flatMap((line) => fold(line, room));
 }
 
-/** An address in one piece is no use to anybody here; everything else that is too long goes on in a further line. */
+/** A URL that is too long is cut, because it is of no use here; any other long line continues on the next one. */
 function fold(line: string, room: number): string[] {
   if (line.length <= room) return [line];
   if (/^https?:\S+$/.test(line)) return [`${line.slice(0, room - 1)}…`];

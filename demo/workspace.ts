@@ -1,4 +1,4 @@
-/** The folder in which everything of the demo lies, and the environment that keeps its programs in there. */
+/** The folder that holds all files of the demo, and the environment that keeps its programs in there. */
 import { statSync } from 'node:fs';
 import { mkdtemp, mkdir, rm, writeFile, chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,10 +29,10 @@ function isPassable(folder: string): boolean {
 }
 
 export async function makeWorkspace(cleanup: Cleanup): Promise<Workspace> {
-  // Short: paths in it stand in command lines, which are not broken within a word.
+  // Short: its paths appear in command lines, which are not broken within a word.
   const folder = await mkdtemp(join(tmpdir(), 'cms-'));
   await cleanup.add(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  // Passed through by the MTA, which is another user; what is secret lies in folders of its own with 0700.
+  // The MTA, which is another user, has to pass through it; secrets are in folders of their own with 0700.
   await chmod(folder, 0o711);
   await mkdir(join(folder, 'home'), { mode: 0o700 });
   return {
@@ -43,7 +43,7 @@ export async function makeWorkspace(cleanup: Cleanup): Promise<Workspace> {
   };
 }
 
-/** Nothing of the caller's: not the home, not the session bus with the keyring, not the display. */
+/** Nothing from the caller's environment: not the home, not the session bus with the keyring, not the display. */
 export async function scriptedEnvironment({ folder }: Workspace, caFile: string, login: string): Promise<Environment> {
   const browser = join(folder, 'browser');
   // $BROWSER is split at spaces and colons, which paths of this checkout may hold.

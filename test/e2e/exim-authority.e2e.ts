@@ -208,7 +208,7 @@ describe('exim and a private authority', function () {
     await root(`cat >${LINES}`, '# BEGIN cms eve\neve@example.net: host=h::587 user=e oauth=/s\n# END cms eve\n');
     const refused = await install();
     assert.equal(refused.status, 1);
-    assert.match(refused.stderr, /holds lines besides yours[^]*nothing was changed[^]*--install --ca-file \//);
+    assert.match(refused.stderr, /holds lines that are not yours[^]*nothing was changed[^]*--install --ca-file \//);
     assert.equal((await exim.asRoot(['test', '-e', CONFIG])).status, 1);
     assert.equal((await install('--ca-file', ca)).status, 0);
     assert.equal(await trusted(), ca);

@@ -227,7 +227,7 @@ describe('installing the exim configuration', function () {
     await exim.install('exim-smart-hosts', kept.toString('latin1'), '0640');
     const refused = await cms('--install', '--socket', '/run/cms/bob/exim.sock');
     assert.equal(refused.status, 78);
-    assert.match(refused.stderr, /lies in the folder of bob/);
+    assert.match(refused.stderr, /is in the folder of bob/);
     await exim.asRoot(['install', '-d', '-o', 'daemon', '/run/theirs']);
     const foreign = await install(await script('--socket', '/run/theirs/exim.sock'));
     assert.match(foreign.stderr, /\/run\/theirs belongs to daemon/);

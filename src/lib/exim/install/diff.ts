@@ -16,7 +16,7 @@ export async function diffToInstalled(plan: EximPlan, run: Run, configFile = EXI
   const { smartHostsFile } = plan.options;
   const hosts = await readSmartHosts(smartHostsFile);
   const lines = hosts.closed
-    ? `# ${smartHostsFile} is closed to you; this is what would stand in it\n${plan.block}`
+    ? `# you may not read ${smartHostsFile}; this is what cms would write to it\n${plan.block}`
     : await diff(smartHostsFile, replaceBlock(hosts.text, plan.user, plan.block), run);
   return (await diff(configFile, plan.config, run)) + lines;
 }

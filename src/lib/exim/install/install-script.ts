@@ -52,7 +52,7 @@ export function whatItDoes({ user, smartHostsFile, socket, socketAddition, paths
     '',
     'The script above',
     `- writes ${EXIM_CONFIG_FILE} and your lines in ${smartHostsFile}, if exim takes them`,
-    `- keeps a configuration of somebody else as ${EXIM_CONFIG_FILE}.before-cms`,
+    `- keeps a configuration that cms has not written as ${EXIM_CONFIG_FILE}.before-cms`,
     ...(socket.startsWith(`${folder}/`)
       ? [`- makes ${folder}, which exim's group may enter, now and at each boot`]
       : []),
@@ -101,7 +101,7 @@ ${keepsDefault === true ? keepDefault(user) : ''}awk -v begin=${quote(begin)} -v
   inside && $0 == end { inside = 0; next }
   !inside { print }
   END { if (inside) exit 1; if (!done) put() }
-' "$old" >"$work/lines" || fail "$lines: a block of cms has lost its last line; mend or delete it by hand"
+' "$old" >"$work/lines" || fail "$lines: a block of cms has lost its last line; fix or delete it by hand"
 ${ownNames(user)}
 ${caFileOfAccounts === undefined ? '' : guard(user, caFileOfAccounts)}`;
 }
@@ -109,7 +109,7 @@ ${caFileOfAccounts === undefined ? '' : guard(user, caFileOfAccounts)}`;
 /** Puts a * line into the block for the account that has one in the old block, whose address $default is then. */
 function keepDefault(user: string): string {
   const { begin, end } = markersOf(user);
-  return `# Nothing notes whose mail that of root and of unknown senders is: it stays that of the * line in our old block.
+  return `# No note names the default account: it stays the account of the * line in our old block.
 was=$(awk -v begin=${quote(begin)} -v end=${quote(end)} '
   $0 == begin { inside = 1 }
   $0 == end { inside = 0 }
@@ -144,7 +144,7 @@ fi
 
 /** Two blocks with one account: the mail of the one user would leave by the server of the other. */
 function ownNames(user: string): string {
-  return `# What the block of another user names already, senders and accounts, is not given to this one.
+  return `# A sender or account that the block of another user names is not added to this one.
 awk -v begin=${quote(markersOf(user).begin)} '
   /^# BEGIN cms / { ours = ($0 == begin); theirs = !ours; who = $4; next }
   /^# END cms / { ours = theirs = 0; next }
@@ -169,12 +169,12 @@ awk -v begin=${quote(markersOf(user).begin)} '
 /** exim trusts one file for all lines. */
 function guard(user: string, caFile: string): string {
   const { begin, end } = markersOf(user);
-  return `# The mail of others would be sent by these certificates as well.
+  return `# exim would verify the servers of other lines with these certificates as well.
 awk -v begin=${quote(begin)} -v end=${quote(end)} '
   $0 == begin { inside = 1 }
   !inside && !/^[ \t]*(#|$)/ { exit 1 }
   $0 == end { inside = 0 }
-' "$old" || fail "$lines holds lines besides yours, whose servers ${caFile} need not do for; nothing was changed. \
+' "$old" || fail "$lines also holds lines that are not yours, and ${caFile} may not be right for their servers; nothing was changed. \
 If it does: cms exim-config --install --ca-file ${caFile}; if not: --ca-file ${SYSTEM_TRUST}"
 `;
 }
@@ -186,7 +186,7 @@ exim4 -C "$work/conf" -bV >"$work/verdict" 2>&1 || { cat "$work/verdict" >&2; fa
 function socketFolder({ user, socket }: Installation): string {
   const folder = `/run/cms/${userName(user)}`;
   if (!socket.startsWith(`${folder}/`)) {
-    return `# The socket is ${socket}: its folder is yours to make, so that group ${MTA_GROUP} may enter it.
+    return `# The socket is ${socket}: make its folder yourself, so that group ${MTA_GROUP} may enter it.
 socket_folder=${quote(dirname(socket))}
 if [ -e "$socket_folder" ]; then
   owner=$(stat -L -c %U -- "$socket_folder")
@@ -194,7 +194,7 @@ if [ -e "$socket_folder" ]; then
 fi
 `;
   }
-  return `# The folder of the socket: the user's, entered by the MTA's group, which the socket in it inherits. Now, and at each boot.
+  return `# The folder of the socket, for the user and the MTA's group, which the socket inherits. Made now, and at each boot.
 mkdir -p /etc/tmpfiles.d
 ${hereDocument(`/etc/tmpfiles.d/cms-${userName(user)}.conf`, `d /run/cms 0755 root root -\nd ${folder} 2750 ${user} ${MTA_GROUP} -\n`)}
 install -d -m 0755 -o root -g root /run/cms
@@ -216,7 +216,7 @@ as_user sh -c '
 `;
 }
 
-const REPLACE = `# Both files are replaced as a whole, or both stay what they were.
+const REPLACE = `# Either both files are replaced, or neither.
 put() { install -m "$3" -o root -g "$4" "$1" "$2.cms-new" && mv -f "$2.cms-new" "$2"; }
 keep() { if [ -e "$1" ]; then cp -p "$1" "$work/$2"; fi; }
 back() { if [ -e "$work/$2" ]; then cp -p "$work/$2" "$1"; else rm -f "$1"; fi; }
@@ -237,7 +237,7 @@ if cmp -s "$work/conf" "$conf" && cmp -s "$work/lines" "$lines"; then
 else
   keep "$conf" old-conf
   keep "$lines" old-lines
-  # Somebody else's configuration is kept for good, beside the new one.
+  # A configuration that cms has not written is kept for good, next to the new one.
   if [ -e "$conf" ] && [ ! -e "$conf.before-cms" ] && ! grep -q '^# Made by "cms exim-config"' "$conf"; then
     cp -p "$conf" "$conf.before-cms"
   fi
@@ -247,7 +247,7 @@ else
   restart || { back "$conf" old-conf; back "$lines" old-lines; restart || :; undo "exim does not start"; }
   echo "cms: exim is installed: $conf, $lines"
 fi
-# In a directory of root's, where nobody else can put a link in its place.
+# In a directory of root, where no other user can put a link in its place.
 chown -h root:${MTA_GROUP} "$lines"
 chmod 0640 "$lines"
 `;

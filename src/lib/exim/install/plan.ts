@@ -139,9 +139,13 @@ function ownSocket(path: string, user: string): string {
   const owner = /^\/(?:var\/)?run\/cms\/([^/]+)(?:\/|$)/.exec(socket)?.[1];
   // root tries the lines of users.
   if (owner === undefined || owner === user || user === 'root') return socket;
-  throw new CmsError('config_invalid', `the socket ${path} is not one of ${user}: it lies in the folder of ${owner}`, {
-    suggestions: [`cms exim-config --install --socket ${defaultSocket(user)}`],
-  });
+  throw new CmsError(
+    'config_invalid',
+    `the socket ${path} does not belong to ${user}: it is in the folder of ${owner}`,
+    {
+      suggestions: [`cms exim-config --install --socket ${defaultSocket(user)}`],
+    },
+  );
 }
 
 function defaultSocket(user: string): string {

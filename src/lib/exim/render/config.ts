@@ -66,8 +66,8 @@ export function renderSplit(options: EximOptions, section: Exclude<Section, 'sma
 }
 
 function header({ smartHostsFile }: EximOptions): string {
-  return `# exim4.conf: everything that programs on this host mail goes out through mail accounts, by the sender's address.
-# Made by "cms exim-config". It relays and does nothing else. Accounts stand in ${smartHostsFile}
-# alone, one line each; logins come from the broker, "cms serve".
+  return `# exim4.conf: all mail that programs on this host send goes out through mail accounts, chosen by the sender's address.
+# Made by "cms exim-config". It relays and does nothing else. Accounts are listed only in
+# ${smartHostsFile}, one line each; logins come from the broker, "cms serve".
 `;
 }

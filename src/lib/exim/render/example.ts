@@ -26,13 +26,13 @@ export function renderExample(): string {
 which "cms exim-config --install" writes from your accounts (root:Debian-exim, mode 0640):
 
 ${renderBlock('jane', LINES)}
-Lines written by hand may stand beside that block. The key is an address, a domain, or * for everybody else:
+You may add lines of your own outside that block. The key is an address, a domain, or * for all other senders:
 
 ${BY_HAND}
 
 Fields: host=NAME::PORT; tls=implicit for TLS from the first byte (understood for port 465); helo= the name in EHLO;
-user= the login name; account= what the broker is asked for, where it is not the user; oauth= the broker's socket;
-auth=password to ask the broker for an app password; password= one in clear; users= the local users who may send so.`;
+user= the login name; account= the account to ask the broker for, if it is not the user; oauth= the broker's socket;
+auth=password to ask the broker for an app password; password= a password in clear; users= local users who may send.`;
   return `${header.replace(/^/gm, '# ').replace(/ +$/gm, '')}\n\n${renderConfig(DEFAULT_OPTIONS)}`;
 }
 

@@ -5,21 +5,21 @@ import { lineOf, refusalBy } from './sender.ts';
 export function mainSection(options: EximOptions): string {
   return `# Names of this host. Mail for them (root, cron) is handed to the account of the * line.
 domainlist local_domains = ${localDomains(options)}
-# What a bare "root" becomes; a name that is never anybody's real mail domain.
+# Appended to a bare "root"; a name that is never a real mail domain.
 qualify_domain = localhost
 
 ${listener(options)}
 acl_smtp_rcpt = cms_rcpt
 acl_smtp_data = cms_data
-# Nothing is offered here that would need a certificate of our own.
+# No TLS is offered here, because it would need a certificate for this host.
 tls_advertise_hosts =
 
 # Without these exim replaces the sender that a program gives with user@host, and the wrong account would send.
-# Every local user can thereby send as every account of the smart-hosts file, unless its line says users=.
+# So every local user can send as every account of the smart-hosts file, unless its line has users=.
 untrusted_set_sender = *
 local_from_check = false
 local_sender_retain = true
-# Whoever waits for a mail may push the queue: exim4 -qff
+# Every local user may run the queue: exim4 -qff
 prod_requires_admin = false
 
 never_users = root
@@ -54,7 +54,7 @@ cms_rcpt:
          control = submission/sender_retain
   deny   message = relay not permitted
 
-# Whoever may not send with a line (users=) learns it while it submits.
+# A local user who may not send with a line (users=) is told so during submission.
 cms_data:
   warn   set acl_m_cms_sender = CMS_MAIL_OF
          set acl_m_cms_line = ${lineOf('$acl_m_cms_sender', options)}
@@ -68,7 +68,7 @@ cms_data:
 }
 
 /** The rules without which one account would make others wait. */
-export const SENDER_RETRY = `# What keeps a server from being reached, and what it says against a mail, is tried for four days.
+export const SENDER_RETRY = `# A server that cannot be reached, and a mail that it defers, are tried again for four days.
 * refused F,4d,5m
 * timeout F,4d,5m
 * lost_connection F,4d,5m
@@ -77,12 +77,12 @@ export const SENDER_RETRY = `# What keeps a server from being reached, and what 
 * mail_4xx F,4d,5m
 * rcpt_4xx F,4d,1s
 * data_4xx F,4d,5m
-# A rule counts from the first mail that failed, to one recipient or at one host, and returns what comes later at once.
-# So none ends what waits for a person: a router returns each mail by its own age (cms_ready, cms_late). What a router
-# deferred is noted by recipient (with hosts the local part is *). The next mail to the same recipient may be another
-# sender's, so it waits no longer than it must.
+# A retry rule counts from the first mail that failed, to one recipient or at one host; once its time is over, exim
+# returns later mail immediately. So no rule ends for mail that waits for a person: a router returns each mail by its
+# own age (cms_ready, cms_late). Exim records what a router deferred by recipient (for hosts the local part is *). The
+# next mail to the same recipient may come from another sender, so it waits as briefly as possible.
 ^[^*] * F,520w,1s
-# A login that is refused, now or for good, is no fault of the host: see cms_smtp.
+# A refused login, temporary or permanent, does not count against the host: see cms_smtp.
 * auth_failed F,520w,1s
 ^[*]@ * F,520w,1s
 `;
@@ -101,8 +101,8 @@ ${SENDER_RETRY}# Everything else.
 export function rewriteSection({ smartHostsFile }: EximOptions): string {
   return `begin rewrite
 
-# user@host means nothing to anybody outside: in From:, Reply-To: and Sender: it becomes the address of the * line.
-# The envelope is left alone, the routers still need to see that it was local.
+# user@host is meaningless outside this host: in From:, Reply-To: and Sender: it becomes the address of the * line.
+# The envelope is left alone, because the routers still need to see that it was local.
 *@+local_domains "\${if match{${defaultAddress(smartHostsFile)}}{.+@.+}{$0}fail}" frs
 `;
 }

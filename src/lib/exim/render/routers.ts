@@ -15,7 +15,7 @@ ${localRouter(options)}
 ${senderRouters(options)}`;
 }
 
-const HANDED_BACK_ROUTER = `# What a local user may not send lands in that user's own mailbox on this host (see cms_refused).
+const HANDED_BACK_ROUTER = `# Mail that a local user may not send goes to that user's own mailbox on this host (see cms_refused).
 cms_handed_back:
   driver = accept
   condition = \${if !eq{$r_refused}{}}
@@ -31,7 +31,7 @@ cms_local:
   domains = +local_domains
   address_data = ${defaultAddress(smartHostsFile)}
   data = \${if match{$address_data}{.+@.+}{$0}\\
-    {${WAIT} cms: no * line in ${smartHostsFile}, nobody to give this mail to}}
+    {${WAIT} cms: no * line in ${smartHostsFile}, so no account can take this mail}}
   allow_defer
   allow_fail
 `;
@@ -41,8 +41,8 @@ cms_local:
 export function senderRouters(options: EximOptions): string {
   const { smartHostsFile } = options;
   return `${SENDER_MACROS}
-# The line of the sender is looked up once: by address, by address without what follows a + (bob+list is bob's), by
-# domain, then *.
+# The line of the sender is looked up once: by address, by address without the + and what follows (bob+list is bob),
+# by domain, then *.
 cms_line:
   driver = redirect
   set = r_sender = CMS_MAIL_OF
@@ -53,10 +53,10 @@ cms_line:
   allow_fail
   retry_use_local_part
 
-# What the line says, for all that follows. The account that the broker is asked for is the user, unless account= is
-# there. Without a socket, or with auth=password, the login is by password. Each request says where exim will log in
-# with the answer: that is host= of this very line, and the broker answers for the account's own server alone.
-# A line may name the local users that it serves: users=alice,root
+# The fields of the line, for the routers and transports below. Exim asks the broker for the account in account=, or
+# in user= if there is none. Without a socket, or with auth=password, the login uses a password. Each request names the
+# server that exim will log in to, from host= of this line; the broker answers only for the account's own server.
+# A line may name the local users who may send with it: users=alice,root
 cms_fields:
   driver = redirect
 ${FIELDS}
@@ -66,7 +66,7 @@ ${FIELDS}
   allow_fail
   retry_use_local_part
 
-# What a local user may not send goes back to that user, on this host: the owner of the account has not sent it.
+# Mail that a local user may not send goes back to that user, on this host, not to the owner of the account.
 cms_refused:
   driver = redirect
   condition = \${if !eq{$r_refused}{}}
@@ -76,9 +76,9 @@ cms_refused:
   headers_remove = subject
   headers_add = Subject: Not sent ($r_refused): \${sg{\${sg{$rh_subject:}{\\N^\\s+|\\s+$\\N}{}}}{\\N\\s+\\N}{ }}
 
-# Ask the broker before any connection: it answers nothing when it can help, else one line that says what to do.
-# Deferring here leaves no mark on the host, so that the other accounts there go on sending. A mail of more than 14 days
-# goes back to its sender in place of waiting on.
+# Ask the broker before connecting: it answers nothing if it has a token, else one line that says what to do. Deferring
+# here is not recorded for the host, so other accounts on that server go on sending. A mail older than 14 days goes back
+# to its sender instead of waiting longer.
 cms_ready:
   driver = redirect
   data = \${if !eq{$r_socket}{}\\
@@ -88,14 +88,14 @@ cms_ready:
   allow_fail
   retry_use_local_part
 
-# So does one that was tried when it was as old, and put off (see CMS_TRIED): a login that is refused, say.
+# So does a mail that was tried when it was that old, and deferred (see CMS_TRIED), for example by a refused login.
 cms_late:
   driver = redirect
   condition = \${if and{{${IS_LATE}}{acl{{accept ratelimit = 0.5 / 1d / per_cmd / readonly / cms-$message_exim_id}}}}}
   data = :fail: cms: it could not be sent for 14 days as $r_account; the log of exim says why
   allow_fail
 
-# self = send: a smart host on this very machine is still a smart host. An unknown name is tried again, not frozen.
+# self = send: a smart host on this machine is still a smart host. An unknown host name is tried again, not frozen.
 cms_smart_host:
   driver = manualroute
   condition = \${if eq{$r_refused}{}}

@@ -21,9 +21,9 @@ function addressesIn(header: string): string {
  * Whose mail a message is, as macros: routers and access control go by the same.
  * @see RFC 5322 section 3.6.2: of several authors the Sender: is the one who sends; 3.6.6: who sends again
  */
-export const SENDER_MACROS = `# Whose mail is it? The envelope sender's; where a program left that to exim, whoever stands in From:, or in Sender:
-# where From: does not name exactly one. The header lines are parsed as they came, before anything in them is decoded:
-# what somebody is called never chooses the account. CMS_BARE reads a name that should have stood in quotes.
+export const SENDER_MACROS = `# Who sends the mail? The envelope sender; if a program left that to exim, the address in From:, or the one in Sender:
+# if From: does not hold exactly one. The header lines are parsed as they came, before anything in them is decoded, so
+# a display name never chooses the account. CMS_BARE reads an address whose display name should have been in quotes.
 CMS_AUTHORS = \${if def:h_resent-from:{${addressesIn('resent-from:')}}{${addressesIn('from:')}}}
 CMS_SUBMITTER = \${if def:h_resent-from:{${addressesIn('resent-sender:')}}{${addressesIn('sender:')}}}
 CMS_PERSONS = \${if and{{!={1}{\${listcount:<: CMS_AUTHORS}}}{!eq{CMS_SUBMITTER}{}}}{CMS_SUBMITTER}{CMS_AUTHORS}}

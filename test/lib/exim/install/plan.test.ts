@@ -121,7 +121,7 @@ describe('the state of the installed smart-hosts file', () => {
   ]) {
     it(`does not name a socket of another user: ${socket}`, () => {
       const about = { user: 'jane', hostName: 'laptop', accounts: [], installed: undefined };
-      assert.throws(() => planExim({ socket }, about), /lies in the folder of bob/);
+      assert.throws(() => planExim({ socket }, about), /is in the folder of bob/);
     });
   }
 
