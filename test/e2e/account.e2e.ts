@@ -312,7 +312,7 @@ ${protocol} = { host = "localhost", port = ${server.port}, tls = "implicit" }
       const shortLived = faults.rewrite((answer) => ({ ...answer, expires_in: 1, interval: 1 }));
       world.provider.setFault(shortLived, ENDPOINT.deviceAuthorization);
       const added = await world.add(JANE, '--flow', 'device');
-      assertFailure(added, 77, /the code expired/, /run the command again/);
+      assertFailure(added, 77, /the code expired/, /cms account add jane@example\.org .*--flow device/);
       await assertNothingStored();
     });
 
