@@ -223,7 +223,7 @@ describe('the first run of account add', function () {
     terminal.press('enter');
     await terminal.waitFor(/Client secret/);
     terminal.press('enter');
-    await terminal.waitFor(/key of the vault[^]*navigate/);
+    await terminal.waitFor(/vault key[^]*navigate/);
     terminal.press('enter');
     await portShown(terminal);
     terminal.press('ctrl-c');

@@ -234,7 +234,7 @@ ${more}`,
     beforeEach(() => start(false));
 
     const choose = async (adding: Terminal): Promise<void> => {
-      await adding.waitFor(/How shall cms log in at Google[^]*navigate/, 20_000);
+      await adding.waitFor(/How should cms log in at Google[^]*navigate/, 20_000);
     };
 
     it('may be one with an app password after all', async () => {

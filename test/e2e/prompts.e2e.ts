@@ -62,7 +62,7 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
   const servers = [...smtp, ...imapServer];
   const file = join(folder, 'client.json');
   const store = ['--store', 'file'];
-  const oauth: Answer = { question: /How shall cms log in at \w+/, type: '', then: /navigate/ };
+  const oauth: Answer = { question: /How should cms log in at \w+/, type: '', then: /navigate/ };
   const register = (answer: string): Answer => ({ question: /Register cms at/, type: answer });
   return [
     {
@@ -80,7 +80,7 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
       question: /Which provider has/,
       type: 'Google',
       then: /❯ Google/,
-      next: /How shall cms log in at Google/,
+      next: /How should cms log in at Google/,
       remembered: / --provider google /,
       unattended: [64, /cannot tell which provider[^]*--provider ID/],
     },
@@ -117,7 +117,7 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
       argv: [JANE, ...issuer, ...client, ...smtp],
       question: /IMAP server of/,
       type: 'localhost',
-      next: /key of the vault/,
+      next: /vault key/,
       remembered: / --imap-host localhost /,
       unattended: [69, /--store file/],
     },
@@ -225,13 +225,13 @@ function rows({ issuerUrl, clientId, smtpPort, imapPort, folder }: Places): Row[
       argv: ['jane@icloud.com', '--no-test'],
       question: /App password:/,
       type: 'CANARY-password',
-      next: /key of the vault/,
+      next: /vault key/,
       unattended: [78, /--password-file FILE/],
     },
     {
       title: 'where the key is kept',
       argv: [JANE, ...issuer, ...client, ...servers],
-      question: /Where shall the key of the vault be kept\?/,
+      question: /Where should the vault key be kept\?/,
       type: '',
       then: /navigate/,
       next: WAITING,

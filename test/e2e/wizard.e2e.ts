@@ -52,7 +52,7 @@ describe('the wizard of account add', function () {
     [/issuer[^:]*:/, world.provider.issuer],
     [/Client id:/, world.provider.clientId],
     [/Client secret[^:]*:/, ''],
-    [/key of the vault[^]*navigate/, ''],
+    [/vault key[^]*navigate/, ''],
   ];
 
   async function answer(to: Terminal, [question, text]: Step): Promise<void> {
@@ -121,7 +121,7 @@ describe('the wizard of account add', function () {
   ] as const) {
     it(`asks again for what cannot be a client id at the provider of ${address}`, async () => {
       const adding = startAdd([address]);
-      if (address.endsWith('gmail.com')) await answer(adding, [/How shall cms log in[^]*navigate/, '']);
+      if (address.endsWith('gmail.com')) await answer(adding, [/How should cms log in[^]*navigate/, '']);
       await answer(adding, [/Client id[^:]*:/, wrong]);
       await adding.waitFor(why);
       await interrupt(adding);

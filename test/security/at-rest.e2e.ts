@@ -190,7 +190,7 @@ describe('what lies on the disk', function () {
           assert.match(messageOf(error), /must be a directory that you own and no one else can/);
         const after = filesBelow(stateDir).map((file) => readFileSync(file, 'hex'));
         if (folder !== configDir) assert.deepEqual(after, before, folder);
-        if (folder === stateDir) assert.match(await serveOnce(), /cms: error: .* must be a folder of your own/);
+        if (folder === stateDir) assert.match(await serveOnce(), /cms: error: .* must be a directory that you own/);
         await restore(folder);
       }
     });
