@@ -35,7 +35,7 @@ export interface AccessTokenRequest {
   forceRefresh?: boolean;
 }
 
-/** A token with what a login needs besides it. */
+/** A token with everything else that a login needs. */
 export interface Token {
   access_token: string;
   token_type: 'Bearer';

@@ -1,4 +1,6 @@
-/** How a failure is told: one JSON line, or a sentence and the commands that mend it. On stderr, for people and scripts. */
+/**
+ * How a failure is told: one JSON line, or a sentence and the commands that fix it. On stderr, for people and scripts.
+ */
 import { type AdminMail, CmsError, messageOf, systemErrorCode } from '../lib/core/errors.ts';
 import { redact } from '../lib/core/redact.ts';
 import { patientStderr } from '../lib/os/stderr.ts';

@@ -1,4 +1,4 @@
-/** What is said where an account is not known: whose accounts were looked at, and what may have been meant. */
+/** The message for an unknown account: whose accounts were searched, and which one may have been meant. */
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { AccountStore } from '../lib/accounts/store.ts';

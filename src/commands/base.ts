@@ -1,4 +1,4 @@
-/** What all commands share: errors that name their cure, exit statuses of the table, and JSON on request. */
+/** What all commands share: errors that name their fix, the exit statuses of the table, and JSON on request. */
 import { Command, Errors, Flags } from '@oclif/core';
 import wrapAnsi from 'wrap-ansi';
 import { CmsError } from '../lib/core/errors.ts';
@@ -84,7 +84,7 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * As `asked`; where nobody can be asked, the flag is told. @param otherwise another way to do it
+   * As `asked`; without a terminal, the error names the flag. @param otherwise another way to do it
    * @throws CmsError `usage` for a no
    */
   protected async agreed(question: string, preset: boolean, otherwise = ''): Promise<boolean> {

@@ -172,7 +172,7 @@ Options default to those of the last --install.`;
     owner: number | undefined,
   ): Promise<EximAuthority> {
     const { section, write, install, check, try: tried, 'ca-file': asked } = flags;
-    // As whom exim will run with what is only written, nobody knows.
+    // It is unknown which user exim will run as with files that are only written.
     if (write !== undefined && asked !== undefined && asked !== SYSTEM_TRUST) {
       await readAuthorities(asked, owner);
       return { caFile: asked, ofAccounts: false, failing: [] };
@@ -390,7 +390,7 @@ async function smtpLoginWith(
   return smtpLogin({ server, ...credentials, ...(await trustOfExim(caFile, owner)) });
 }
 
-/** What servers offer to whoever trusts whom exim trusts; each is asked once, and not for long. */
+/** What servers offer to a client that trusts the same CAs as exim; each is asked once, and not for long. */
 async function offersAsExim(caFile: string | undefined, owner: number | undefined) {
   const trust = await trustOfExim(caFile, owner).catch(() => undefined);
   const { smtpMechanisms } = await import('../lib/mail/smtp.ts');

@@ -102,7 +102,7 @@ async function watchStatus(context: Context, wishes: Wishes, intervalMs: number)
   const enough = new AbortController();
   const end = (): void => enough.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
-  // Whoever reads has seen enough.
+  // The reader has closed the pipe.
   stdout.on('error', end);
   const onTerminal = stdout.isTTY && !wishes.json;
   if (onTerminal) giveTerminalBackWhileStopped(display);

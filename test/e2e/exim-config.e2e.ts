@@ -54,7 +54,7 @@ describe('cms exim-config', function () {
         ['<postmaster@alias.example>', 'jane@example.org', false],
       ],
     );
-    assert.match(rows[0]?.detail ?? '', /^not running: nobody answers at .*cms\.sock/);
+    assert.match(rows[0]?.detail ?? '', /^not running: nothing answers at .*cms\.sock/);
     assert.match(stderr, /"cms exim-config --install","cms serve"/);
   });
 

@@ -298,7 +298,7 @@ describe('installing the exim configuration', function () {
     ]);
     assert.equal(tried.status, 75, tried.stderr);
     assert.match(tried.stdout, /^line +ok [^]*^socket +failed .*exim\.sock/m);
-    assert.match(tried.stderr, /cannot send: socket: not running: nobody answers at .*cms\.sock[^]*try: cms serve/);
+    assert.match(tried.stderr, /cannot send: socket: not running: nothing answers at .*cms\.sock[^]*try: cms serve/);
   });
 
   it('says to reload a broker that does not know the socket', async () => {

@@ -103,7 +103,7 @@ export function followersOf({ commands, topics }: CommandLine): Map<string, Topi
 
 /**
  * Shell that prints the addresses of the accounts, one a line. It reads the file and starts neither node nor a broker,
- * because somebody waits for it with a finger on Tab. An address holds neither quotes nor backslashes. Only a regular
+ * because the user has pressed Tab and waits for it. An address holds neither quotes nor backslashes. Only a regular
  * file of the caller's, which is no link, is read: Tab neither waits for a FIFO nor offers what another user has put there.
  */
 export const LIST_ADDRESSES = {

@@ -13,7 +13,7 @@ export const LOG_FORMATS = ['pretty', 'json'] as const;
 export interface ServeArguments {
   logFormat: (typeof LOG_FORMATS)[number];
   logLevel: LogLevel;
-  /** Besides the private socket and those of config.toml. */
+  /** In addition to the private socket and those of config.toml. */
   socket?: SocketSettings;
 }
 

@@ -74,7 +74,7 @@ function reloadAtHangup(starting: Promise<Daemon>, log: Logger): void {
   });
 }
 
-/** Whoever reaches an open debugger, or a copy of the memory, reads every token. */
+/** Anyone who reaches an open debugger, or a copy of the memory, can read every token. */
 function refuseExposure(env: Environment): void {
   if (inspectorUrl() !== undefined) {
     throw new CmsError('config_invalid', 'the broker does not run with a debugger open', {

@@ -13,7 +13,7 @@ import { cannotPrint, reportFailure } from '../report-failure.ts';
 import { Secret } from '../../lib/core/secret.ts';
 import { parseTokenArguments, render, type TokenArguments } from './token-arguments.ts';
 
-/** Where tokens and app passwords come from; undefined where nobody is there to ask. */
+/** Where tokens and app passwords come from; undefined if no broker is running. */
 export interface TokenSource {
   token: (request: TokenWishes, env: Environment) => Promise<TokenAnswer | undefined>;
   password: (request: PasswordWishes, env: Environment) => Promise<Secret | undefined>;

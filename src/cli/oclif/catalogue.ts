@@ -37,7 +37,7 @@ function flagText(flag: Command.Flag.Cached): FlagText {
   }
   const { helpValue, options = [], multiple } = flag;
   const value = (Array.isArray(helpValue) ? helpValue.join(' ') : helpValue) ?? name.replace(/^.*-/, '').toUpperCase();
-  // Whoever has presets in config.toml may name those, too.
+  // Presets in config.toml may be named, too.
   const suggestions = name === 'provider' ? providerIds() : [];
   return { ...text, value, options, suggestions, repeatable: multiple === true, negatable: false };
 }

@@ -1,4 +1,4 @@
-/** Words that other programs have and the framework has not, and what was meant by those that nobody has. Pure. */
+/** Words that other programs have and the framework does not, and the nearest match for unknown ones. Pure. */
 import { CmsError } from '../../lib/core/errors.ts';
 import { nearest } from '../../lib/core/nearest.ts';
 
@@ -14,7 +14,7 @@ export function withoutSynonyms([first, ...rest]: readonly string[]): string[] {
 }
 
 /**
- * A topic alone shows its help; whoever asks for JSON takes that for an answer.
+ * A topic alone shows its help; a caller that asks for JSON would take that for an answer.
  * @throws CmsError `usage`
  */
 export function requireCommand([topic = '', ...rest]: readonly string[], topics: readonly string[]): void {

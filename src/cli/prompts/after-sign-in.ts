@@ -19,9 +19,9 @@ import { quoted } from '../../lib/core/shell-word.ts';
 
 export interface GoOnOptions {
   say: (line: string) => void;
-  /** Lines that have to stay as they are: a diff, and what somebody will copy. */
+  /** Lines that must not be wrapped: a diff, and text to copy. */
   show: (lines: string) => void;
-  /** Whether somebody can be asked, and has not said that defaults will do. */
+  /** Whether a person can be asked, and has not accepted the defaults with a flag. */
   asks: boolean;
   /** What flags say: true and false are not asked about. */
   wishes: { send: boolean | undefined; exim: boolean | undefined; service: boolean | undefined };
@@ -86,7 +86,7 @@ async function maybeExim(context: Context, { account, reports }: Enrolled, optio
   const state = smartHostsState(installed, accounts);
   if (state === 'not_installed' && wishes.exim !== true && !hasExim(context)) return 'absent';
   if (state === 'current' && wishes.exim !== true) return 'configured';
-  // Where nobody has tried, it may well work; where it was refused, exim would only collect what it cannot send.
+  // If no login was tried, it may well work; if it was refused, exim would only collect mail that it cannot send.
   const refused = reports.some(({ protocol, user }) => protocol === 'smtp' && user === undefined);
   const sends = account.servers.smtp !== undefined && !refused;
   if (wishes.exim ?? (asks && sends)) {
@@ -179,7 +179,7 @@ function sayWhatWorks(
     show(`mutt:   set imap_oauth_refresh_command = "${token} --protocol imap ${address}"`);
   if (imap !== undefined) show(`mbsync: PassCmd "${token} --protocol imap ${address}"`);
   if (typeof exim === 'object') {
-    say("exim reads its lines beside Debian's split configuration; the new ones:");
+    say("exim uses Debian's split configuration and the lines of cms; the new lines:");
     for (const step of exim.steps) show(step);
   }
   if (exim === 'stale') say('exim does not know of this yet: cms exim-config --install');

@@ -56,7 +56,7 @@ export function askChoice<T>(message: string, choices: readonly Choice<T>[]): Pr
   return select({ message, choices: [...choices], pageSize: 12, loop: false }, context);
 }
 
-/** A list that gets shorter as somebody types. @param find what is left for a term; a text among it is a remark */
+/** A list that gets shorter as the user types. @param find what is left for a term; a text among it is a remark */
 export function askSearch<T>(message: string, find: (term: string) => readonly (Choice<T> | string)[]): Promise<T> {
   const source = (term = '') =>
     find(term.trim().toLowerCase()).map((each) => (typeof each === 'string' ? new Separator(each) : each));

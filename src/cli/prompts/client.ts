@@ -1,4 +1,4 @@
-/** The question which client signs in, where none is known: never a dead end. */
+/** Asks which client to sign in with, if none is known; there is always a way to go on. */
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { ClientAnswer, ClientQuestion } from '../../lib/enrol/choose-client.ts';

@@ -1,4 +1,4 @@
-/** The question who runs the mailbox, where nothing tells. */
+/** Asks who runs the mailbox, if `cms` cannot find out. */
 import type { Proposal } from '../../lib/enrol/propose.ts';
 import { discover } from '../../lib/oauth/client/discover.ts';
 import type { Provider } from '../../lib/providers/provider.ts';

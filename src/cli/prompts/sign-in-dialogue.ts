@@ -26,7 +26,7 @@ import { askAppPassword, askClient, placeOf, sayPasswordWay } from './client.ts'
 import { askIssuer, askProvider } from './provider.ts';
 import { waitForKey } from './wait-for-key.ts';
 
-/** How long a sign-in may take: as long as somebody needs to find a password and a second factor. */
+/** How long a sign-in may take: as long as a person needs to find a password and a second factor. */
 const SIGN_IN_TIMEOUT_MS = 10 * 60_000;
 
 /** Enough to take a client back that was registered for this sign-in. */
@@ -39,7 +39,7 @@ async function inTime(): Promise<void> {
   await allFinished();
 }
 
-/** Ends a sign-in that nobody finishes, and one that is given up with Ctrl-C while no question is open. */
+/** Ends a sign-in that is never finished, and one that is given up with Ctrl-C while no question is open. */
 function endOfPatience(): AbortSignal {
   const controller = new AbortController();
   const end = (error: CmsError): void => controller.abort(error);
@@ -68,11 +68,11 @@ function endOfPatience(): AbortSignal {
 
 export interface TerminalOptions {
   env: Environment;
-  /** What somebody has to do now. */
+  /** What the user has to do now. */
   say: (line: string) => void;
   /** What can wait, or be left out. */
   remark: (line: string) => void;
-  /** A line that somebody will copy: it is not wrapped. */
+  /** A line to copy: it is not wrapped. */
   show: (line: string) => void;
   /** Whether questions may be asked at all. */
   asks: boolean;
@@ -157,7 +157,7 @@ async function showUrl(options: TerminalOptions, url: string, redirectUri: strin
   const opens = options.opensBrowser && hasBrowser(env, process.platform);
   say(opens ? 'Opening the browser; if none appears, open this address:' : 'Open this address in a browser:');
   say(url);
-  // By sudo somebody else is here than who can come here.
+  // Under sudo the current user is not the one who can log in here.
   const forwarding = sshForwarding(env, new URL(redirectUri).port, env.SUDO_USER ?? userInfo().username);
   if (forwarding !== undefined) {
     say('You are here over SSH. For a browser on your own machine to come back, run there first:');

@@ -29,7 +29,7 @@ export default class AccountRemove extends BaseCommand {
     const address = parseAddress(args.address);
     const context = openContext(process.env, { interactive: this.mayAsk });
     const { accounts } = await context.accounts.read();
-    // The key itself: whoever names an alias may not know what else would go.
+    // The key itself: a user who names an alias may not know what else would be deleted.
     const account = accounts[address];
     if (account === undefined) throw accountUnknown(address, Object.keys(accounts));
     if (!flags.yes) await this.confirmed(address, flags['keep-grant']);

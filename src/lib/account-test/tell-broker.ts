@@ -6,7 +6,7 @@ import type { ProtocolTest } from './account-test.ts';
 
 /**
  * Whether the token itself was refused. Only submission counts: of it the broker keeps account for the MTA, and a wrong
- * `imap_user` must not keep mail from going out. A switch or a policy of the organisation is not mended by a new token.
+ * `imap_user` must not keep mail from going out. A switch or a policy of the organisation is not fixed by a new token.
  */
 export function tokenWasRefused(account: Account, tests: readonly ProtocolTest[]): boolean {
   if (account.kind === 'password') return false;
@@ -17,7 +17,7 @@ export function tokenWasRefused(account: Account, tests: readonly ProtocolTest[]
 }
 
 /**
- * The broker fetches a new token once; if that one is refused too, it tells somebody.
+ * The broker fetches a new token once; if that one is refused too, it notifies the user.
  * @returns whether a broker runs
  * @throws CmsError `broker_unavailable`
  */

@@ -1,4 +1,4 @@
-/** What a test comes to, as an error code of the table. Pure. */
+/** The result of a test, as an error code of the table. Pure. */
 import { EXIT_STATUS, type ErrorCode } from '../core/errors.ts';
 import type { ExplanationClass } from '../explain/entry.ts';
 import type { ProtocolTest } from './account-test.ts';
@@ -19,7 +19,7 @@ export function codeOfClass(kind: ExplanationClass): ErrorCode {
   return CODES[kind];
 }
 
-/** What only a person can mend comes first, then what is configured, then what may pass by itself. */
+/** What only a person can fix comes first, then wrong configuration, then what may pass by itself. */
 const GRAVITY = [77, 78, 75];
 
 /** The exit status: 0 when everything worked, else the gravest. */

@@ -1,4 +1,4 @@
-/** What is known about an account. Nothing here is secret: secrets stand sealed in the vault, under the same address. */
+/** What is known about an account. Nothing here is secret: secrets are sealed in the vault, under the same address. */
 
 /** Protocols that a token may be used for. */
 export type Protocol = 'smtp' | 'imap' | 'pop';
@@ -37,7 +37,7 @@ export interface OAuthClient {
    * URI has no port unless one is given: the address of the last page is pasted (manual flow).
    */
   redirect: { scheme?: 'https'; host: '127.0.0.1' | 'localhost'; path: string; port?: number };
-  /** File of an authority that is trusted besides the system's: here, and at the mail servers of the account. */
+  /** File of a CA that is trusted in addition to the system's: here, and for the mail servers of the account. */
   ca_file?: string;
   /** Where a client that registered itself can be deleted; the token for it stands in the vault. RFC 7592 */
   registration_client_uri?: string;
@@ -74,7 +74,7 @@ export interface PasswordAccount extends AccountCommon {
 
 export type Account = OAuthAccount | PasswordAccount;
 
-/** The file of an authority that the account's servers are verified with, besides the system's. */
+/** The file of a CA that the account's servers are verified with, in addition to the system's. */
 export function caFileOf(account: Account): string | undefined {
   return account.kind === 'oauth' ? account.client.ca_file : account.ca_file;
 }

@@ -33,7 +33,7 @@ export function halfDone({ stateDir, vaultDir }: Paths): HalfDone {
       try {
         return lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.();
       } catch {
-        // In a folder that is closed to us nothing can be read; whoever needs it says so.
+        // Nothing can be read in a folder that is closed to us; the caller that needs it reports that.
         return false;
       }
     },
@@ -51,7 +51,7 @@ export function halfDone({ stateDir, vaultDir }: Paths): HalfDone {
   };
 }
 
-/** It is written whole or not at all: anything else is none of ours. */
+/** It is written whole or not at all: anything else is not ours. */
 function parse(text: string): { account: Account; grant_id: string } | undefined {
   try {
     const { account, grant_id } = JSON.parse(text) as { account?: Account; grant_id?: unknown };

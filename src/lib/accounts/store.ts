@@ -1,4 +1,7 @@
-/** `accounts.json`: everything about accounts that is no secret. Read often, written by `account add`, `remove`, `store`. */
+/**
+ * `accounts.json`: everything about accounts that is not secret. Read often, written by `account add`, `remove`,
+ * `store`.
+ */
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CmsError, messageOf } from '../core/errors.ts';
@@ -101,9 +104,9 @@ export class AccountStore {
 
   /**
    * Stores an account together with its grant: both, or neither. What a crash in between leaves half done is finished
-   * by whoever reads next.
+   * by the next reader.
    * @param grant writes the sealed file, and takes that back
-   * @param check throws for an account that may not be stored beside the others; they cannot change meanwhile
+   * @param check throws for an account that may not be stored next to the others; they cannot change meanwhile
    * @throws CmsError as `update`, and what `grant.write` throws
    */
   async store(
@@ -134,7 +137,7 @@ export class AccountStore {
     await this.#half.forget().catch(() => undefined);
   }
 
-  /** Proves, before somebody signs in, that the file can be replaced. @throws CmsError as `update` */
+  /** Proves, before the sign-in, that the file can be replaced. @throws CmsError as `update` */
   async probe(): Promise<void> {
     if ((await stampOf(this.#paths.accountsFile)) !== undefined) await this.update((file) => file);
   }
@@ -153,7 +156,7 @@ export class AccountStore {
     return join(this.#paths.lockDir, 'accounts.lock');
   }
 
-  /** Whoever is in the middle of it holds the lock; then it is not for us to finish. */
+  /** A process in the middle of it holds the lock; then it is not for us to finish. */
   async #finish(): Promise<void> {
     try {
       await using lock = await acquireLockNow(this.#lockFile);

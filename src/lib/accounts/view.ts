@@ -47,9 +47,9 @@ export interface StateView {
   state: AccountState;
   /** The error that stands for the state; its exit status is that of `cms status`. */
   code?: ErrorCode;
-  /** In the words of whoever refused. */
+  /** In the words of the server that refused. */
   reason?: string;
-  /** What that means, and who can mend it; where cms knows. */
+  /** What that means, and who can fix it, if cms knows. */
   explanation?: string;
   who?: Who;
   /** ISO 8601: since when. */
@@ -105,7 +105,7 @@ function readAs<T extends StateView>(
 }
 
 /**
- * @param about what advice may name besides the address
+ * @param about what a fix may name in addition to the address
  * @param byItself whether a broker says this, which tries again
  */
 export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself = false): StateView {
@@ -126,7 +126,7 @@ export function stateOfGrant(header: GrantHeader, about: Subject = {}, byItself 
   if (failure === undefined) return { state: 'ok' };
   const explained = explain({ ...about, source: 'oauth', ...fromWords(failure.message), address });
   const again = `cms token ${quoted(address)} --force-refresh`;
-  // Whoever was asked too often is not asked once more.
+  // A server that was asked too often is not asked once more.
   const tooOften = explained.class === 'back off';
   return {
     state: 'failing',

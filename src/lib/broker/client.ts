@@ -130,7 +130,7 @@ function requireTrusted(socket: Socket, path: string): void {
   );
 }
 
-/** Where the kernel is not asked: nobody but us could have put the socket there. */
+/** Where the kernel is not asked: no one but us could have put the socket there. */
 function isTrustedUnseen(path: string): boolean {
   return process.platform !== 'linux' && isPrivateFolder(dirname(path));
 }
@@ -174,7 +174,7 @@ function mute(socket: Socket, path: string, seconds: number): CmsError {
   const why = `it does not answer within ${seconds} s`;
   const { pid, uid } = peerCredentials(socket) ?? {};
   const found = pid === undefined ? undefined : processOf(pid);
-  // Whoever made the socket: where systemd did, that is not the broker.
+  // The process that made the socket: if that was systemd, it is not the broker.
   if (found === undefined || found.name === 'systemd') return noAnswer(path, why);
   const kill = uid === process.getuid?.() ? 'kill' : 'sudo kill';
   return found.state === 'T'

@@ -14,7 +14,7 @@ export function brokerSocket({ privateSocket, sessionSocket }: Pick<Paths, 'priv
     : privateSocket;
 }
 
-/** Made by logind for this user: nobody else can put anything there. */
+/** Made by logind for this user: no other user can put anything there. */
 function isOwnSession(folder: string): boolean {
   const stat = lookAt(folder);
   return stat !== undefined && stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;

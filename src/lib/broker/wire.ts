@@ -139,7 +139,7 @@ export function renderFailure(form: Form, failure: CmsError): string {
 
 const LONGEST_REASON = 300;
 
-/** One line of printable ASCII: what is wrong, and the command that mends it. */
+/** One line of printable ASCII: what is wrong, and the command that fixes it. */
 export function reasonLine({ code, message, suggestions }: CmsError): string {
   const command = suggestions.find((line) => line.startsWith('cms '))?.replace(/\s+#.*$/, '');
   const text = `${code.replaceAll('_', ' ')}: ${message}${command === undefined ? '' : `; run ${command}`}`;

@@ -13,7 +13,7 @@ export type HookSettings = Partial<Record<EventName, readonly string[]>> & {
   timeoutMs?: number;
 };
 
-/** Whoever has more to do starts something that goes on by itself: the broker does not look after it. */
+/** A hook with more to do starts a process that runs by itself: the broker does not look after it. */
 const LONGEST_SECONDS = 10;
 
 /** @param fail makes the error that names the file. @throws CmsError `config_invalid` */

@@ -1,4 +1,4 @@
-/** `[notify]` of `config.toml`: who is told, and how often, that an account needs somebody. */
+/** `[notify]` of `config.toml`: who is told, and how often, that an account needs attention. */
 import { tryParseAddress } from '../accounts/address.ts';
 import type { CmsError } from '../core/errors.ts';
 import { tableOf } from './hooks.ts';

@@ -94,7 +94,7 @@ function withOAuth(provider: OAuthProvider, entry: Table, text: Texts, fail: Fai
   return { ...ready, tenant: { default: checked(() => parseTenant(text.tenant ?? '').name, 'tenant', fail) } };
 }
 
-/** Whoever has a client id of a provider that gives them to few is one of the few. */
+/** A user with a client id of a provider that gives out few is one of the few. */
 function approved(provider: OAuthProvider): OAuthProvider {
   if (provider.oauth === 'supported') return provider;
   const { reason: _reason, ...details } = provider;

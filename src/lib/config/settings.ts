@@ -22,7 +22,7 @@ export interface SocketSettings {
   accounts?: string[];
   /** Whether it may hand out app passwords. */
   passwords: boolean;
-  /** Names or uids of the users that may ask, besides the owner and root. */
+  /** Names or uids of the users that may ask, in addition to the owner and root. */
   users?: string[];
   /** The file that says all this; none for a socket of the command line. */
   file?: string;
@@ -70,7 +70,7 @@ async function readOne(path: string, owner?: number): Promise<Settings> {
 }
 
 /**
- * The presets of `[[provider]]`, the user's before the system's. Read where somebody signs in, and not with the rest:
+ * The presets of `[[provider]]`, the user's before the system's. Read at a sign-in, and not with the rest:
  * a slip in one of them keeps no broker from its work.
  * @throws CmsError `config_invalid`, `io_error`
  */

@@ -17,7 +17,7 @@ export const ENDPOINT_NAMES = [
  * @see RFC 6749 section 3.1 and 3.2 (TLS, no fragment)
  */
 export function parseEndpoint(text: string, name: string): URL {
-  // The URL parser would forgive blanks, backslashes and missing slashes, and so change what somebody believed to see.
+  // The URL parser would forgive blanks, backslashes and missing slashes, and so change what the user believed to see.
   if (!/^https?:\/\/[^\s\\\p{Cc}]+$/iu.test(text)) throw refused(name, 'is not an http or https URL');
   const url = urlOf(text, name);
   if (url.username !== '' || url.password !== '') throw refused(name, 'holds credentials');

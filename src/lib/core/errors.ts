@@ -1,6 +1,6 @@
 /**
  * One error class for everything that a person can do something about, and the table that turns its code into an exit
- * status. The same lower-case code stands in TypeScript, in JSON, in the log and on the wire.
+ * status. The same lower-case code is used in TypeScript, in JSON, in the log and on the wire.
  */
 
 /** Exit status by code, after sysexits.h. Changing a row is a breaking change. */
@@ -28,9 +28,9 @@ export const EXIT_STATUS = {
 export type ErrorCode = keyof typeof EXIT_STATUS;
 
 export interface CmsErrorOptions {
-  /** Commands or steps that mend it, each a line that can be pasted or followed. */
+  /** Commands or steps that fix it, each a line that can be pasted or followed. */
   suggestions?: string[];
-  /** What an administrator can be sent as it stands, where only one can mend it. */
+  /** What an administrator can be sent as it stands, if only an administrator can fix it. */
   adminMail?: AdminMail | undefined;
   /** What was caught. Never carries a secret. */
   cause?: unknown;

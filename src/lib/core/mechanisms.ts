@@ -1,4 +1,4 @@
-/** The SASL mechanisms that exim's configuration speaks, and whoever promises to log in as exim does. Pure. */
+/** The SASL mechanisms of exim's configuration and of every login that imitates exim. Pure. */
 
 export type Mechanism = 'XOAUTH2' | 'OAUTHBEARER' | 'PLAIN' | 'LOGIN';
 

@@ -1,4 +1,4 @@
-/** What somebody meant who typed a name wrongly. Pure. */
+/** The known name that is nearest to a mistyped one. Pure. */
 import { closestMatch } from 'leven';
 
 /** @returns the name that differs in few letters; undefined where none does */

@@ -4,7 +4,7 @@
  *
  * This is the one piece of state in the library that belongs to the whole process. A secret and the line that gives it
  * away meet nowhere: the one is read by the vault, the other is put together from a provider's words or a stack. A
- * registry that had to be handed to both would be missing exactly where somebody forgot to think of it.
+ * registry that had to be handed to both would be missing exactly where a developer forgot it.
  *
  * It is bounded: the newest secrets count, which are those that are in use. Nothing is computed for a secret until a
  * line is written, so a process that writes none (`cms token`, a broker that only serves) pays for a set entry.

@@ -3,9 +3,9 @@ import { inspect } from 'node:util';
 import { REDACTED, remember } from './redact.ts';
 
 /**
- * Holds a secret where no log, template, JSON or stack shows it. Whoever needs it calls `reveal()`, which is done only
- * where it leaves the program: in the sealed file, in the request to the provider, on the wire, in a login, on stdout.
- * The output filter knows it from now on.
+ * Holds a secret where no log, template, JSON or stack shows it. Code that needs it calls `reveal()`, which is done
+ * only where it leaves the program: in the sealed file, in the request to the provider, on the wire, in a login, on
+ * stdout. The output filter knows it from now on.
  */
 export class Secret<T extends string | Buffer = string> {
   readonly #value: T;

@@ -1,4 +1,4 @@
-/** Words of a command that somebody will paste into a shell. Pure. */
+/** Words of a command to paste into a shell. Pure. */
 
 /** As a POSIX shell takes it for one word. */
 export function quoted(word: string): string {

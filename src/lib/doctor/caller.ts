@@ -1,4 +1,6 @@
-/** Who asks: a user, root, or root by sudo, for whom everything but the MTA's user is looked at as the user. */
+/**
+ * The caller: a user, root, or root by sudo. Under sudo everything but the MTA's user is checked as the calling user.
+ */
 import { existsSync } from 'node:fs';
 import { CmsError } from '../core/errors.ts';
 import { findExim4 } from '../exim/binary.ts';

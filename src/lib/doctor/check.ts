@@ -1,4 +1,4 @@
-/** What a check comes to. Pure. */
+/** The result of a check. Pure. */
 import { type CmsError, EXIT_STATUS, type ErrorCode, toCmsError } from '../core/errors.ts';
 import type { Who } from '../explain/entry.ts';
 
@@ -38,7 +38,7 @@ export function ok(summary: string): Judgement {
   return { status: 'ok', summary };
 }
 
-/** @param why there is nothing to look at, or nobody may */
+/** @param why there is nothing to look at, or no permission */
 export function skipped(why: string, remedy: Remedy = {}): Judgement {
   return { status: 'skipped', summary: why, ...remedied(remedy) };
 }
@@ -51,7 +51,7 @@ export function failure(code: ErrorCode, summary: string, remedy: Remedy): Judge
   return { status: 'failure', summary, code, ...remedied(remedy) };
 }
 
-/** Left out because of a failure elsewhere, which is the only one to be mended. */
+/** Left out because of a failure elsewhere, which is the only one to fix. */
 export function because(check: Check): Judgement {
   const blockedBy = check.blockedBy ?? keyOf(check);
   const cause = check.blockedBy === undefined ? check.summary : check.cause;
@@ -66,7 +66,7 @@ export function isBroken(check: Check | undefined): check is Check {
 /** An error as a failure: its message, and what it suggests. */
 export function failed(error: unknown, who?: Actor): Judgement {
   const { code, message, suggestions }: CmsError = toCmsError(error);
-  // Whoever reads this has just called it.
+  // The reader has just called it.
   const fix = suggestions.filter((line) => !line.startsWith('cms doctor'));
   return failure(code, message, { fix, ...(who !== undefined && { who }) });
 }

@@ -45,7 +45,7 @@ export interface ClientSearch {
 }
 
 export type ChosenClient =
-  /** `explained`: whoever named it has been told what it is. */
+  /** `explained`: the user who named it has been told what it is. */
   | { kind: 'client'; wishes: ClientWishes; explained?: boolean }
   | { kind: 'register'; wishes: ClientWishes; registration_endpoint: string }
   | { kind: 'password'; password: Secret };

@@ -1,4 +1,4 @@
-/** What an organisation's preset answers before anybody is asked. */
+/** What an organisation's preset answers before the user is asked. */
 import { CmsError } from '../core/errors.ts';
 import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../core/secret.ts';

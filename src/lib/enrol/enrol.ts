@@ -1,6 +1,6 @@
 /**
  * `account add` without its flags and prompts: from what was said and can be asked to an account that is signed in,
- * stored and tried. Whoever can be asked stands behind `EnrolDialogue`; where nobody can, a missing answer is an error
+ * stored and tried. `EnrolDialogue` is the person who can be asked; without one, a missing answer is an error
  * that names its flag.
  */
 import {
@@ -123,7 +123,7 @@ export async function enrol(context: Context, request: EnrolRequest, dialogue: E
   const protocols = protocolsFor(request.account, before, provider);
   const servers = await withServers(request, protocols, before, found, dialogue);
   const plan = planAccount(request.address, servers, before, provider, new Date().toISOString());
-  // Again when it is stored; but nobody shall sign in for nothing.
+  // Again when it is stored; but a sign-in must not be in vain.
   refuseTakenAliases(plan, (await context.accounts.read()).accounts);
   const withPassword = (secret: Secret): Promise<Enrolled> => {
     const caFile = wishes.caFile ?? (before && caFileOf(before));
@@ -208,7 +208,7 @@ async function enrolOAuth(
 }
 
 /**
- * Again for as long as less is granted than was asked for, and somebody wants to try again. What was stored stays until
+ * Again for as long as less is granted than was asked for, and the user wants to try again. What was stored stays until
  * the next sign-in is.
  */
 async function signInFully(context: Context, plan: SignInPlan, dialogue: EnrolDialogue): Promise<Outcome> {
@@ -381,7 +381,7 @@ function issuerFor({ address }: EnrolRequest, { questions }: EnrolDialogue): Pro
   });
 }
 
-/** Nothing is taken from the network without somebody who confirms it. */
+/** Nothing is taken from the network unless a person confirms it. */
 function proposedCommand(address: string, { from, servers, issuer = 'URL' }: Proposal): string {
   const flags = (['smtp', 'imap'] as const).flatMap((protocol) => {
     const server = servers[protocol];
@@ -501,7 +501,7 @@ async function tryOut(
   return { account: proven, reports, credential, missing: [] };
 }
 
-/** Logs in everywhere; again with an authority that somebody names for a server that this computer does not trust. */
+/** Logs in everywhere; again with a CA that the user names for a server that this computer does not trust. */
 async function logIn<T extends Account>(
   account: T,
   credential: Credential,

@@ -12,7 +12,7 @@ export interface FlowSituation {
   noBrowser: boolean;
   /** The server is known to have a device authorization endpoint. */
   hasDeviceEndpoint: boolean;
-  /** Somebody at a terminal can carry the answer over by hand while the browser is waited for. */
+  /** A person at a terminal can paste the answer while cms waits for the browser. */
   canTurn?: boolean;
 }
 
@@ -37,7 +37,7 @@ export function chooseFlow(provider: OAuthProvider, situation: FlowSituation): F
 /** `manual`: the answer is carried by hand; `device`: a code is entered elsewhere. */
 export type OtherWay = Exclude<Flow, 'browser'>;
 
-/** What there is besides the browser, at this provider. */
+/** The other ways to sign in at this provider. */
 export function otherWays(provider: OAuthProvider, hasDeviceEndpoint: boolean): OtherWay[] {
   return provider.flows.device && hasDeviceEndpoint ? ['manual', 'device'] : ['manual'];
 }

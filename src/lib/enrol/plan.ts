@@ -33,7 +33,7 @@ export interface ClientWishes {
   scope?: string;
   endpoints?: Endpoints;
   redirectPort?: number;
-  /** File of an authority to trust besides the system's; absolute. */
+  /** File of a CA to trust in addition to the system's; absolute. */
   caFile?: string;
 }
 

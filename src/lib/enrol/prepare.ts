@@ -1,4 +1,4 @@
-/** The stores, before anybody signs in: they are proven, and a key is made only once there is something to seal. */
+/** The stores, before the sign-in: they are tested, and a key is made only once there is something to seal. */
 import type { Context } from '../context.ts';
 import { CmsError, systemErrorCode } from '../core/errors.ts';
 import { ensurePrivateFolder, proveWritable, removeEmptyFolders } from '../os/files/files.ts';

@@ -18,7 +18,7 @@ export interface Proposal {
 /**
  * Asks all at once.
  * @param signal ends the look-ups; what has come until then counts
- * @returns undefined where nobody knows anything. Never throws.
+ * @returns undefined if nothing is known. Never throws.
  */
 export async function proposeServers(domain: string, signal: AbortSignal): Promise<Proposal | undefined> {
   const own = discoverable(`https://${domain}`, signal);

@@ -27,9 +27,9 @@ export interface SignInDialogue {
   askForResponse: (url: string | undefined, check: CheckAnswer, signal: AbortSignal) => Promise<string>;
   /** While a browser or device is waited for: resolves with what the person turns to instead. Stops at the signal. */
   whileWaiting?: (ways: readonly OtherWay[], signal: AbortSignal) => Promise<OtherWay>;
-  /** Whether `identity` may be kept as the login of `address`; undefined where nobody can be asked. */
+  /** Whether `identity` may be kept as the login of `address`; undefined if no person can be asked. */
   confirmIdentity?: (identity: string, account: OAuthAccount) => Promise<boolean>;
-  /** Whether a sign-in counts that nothing shows to be that of ADDRESS; undefined where nobody can be asked. */
+  /** Whether a sign-in counts that nothing shows to be that of ADDRESS; undefined if no person can be asked. */
   confirmUnknown?: (account: OAuthAccount) => Promise<boolean>;
 }
 
@@ -45,7 +45,7 @@ export interface SignInPlan {
   secrets: ClientSecrets;
   /** What is made as late as when there is something to store, such as the key of the vault. */
   beforeStoring?: () => Promise<void>;
-  /** Throws for a sign-in that shall not be stored whoever it is. */
+  /** Throws for a sign-in that must not be stored, no matter who signed in. */
   admit?: (signedIn: SignedIn) => void;
   /** Where the provider does not say who signed in. Undefined where no login is tried. */
   prove?: ((account: OAuthAccount, signedIn: SignedIn) => Promise<Proof>) | undefined;
@@ -122,7 +122,7 @@ async function signInBy(context: Context, plan: SignInPlan, dialogue: SignInDial
   }
 }
 
-/** The URL is the same, and the listener goes on listening, while somebody pastes. */
+/** The URL is the same, and the listener goes on listening, while the user pastes. */
 async function turnOrPaste(
   { otherWays }: SignInPlan,
   { whileWaiting, askForResponse }: SignInDialogue,
@@ -268,7 +268,10 @@ function isSameClient({ client }: OAuthAccount, { client: ours }: OAuthAccount):
   return client.client_id === ours.client_id && client.token_endpoint === ours.token_endpoint;
 }
 
-/** Stores what is clear, and what somebody says yes to. @throws CmsError `identity_mismatch`, `temporarily_unavailable` */
+/**
+ * Stores what is clear, and what the user says yes to.
+ * @throws CmsError `identity_mismatch`, `temporarily_unavailable`
+ */
 async function settle(
   context: Context,
   plan: SignInPlan,

@@ -47,8 +47,8 @@ export async function prepareVault({ accounts, vault, paths, env }: Context, wis
 }
 
 /**
- * There is none yet; or it is lost, and somebody says with `--store` where the next one shall be.
- * @throws CmsError `store_unavailable` for a lost one that nobody has given up, and as `vault.key`
+ * There is none yet; or it is lost, and the user says with `--store` where to keep the next one.
+ * @throws CmsError `store_unavailable` for a lost one that has not been given up, and as `vault.key`
  */
 export async function needsKey(
   { accounts, vault }: Pick<Context, 'accounts' | 'vault'>,

@@ -1,4 +1,4 @@
-/** What lies frozen in exim's queue: mail that could neither be delivered nor returned, which nobody is told of. */
+/** Frozen mail in exim's queue: it could neither be delivered nor returned, and exim tells no one. */
 import { CmsError } from '../core/errors.ts';
 import type { Run } from '../os/process.ts';
 import { MTA_GROUP } from './render/options.ts';

@@ -1,5 +1,5 @@
 /**
- * Microsoft's AADSTS codes, which stand at the beginning of `error_description`. They explain. Microsoft may change them,
+ * Microsoft's AADSTS codes, which are at the beginning of `error_description`. They explain. Microsoft may change them,
  * so the state of a grant follows from `error`; only that something passes by itself follows from them as well.
  * @see https://learn.microsoft.com/entra/identity-platform/reference-error-codes
  */

@@ -1,4 +1,4 @@
-/** The mail to whoever has to turn a switch. */
+/** The mail to the administrator who has to change a setting. */
 import type { AdminMail } from '../core/errors.ts';
 import type { Explanation } from './explain.ts';
 

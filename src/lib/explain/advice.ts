@@ -2,7 +2,7 @@
 import type { Explanation } from './explain.ts';
 import { quoted } from '../core/shell-word.ts';
 
-/** The sentence, who must act, each step on a line of its own, and where to read on; nothing for what nobody knows. */
+/** The sentence, who must act, each step on a line of its own, and where to read on; nothing for an unknown cause. */
 export function advice({ class: kind, sentence, who, fix, link, admin }: Explanation, address: string): string[] {
   if (kind === 'unknown') return ['cms does not know what this means', ...fix.map((line) => `do: ${line}`)];
   return [

@@ -1,4 +1,4 @@
-/** The vocabulary of the catalogue: what a provider or mail server said, what it means, and who can mend it. */
+/** The vocabulary of the catalogue: what a provider or mail server said, what it means, and who can fix it. */
 
 /** Who said it. `tls` and `net` are a connection that came to nothing, `token` is a token that exists but is no good. */
 export type Source = 'oauth' | 'smtp' | 'imap' | 'pop' | 'tls' | 'net' | 'token';
@@ -16,7 +16,7 @@ export type ExplanationClass =
 
 export type Who = 'you' | 'administrator' | 'client owner' | 'nobody: wait';
 
-/** One cause. What stands in braces in `sentence`, `fix` and `admin` is filled in; see `fill`. */
+/** One cause. Names in braces in `sentence`, `fix` and `admin` are filled in; see `fill`. */
 export interface Entry {
   id: string;
   sources: readonly Source[];
@@ -25,7 +25,7 @@ export interface Entry {
   who: Who;
   /** What it means: one clause in ASCII, lower case, no full stop, to stand inside a message as well as alone. */
   sentence: string;
-  /** Commands and steps, the most likely cure first. */
+  /** Commands and steps, the most likely fix first. */
   fix: readonly string[];
   link?: string;
   /** What an administrator is asked for, where it takes one. */

@@ -32,7 +32,7 @@ export interface Explanation {
   who: Who;
   /** One clause, lower case, ASCII, no full stop. */
   sentence: string;
-  /** Commands and steps, the most likely cure first. */
+  /** Commands and steps, the most likely fix first. */
   fix: string[];
   /** What was said, verbatim. */
   words: string;
@@ -40,7 +40,7 @@ export interface Explanation {
   admin?: { subject: string; request: string[] };
 }
 
-/** What was said, explained; what nobody knows is handed on verbatim, with the class `unknown`. */
+/** What was said, explained; an unknown text is handed on verbatim, with the class `unknown`. */
 export function explain(seen: Observation): Explanation {
   const words = wordsOf(seen);
   const entry = entryFor(seen, words);

@@ -1,4 +1,4 @@
-/** Filling in what stands in braces. A value that could mean something to a shell is left out. */
+/** Fills in the names in braces. A value that could mean something to a shell is left out. */
 
 import { quoted } from '../core/shell-word.ts';
 

@@ -265,7 +265,7 @@ const HTTP: readonly Entry[] = [
   },
 ];
 
-/** The codes of the RFCs, whoever sends them. */
+/** The codes of the RFCs, from any server. */
 const GENERAL: readonly Entry[] = [
   {
     id: 'invalid-grant',

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-// RFC 2449 section 4 allows 512 octets a line; servers that explain themselves may need more, nobody needs this much.
+// RFC 2449 section 4 allows 512 octets a line; servers that explain themselves may need more, but none needs this much.
 const LONGEST_LINE = 8192;
 
 /** A socket as lines ended by LF or CRLF: one is asked for, one comes. */

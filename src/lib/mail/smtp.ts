@@ -123,7 +123,7 @@ function breakage(connection: SMTPConnection, { timeoutMs = LOGIN_TIMEOUT_MS }: 
   const stop = new AbortController();
   const broken = new Promise<never>((_resolve, reject) => {
     connection.on('error', reject);
-    // After a 421 its words are still on their way to whoever asked for the reply.
+    // After a 421 its words are still on their way to the code that asked for the reply.
     connection.on('end', () => setImmediate(() => reject(lost('the server closed the connection'))));
     const timer = setTimeout(() => reject(lost(`no answer within ${timeoutMs} ms`)), timeoutMs);
     stop.signal.addEventListener('abort', () => clearTimeout(timer));

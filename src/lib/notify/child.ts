@@ -56,7 +56,7 @@ export class Children {
       return this.#closed ? failed('the broker is ending') : await this.#start(argv, options);
     } finally {
       const next = this.#waiting.shift();
-      // Whoever comes next takes over the place.
+      // The next one takes over the place.
       if (next === undefined) this.#taken--;
       else next();
     }
@@ -99,7 +99,7 @@ function start(program: string, args: readonly string[], env: Environment): Chil
   }
 }
 
-/** Until it is gone and nobody holds its output any more; at the limit, what still does is let go. */
+/** Until it is gone and no process holds its output any more; at the limit, what still does is let go. */
 function ending(child: ChildProcess): Promise<Pick<Ended, 'status' | 'failure'>> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ status: undefined, failure: reasonOf(error) }));

@@ -2,8 +2,9 @@
  * Which events the states of the accounts amount to. Pure: states, time and what was told before in, events and what
  * has now been told out.
  *
- * An outage is told once, when it has lasted long enough not to be a hiccup; then again at each interval; and once that
- * it is over. It is told anew only when it turns from something that may pass into something that needs a person.
+ * An outage is reported once, when it has lasted long enough not to be a hiccup; then again at each interval; and once
+ * that it is over. It is reported again only when it turns from something that may pass into something that needs a
+ * person.
  */
 import type { StateView } from '../accounts/view.ts';
 import type { ErrorCode } from '../core/errors.ts';
@@ -52,7 +53,7 @@ const PATIENCE_MS: Partial<Record<StateView['state'], number>> = {
 /** A fault of this machine: not weather, but a disk may be full for a moment and a file be half edited. */
 const LOCAL_PATIENCE_MS = MINUTE_MS;
 const LOCAL: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode | undefined>(['io_error', 'config_invalid']);
-/** A refused login is known only when one is tried: an outage that nobody has seen in this time is over. */
+/** A refused login is known only when one is tried: an outage that no login has shown in this time is over. */
 const FORGET_REFUSAL_MS = 24 * 60 * MINUTE_MS;
 
 /** @param reminderMs 0 for no reminders */
@@ -93,7 +94,7 @@ function keep({ outages }: Decision, { address }: Condition, outage: Outage | un
 function recover(decision: Decision, condition: Condition, outage: Outage | undefined, now: number): void {
   if (outage === undefined) return;
   const { address, provider, state } = condition;
-  // Nobody says that a login went well: after a refusal only a new sign-in is good news.
+  // No one reports a login that succeeded: after a refusal only a new sign-in is good news.
   if (outage.code === 'access_denied' && !isNewGrant(condition, outage)) {
     if (now - outage.seen < FORGET_REFUSAL_MS) decision.outages.set(address, outage);
     return;
@@ -133,7 +134,7 @@ function outageOf(condition: Condition, outage: Outage | undefined, now: number)
   const began = condition.since === undefined ? now : Math.min(now, Date.parse(condition.since));
   // A sign-in that was broken again at once is another outage than the one that it ended.
   if (outage !== undefined && !isNewGrant(condition, outage)) {
-    // Whoever was told to sign in needs not hear that the keyring is locked as well.
+    // A user who was told to sign in need not hear that the keyring is locked as well.
     const name = outage.name === 'authorization_required' ? outage.name : nameOf(condition);
     return { ...outage, name, code, reason, grant: grant ?? outage.grant, seen: now };
   }

@@ -1,4 +1,4 @@
-/** What is told to somebody about an account. Pure. */
+/** What a notification says about an account. Pure. */
 import type { ErrorCode } from '../core/errors.ts';
 import type { EventName } from '../config/hooks.ts';
 

@@ -1,4 +1,4 @@
-/** The programs of `[hooks]`: whom they may belong to, and what they are told. */
+/** The programs of `[hooks]`: who may own them, and what they are told. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { CmsError, messageOf } from '../core/errors.ts';
 import type { Environment } from '../os/paths.ts';
@@ -33,7 +33,7 @@ export function hookEnvironment(event: Event, env: Environment): Environment {
 
 /**
  * Refuses a program that another user could exchange, at this moment: each component of the path, of links on it and of
- * their targets belongs to the user or root, and nobody else can write to it. So what was judged is what will be run.
+ * their targets belongs to the user or root, and no one else can write to it. So what was judged is what will be run.
  * The interpreter in the first line of a script counts like the script.
  * @throws CmsError `config_invalid`
  */

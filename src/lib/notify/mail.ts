@@ -34,7 +34,7 @@ function senders({ mail = false }: NotifySettings, healthy: readonly Account[]):
   return able.filter(({ address }) => mail === true || address === mail).slice(0, MAX_SENDERS);
 }
 
-/** Why nobody would send the mail, however well the accounts are; undefined where somebody may. */
+/** Why no account could send the mail even if all were well; undefined if one can. */
 export function mailTrouble(settings: NotifySettings, accounts: readonly Account[]): string | undefined {
   const { mail = false } = settings;
   if (mail === false || senders(settings, accounts).length > 0) return undefined;
@@ -45,7 +45,7 @@ export function mailTrouble(settings: NotifySettings, accounts: readonly Account
 
 /**
  * Sends the mail, by the first account that manages to.
- * @returns who sent it to whom, or the reasons why nobody did
+ * @returns sender and recipient, or the reasons why it was not sent
  */
 export async function sendMail(event: Event, post: Post): Promise<Posted | string> {
   const failures: string[] = [];
@@ -92,7 +92,7 @@ export function renderMail(
     `Subject: cms: ${plain(headline(event, others))}`,
     `Date: ${new Date(now).toUTCString().replace('GMT', '+0000')}`,
     `Message-ID: <${randomUUID()}@${from.slice(from.lastIndexOf('@') + 1)}>`,
-    // RFC 3834: no vacation reply shall come back.
+    // RFC 3834: no vacation reply should come back.
     'Auto-Submitted: auto-generated',
     'MIME-Version: 1.0',
     'Content-Type: text/plain; charset=utf-8',

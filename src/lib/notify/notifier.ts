@@ -1,5 +1,5 @@
 /**
- * Sees to it that somebody hears of an account that needs help: one line in the log, a hook, the desktop, a mail. And
+ * Notifies the user of an account that needs help: one line in the log, a hook, the desktop, a mail. And
  * when it works again, that mail which has waited leaves. Nothing here throws or keeps the broker waiting; what fails is
  * logged and changes nothing else.
  */

@@ -1,5 +1,5 @@
 /**
- * The few system calls that Node has no word for, through koffi. Loaded on first use, and no more of it than is needed:
+ * The few system calls that Node has no API for, through koffi. Loaded on first use, and no more of it than is needed:
  * `cms token` asks for nothing but who is at the other end of its connection.
  */
 import { existsSync } from 'node:fs';
@@ -149,7 +149,10 @@ export function tryLock(fd: number): boolean {
   }
 }
 
-/** `struct ucred` {pid, uid, gid} and its length; filled anew by each call, because memory of their own would cost more than the call. */
+/**
+ * `struct ucred` {pid, uid, gid} and its length; filled again by each call, because memory of their own would cost more
+ * than the call.
+ */
 const ucred = new Int32Array(3);
 const ucredLength = new Uint32Array(1);
 

@@ -40,7 +40,7 @@ export async function ownerOf({ uid, name, env }: Caller, run: Run): Promise<Own
 
 /**
  * Whose files root reads that was sent to the folder of a user (`CMS_CONFIG_DIR`, or `HOME` that was kept): that user's,
- * and nobody else's.
+ * and to no one else.
  */
 export async function ownerForRoot(
   { configDir }: Pick<Paths, 'configDir'>,

@@ -17,7 +17,7 @@ export interface Paths {
   lockDir: string;
   /** Who got which token: JSON lines. */
   auditFile: string;
-  /** Which outages have been told to somebody. */
+  /** The outages that have been reported. */
   outagesFile: string;
   /** The private socket of the broker. */
   privateSocket: string;

@@ -22,7 +22,7 @@ const RUN_LIMIT_MS = 60_000;
 export const run: Run = (argv, input) => runUntil(argv, input, AbortSignal.timeout(RUN_LIMIT_MS));
 
 /**
- * Runs commands for somebody who does not wait for ever: what takes longer than `limitMs`, or still runs at `stop`, is
+ * Runs commands for a caller that does not wait forever: what takes longer than `limitMs`, or still runs at `stop`, is
  * killed, and left alone where it cannot be.
  */
 export function impatientRun(limitMs: number, stop: AbortSignal): Run {

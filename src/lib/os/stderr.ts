@@ -1,4 +1,4 @@
-/** Words for people, on stderr. That they are not read is no reason to end what is under way. */
+/** Text for people, on stderr. A closed stderr does not end what is under way. */
 
 /** How much of a log is kept for a reader that has stopped reading. */
 const MAX_WAITING_BYTES = 1024 * 1024;

@@ -1,4 +1,4 @@
-/** Private authorities, such as an organisation has for its own servers: trusted besides those of the system. */
+/** Private CAs, such as an organisation has for its own servers: trusted in addition to those of the system. */
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import * as tls from 'node:tls';
@@ -19,8 +19,8 @@ export async function trustedAuthorities(caFile: string | undefined): Promise<st
 }
 
 /**
- * The same for a process that makes one connection: the file's certificates beside those that Node has at hand. A list
- * of all has to be parsed anew, which takes three times as long as the handshake.
+ * The same for a process that makes one connection: the file's certificates next to those that Node has at hand. A list
+ * of all has to be parsed again, which takes three times as long as the handshake.
  * @throws CmsError `config_invalid` as `trustedAuthorities`
  */
 export async function trustingContext(caFile: string | undefined): Promise<tls.SecureContext | undefined> {
@@ -39,7 +39,7 @@ export async function trustingContext(caFile: string | undefined): Promise<tls.S
 
 /**
  * The text of a PEM file with at least one certificate. Whoever can change it can stand in for the server that gets the
- * token, so nobody but its owner and root may.
+ * token, so only its owner and root may.
  * @param owner the user for whom root reads it
  * @throws CmsError `config_invalid`
  */
@@ -53,7 +53,7 @@ export async function readAuthorities(caFile: string, owner?: number): Promise<s
   throw unusable(caFile, `there is no certificate in ${caFile}; it has to be PEM (-----BEGIN CERTIFICATE-----)`);
 }
 
-/** Without waiting: a FIFO would keep a broker until somebody wrote to it. */
+/** Without waiting: a FIFO would block a broker until a process wrote to it. */
 async function textOf(path: string, owner: number | undefined): Promise<string> {
   const refuse = (why: string, suggestions: string[]): CmsError =>
     new CmsError('config_invalid', `cannot trust the file of authorities ${path}: ${why}`, { suggestions });

@@ -46,7 +46,7 @@ export async function parseAutoconfig(xml: string, domain: string): Promise<Auto
   return { servers, ...(read.issuer !== undefined && { issuer: read.issuer }) };
 }
 
-/** The preset that has one of these servers: many domains are run by somebody well known. */
+/** The preset that has one of these servers: many domains are run by a well-known provider. */
 export function presetOf({ servers }: Autoconfig, own: readonly Provider[] = []): Provider | undefined {
   const hosts = new Set(Object.values(servers).map(({ host }) => host));
   return [...own, ...PRESETS].find((provider) =>

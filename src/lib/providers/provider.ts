@@ -1,4 +1,4 @@
-/** What a preset says about a mail provider. Data only: the rules that use it stand beside it. */
+/** What a preset says about a mail provider. Data only: the rules that use it are in the files next to it. */
 import type { MailServer, OAuthClient, Protocol } from '../accounts/account.ts';
 
 /** Ways to sign in: a browser on this machine, RFC 8628's device code, or a URL carried by hand. */

@@ -1,6 +1,6 @@
 /**
  * `cms service run …`: a command as the user of the system's broker, with its folders and its vault key. Only root can
- * become that user and open the sealed key, so sudo stands in front.
+ * become that user and open the sealed key, so the command begins with sudo.
  */
 import { access, constants } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -123,7 +123,7 @@ const HIDDEN = /^\/(?:home|root|run\/user|tmp|var\/tmp)\//;
 /**
  * For a file that the system's broker will read time and again.
  * @param path absolute
- * @throws CmsError `config_invalid` where only somebody else can
+ * @throws CmsError `config_invalid` where only another user can
  */
 export async function requireForBroker(path: string): Promise<void> {
   const refusal = await access(path, constants.R_OK).then(() => undefined, systemErrorCode);

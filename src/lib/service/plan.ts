@@ -29,7 +29,7 @@ export interface UserFacts {
 
 export interface UserWishes {
   now: boolean;
-  /** undefined: where exim needs it, or nobody sits at a desktop. */
+  /** undefined: if exim needs it, or there is no desktop. */
   linger: boolean | undefined;
 }
 

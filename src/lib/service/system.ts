@@ -22,7 +22,7 @@ export function isAsSystem(env: Environment): boolean {
   return env.CMS_CONFIG_DIR === SYSTEM.environment.CMS_CONFIG_DIR;
 }
 
-/** The commands in a text as somebody types them who is not the user of the service. */
+/** The commands in a text as a user types them who is not the user of the service. */
 export function asTyped(text: string, env: Environment): string {
   if (!isAsSystem(env)) return text;
   return text

@@ -33,7 +33,7 @@ export async function findSystemd(
   const answer = await tryRun(systemd.run, [...systemctlOf(systemd), 'show', '--property=Version', '--value']);
   if (answer?.status === 0) return systemd;
   if (answer === undefined || !existsSync(BOOTED)) return undefined;
-  // Whoever has sudo may be somebody else.
+  // The user who has sudo may be another one.
   const { username } = userInfo();
   throw new CmsError('broker_unavailable', `no service manager of yours answers: ${firstLine(answer.stderr)}`, {
     suggestions: [

@@ -1,4 +1,4 @@
-/** Text of systemd units: quoting, and the line by which a unit of ours is known again. Pure. @see systemd.syntax(7) */
+/** Text of systemd units: quoting, and the line that marks a unit as ours. Pure. @see systemd.syntax(7) */
 import { CmsError } from '../core/errors.ts';
 
 const MARK = '# Made by "cms service install"';

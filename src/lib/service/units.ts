@@ -88,7 +88,7 @@ function section(name: string, entries: Entries): string {
   return `[${name}]\n${lines.join('')}`;
 }
 
-/** systemd does not bind a socket anew while the service has it: the service goes down and comes back with it. */
+/** systemd does not bind a socket again while the service has it: the service goes down and comes back with it. */
 const unitSection = (sockets: readonly string[]): string =>
   section('Unit', {
     Description: 'OAuth 2.0 token broker for mail (cms)',
@@ -103,7 +103,7 @@ const LIFE: Entries = {
   ExecReload: '/bin/kill -HUP $MAINPID',
   Restart: 'on-failure',
   RestartSec: '5',
-  // Usage, a broker that runs already, configuration: trying again mends none of them.
+  // Usage, a broker that runs already, configuration: trying again fixes none of them.
   RestartPreventExitStatus: '64 73 78',
   // The ticker comes round twice within the half of it.
   WatchdogSec: '120',

@@ -43,7 +43,7 @@ export async function readUserPlan({ user, env, program }: Owner, wishes: UserWi
   );
 }
 
-/** Refuses to replace a unit that somebody wrote. @throws CmsError `cannot_create` */
+/** Refuses to replace a unit that cms has not written. @throws CmsError `cannot_create` */
 export async function requireReplaceable(files: readonly UnitFile[]): Promise<void> {
   for (const { path } of files) {
     const text = await readUnit(path);
@@ -118,7 +118,7 @@ export function programPaths(unit: string): string[] {
 }
 
 /**
- * Refuses to start the service beside a broker that somebody started by hand: systemd would take its socket away.
+ * Refuses to start the service while a broker runs that was started by hand: systemd would take its socket away.
  * @throws CmsError `cannot_create`
  */
 export async function requireNoOther(socket: string, servicePid: number | undefined): Promise<void> {
@@ -132,7 +132,7 @@ export async function requireNoOther(socket: string, servicePid: number | undefi
   });
 }
 
-/** @throws CmsError `usage` for root, whose accounts are nobody's */
+/** @throws CmsError `usage` for root, who has no accounts */
 export function refuseRoot(uid: number | undefined, env: Environment, command: string): void {
   if (uid !== 0) return;
   const who = env.SUDO_USER;

@@ -11,7 +11,7 @@ import { paint, type Screen } from '../terminal/screen.ts';
 
 /** In a narrower terminal a table says less than lines. */
 const NARROWEST_TABLE = 60;
-/** More accounts than this are no glance any more: a terminal shows those that need somebody. */
+/** Above this number of accounts, a terminal shows only those that need attention. */
 const MANY = 50;
 
 const TITLES = {
@@ -40,7 +40,7 @@ const PIPED: readonly Column[] = ['account', 'provider', 'state', 'left', 'refre
 
 export interface AccountsText {
   text: string;
-  /** Whether it says why somebody will have to sign in again. */
+  /** Whether it says why a person will have to sign in again. */
   saysWhy: boolean;
 }
 

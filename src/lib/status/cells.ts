@@ -36,7 +36,7 @@ export function tokenCell(account: AccountStatus, now: number, screen: Screen, w
   if (expires === undefined) return '-';
   const end = Date.parse(expires);
   if (end <= now) return paint(screen, 'dim', 'expired');
-  // The clock was set back since: how long it still lives nobody knows, and it is not used.
+  // The clock was set back since: how long it still lives is unknown, and it is not used.
   if (issued !== undefined && !isUnexpired({ issued_at: Date.parse(issued), expires_at: end }, now)) return 'unknown';
   const left = duration(end - now);
   if (!withBar || issued === undefined) return left;
@@ -56,7 +56,7 @@ export function refreshedCell({ last_refresh_at: refreshed }: AccountStatus, now
   return Date.parse(refreshed) > now + 60_000 ? 'in the future' : `${since(refreshed, now)} ago`;
 }
 
-/** When somebody has to sign in again. */
+/** When a person has to sign in again. */
 export function againCell(account: AccountStatus, now: number, screen: Screen): string {
   const { next_sign_in: next } = account;
   if (next === undefined) return '-';
@@ -87,7 +87,7 @@ export function isForeseen(account: AccountStatus, now: number): boolean {
   return next?.at !== undefined;
 }
 
-/** Whether somebody has to act, now or within days. */
+/** Whether a person has to act, now or within days. */
 export function needsAttention(account: AccountStatus, now: number): boolean {
   const { state, next_sign_in: next } = account;
   if (state !== 'ok') return true;

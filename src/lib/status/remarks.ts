@@ -8,7 +8,7 @@ import type { Screen } from '../terminal/screen.ts';
 /** Addresses that are named before it is a matter of how many. */
 const NAMED = 3;
 
-/** The same trouble is told once, whomever it befell: a locked keyring takes all accounts at a time. */
+/** The same trouble is reported once, for all its accounts: a locked keyring affects all of them. */
 export function troubles(accounts: readonly AccountStatus[], now: number, screen: Screen): string {
   const troubled = accounts.filter(({ state }) => state !== 'ok' && state !== 'unknown');
   const groups = grouped(troubled, ({ address, state, reason, explanation, remedy }) => [
@@ -45,7 +45,7 @@ function trouble(group: readonly AccountStatus[], now: number): string {
   return lines.join('\n');
 }
 
-/** What is no error of OAuth need not come from the provider. */
+/** An error that is not from OAuth need not come from the provider. */
 function verbatim(reason: string): string {
   return reason.startsWith('the token endpoint answered') ? reason : `the provider said: ${reason}`;
 }
@@ -56,7 +56,7 @@ function names(group: readonly AccountStatus[]): string {
   return named.join(', ') + (more === 0 ? '' : ` and ${more.toLocaleString('en-US')} more`);
 }
 
-/** Why somebody will have to sign in again, and when the first of them, where the table has no room for it. */
+/** Why a person will have to sign in again, and when the first of them, where the table has no room for it. */
 export function forecasts(accounts: readonly AccountStatus[], now: number, screen: Screen): string {
   const foreseen = accounts.filter((account) => isForeseen(account, now));
   const groups = grouped(foreseen, ({ next_sign_in: next }) => [next?.certainty, next?.reason]);

@@ -43,7 +43,7 @@ async function troubleOfKey({ vault }: Context): Promise<CmsError | undefined> {
   }
 }
 
-/** What is wrong besides goes first. */
+/** What else is wrong goes first. */
 function withoutKey(account: AccountStatus, trouble: CmsError): AccountStatus {
   return account.state === 'ok' ? { ...account, ...stateOfTrouble(account.address, trouble) } : account;
 }
@@ -65,7 +65,7 @@ function accountFromVault({ vault }: Context, account: Account, now: number): Ac
   }
 }
 
-/** The worst first: what only a person can mend, then the store, then what may pass by itself. */
+/** The worst first: what only a person can fix, then the store, then what may pass by itself. */
 const GRAVITY = [77, 78, 69, 74, 75];
 
 /** The exit status that stands for the worst state; 69 where all is well but no broker runs. */

@@ -30,7 +30,7 @@ export interface WatchOptions {
   signal: AbortSignal;
 }
 
-/** A terminal that is taken over for as long as somebody watches. */
+/** A terminal that is taken over for as long as the user watches. */
 export class Display {
   readonly #output: Output;
 
@@ -100,7 +100,7 @@ async function pause(output: Output, milliseconds: number, signal: AbortSignal):
   try {
     await sleep(milliseconds, undefined, { signal: AbortSignal.any([signal, resized.signal]) });
   } catch {
-    // Cut short: whoever called looks why.
+    // Cut short: the caller finds out why.
   } finally {
     output.off('resize', listener);
   }

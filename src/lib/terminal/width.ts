@@ -23,7 +23,7 @@ export function padTo(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - displayWidth(text)));
 }
 
-/** What somebody else said, or named, without what a terminal would obey. */
+/** Text from others, without what a terminal would obey. */
 export function printable(text: string): string {
   return ASCII.test(text) ? text : text.replace(CONTROLS, '?');
 }

@@ -1,4 +1,4 @@
-/** A token as it is asked for and served, and the shortest way to one: it lies in the vault and is fresh. */
+/** A token as it is asked for and served, and the shortest way to one: it is in the vault and fresh. */
 import type { OAuthAccount } from '../accounts/account.ts';
 import { defectOfToken } from '../core/bearer.ts';
 import type { Secret } from '../core/secret.ts';

@@ -3,7 +3,7 @@ import type { Secret } from '../core/secret.ts';
 import type { GrantHeader, GrantRecord } from '../vault/grant.ts';
 
 export interface KnownGrant extends GrantHeader {
-  /** Absent although there are times of it: it has made room for others, and is read again when somebody asks. */
+  /** Absent although there are times of it: it has made room for others, and is read again when a client asks. */
   access_token?: Secret | undefined;
   /** An app password. */
   password?: Secret;

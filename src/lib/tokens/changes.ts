@@ -1,6 +1,6 @@
 /**
- * Which accounts have another grant than at the last look. Whoever looks at ten thousand accounts several times a second
- * then looks at those only. Each onlooker keeps the cursor that it was given.
+ * Which accounts have another grant than at the last look. Code that looks at ten thousand accounts several times a
+ * second then looks at those only. Each caller keeps the cursor that it was given.
  */
 export class Changes {
   readonly #most: number;

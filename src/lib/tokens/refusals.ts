@@ -55,7 +55,7 @@ export function exchangeFailed({ address, secrets }: Failed, failure: GrantFailu
     suggestions: [
       ...(id !== 'unknown' && who === 'you' ? fix : []),
       ...(kind === 'transient' ? fix.filter((line) => who !== 'you' && line.startsWith('cms account')) : []),
-      // Whoever was asked too often is not asked once more.
+      // A server that was asked too often is not asked once more.
       ...(kind === 'back off' ? fix : [`cms token ${quoted(address)} --force-refresh   # tries at once`]),
       `cms doctor ${quoted(address)}   # finds the link that is broken`,
     ],

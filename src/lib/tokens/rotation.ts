@@ -13,7 +13,7 @@ export function withAttempt(record: GrantRecord, now: number): GrantRecord {
 }
 
 /**
- * After a successful exchange with `used`. A rotated token stands beside the one that brought it, until it has been
+ * After a successful exchange with `used`. A rotated token is kept next to the one that brought it, until it has been
  * accepted itself; one that was not rotated has just been accepted.
  */
 export function withGranted(record: GrantRecord, used: Secret, granted: Granted, now: number): GrantRecord {

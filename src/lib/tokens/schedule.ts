@@ -13,7 +13,7 @@ const DAY = 24 * 60 * MINUTE;
 const MIN_EXCHANGE_INTERVAL = MINUTE;
 /** How far into the future an issue time may lie before the clock must have been set back. */
 const CLOCK_TOLERANCE = MINUTE;
-/** Refreshes of accounts that nobody asks for: often enough for any idle limit that providers are known to have. */
+/** Refreshes of accounts that no client asks for: often enough for any idle limit that providers are known to have. */
 const KEEP_ALIVE_INTERVAL = 3 * DAY;
 /** A token that lives shorter is fetched when it is asked for: ahead of that, each one would be due at once. */
 const SHORTEST_REFRESHED_AHEAD = 2 * SECOND;
@@ -43,7 +43,7 @@ type Token = Pick<GrantHeader, 'issued_at' | 'expires_at'>;
 /** Whether the access token is still accepted by servers, as far as its times say. */
 export function isUnexpired(token: Token, now: number): boolean {
   const { issued_at: issued, expires_at: expires } = token;
-  // Issued in the future: the clock was set back, and nobody knows how long this token still lives.
+  // Issued in the future: the clock was set back, and it is unknown how long this token still lives.
   return issued !== undefined && expires !== undefined && now < expires && issued <= now + CLOCK_TOLERANCE;
 }
 
@@ -69,7 +69,7 @@ function effectiveMinimum(
 
 /**
  * When to refresh without being asked: before the default demand would have to wait, spread by `random` (0 … 1) so
- * that accounts added together drift apart. Accounts that nobody asked for in a day are only kept alive.
+ * that accounts added together drift apart. Accounts that no client asked for in a day are only kept alive.
  */
 export function refreshAt(record: GrantHeader, lastAskedAt: number, now: number, random: number): number {
   const { issued_at: issued = record.signed_in_at, expires_at: expires = 0 } = record;

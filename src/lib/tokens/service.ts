@@ -5,7 +5,7 @@
  * - One exchange per account at a time: one flight in this process, one lock between processes.
  * - A refresh token leaves the disk only by a newer one that is on the disk.
  * - What was exchanged is stored before it is served. Where storing fails, the lock is kept, the grant stays in memory
- *   and storing is tried again: nobody else may use the older refresh token in the meantime.
+ *   and storing is tried again: no other process may use the older refresh token in the meantime.
  * - An error never deletes a refresh token; only a well-formed refusal says that a person is needed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,7 +40,7 @@ import { type Step, type Trouble, Troubles } from './troubles.ts';
 
 /** Longer than an exchange with its retry of the previous token can take. */
 const LOCK_TIMEOUT_MS = 30_000;
-/** An exchange elsewhere is mostly done by then: whoever holds the lock for longer may be stuck. */
+/** An exchange elsewhere is mostly done by then: a process that holds the lock for longer may be stuck. */
 const LOCK_SLOW_MS = 5000;
 /** How long a process that ends after its answer goes on trying to store what it was granted. */
 const STORE_PATIENCE_MS = 5000;
@@ -59,7 +59,7 @@ export interface TokenServiceOptions {
   random: () => number;
   /** The process stays (a broker): what could not be stored is kept and stored later, instead of waiting for it. */
   resident?: boolean;
-  /** Access tokens kept in memory; those of further accounts are read anew when asked for. Default 2048. */
+  /** Access tokens kept in memory; those of other accounts are read again when asked for. Default 2048. */
   maxTokens?: number;
   /** Told of each outcome of an exchange, stored or not. */
   changed?: (record: GrantRecord) => void;
@@ -190,7 +190,7 @@ export class TokenService {
     return known === undefined || isShortened(known) ? knownOf(await this.#reload(address)) : known;
   }
 
-  /** From the disk: another process may have rotated or signed in anew. */
+  /** From the disk: another process may have rotated or signed in again. */
   async #reload(address: string): Promise<GrantRecord> {
     const record = await this.#noting(address, 'read', readGrant(this.#options.vault, address));
     if (record === undefined) {
@@ -254,8 +254,8 @@ export class TokenService {
   }
 
   /**
-   * Joins the exchange under way, or begins one. Whoever joins shares its failure, unless the token at hand will do; what
-   * it brought may still be too old for somebody who came later.
+   * Joins the exchange under way, or begins one. A caller that joins shares its failure, unless the token at hand will
+   * do; what it brought may still be too old for a caller that came later.
    */
   async #fly(account: OAuthAccount, demand: Demand): Promise<KnownGrant> {
     const { address } = account;
@@ -319,7 +319,7 @@ export class TokenService {
   /** No exchange while the newest refresh token is not on the disk: the next one might not get there either. */
   async #serveUnstored(account: OAuthAccount, known: KnownGrant, demand: Demand): Promise<KnownGrant> {
     if (!this.#options.resident) {
-      // Nobody else tries in between.
+      // No other process tries in between.
       await this.storeUnstored();
       if (!this.#unstored.has(known.address)) return this.#serveOrExchange(account, demand);
     }

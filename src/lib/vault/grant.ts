@@ -1,5 +1,5 @@
 /**
- * What the vault keeps about one account. The secrets stand sealed; the rest is readable without the key, so that the
+ * What the vault keeps about one account. The secrets are sealed; the rest is readable without the key, so that the
  * state of an account can be told while the keyring is locked. All of it is authenticated.
  *
  * Times are milliseconds since the epoch.
@@ -49,7 +49,7 @@ export interface GrantFailure {
   at: number;
   /** When the first one in the row was. */
   since: number;
-  /** No exchange before this, unless somebody insists. */
+  /** No exchange before this, unless a caller insists. */
   retry_at: number;
   /** Failures in a row. */
   count: number;

@@ -17,7 +17,7 @@ import { judgeWay } from '../os/files/trusted.ts';
 import { formatKeyText, MAX_KEY_TEXT_BYTES, parseKeyText } from './vault-key.ts';
 
 /**
- * How far a key file is trusted. `own`: our file in our folder. `named`: somebody pointed at it; a link, the owner root
+ * How far a key file is trusted. `own`: our file in our folder. `named`: the user named it; a link, the owner root
  * and a group that may read are usual ways to give a service its secret. `credential`: the service manager vouches.
  */
 export type KeyFileTrust = 'own' | 'named' | 'credential';
@@ -47,7 +47,7 @@ async function openIfAny(path: string, trust: KeyFileTrust): Promise<FileHandle 
   const noLink = trust === 'own' ? constants.O_NOFOLLOW : 0;
   if (trust !== 'credential') judgeWay(path, { links: trust === 'named' });
   try {
-    // Without O_NONBLOCK a FIFO in the file's place would hold us until somebody writes to it.
+    // Without O_NONBLOCK a FIFO in the file's place would block us until a process writes to it.
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | noLink);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
@@ -69,8 +69,8 @@ function refuseUnsafe(path: string, stat: Stats, trust: 'own' | 'named'): void {
   }
 }
 
-function unsafe(path: string, what: string, mend: string): CmsError {
-  return new CmsError('config_invalid', `the vault key file ${path} ${what}`, { suggestions: [mend] });
+function unsafe(path: string, what: string, fix: string): CmsError {
+  return new CmsError('config_invalid', `the vault key file ${path} ${what}`, { suggestions: [fix] });
 }
 
 /**
@@ -88,7 +88,7 @@ export async function createKeyFile(path: string, trust: 'own' | 'named', key: B
 }
 
 /**
- * link() fails where rename() would replace: a key that somebody put there meanwhile is not lost. A draft that a killed
+ * link() fails where rename() would replace: a key that was put there meanwhile is not lost. A draft that a killed
  * process left has the name of a temporary file, and is swept like one.
  */
 async function placeNewFile(path: string, text: string): Promise<void> {

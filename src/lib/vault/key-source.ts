@@ -160,7 +160,7 @@ async function chooseStore(options: CreateOptions): Promise<KeyStore> {
     return 'keyring';
   } catch (error) {
     if (!(error instanceof KeyringError)) throw error;
-    // A key file is there because somebody once chose it.
+    // A key file is there because the user once chose it.
     if ((await readKeyFile(options.paths.keyFile, 'own')) !== undefined) return 'file';
     if (options.ask) return options.ask();
     throw nowhere(error);

@@ -106,7 +106,7 @@ function refuseAnother(wanted: VaultKey, found: Buffer | undefined, place: KeySt
   });
 }
 
-/** Deletes the copy that is no longer needed; only the very key that was moved, and only from a place of ours. */
+/** Deletes the copy that is no longer needed; only the very key that was moved, and only from our own place. */
 async function clearOld(
   old: VaultKeyRecord['source'],
   moved: VaultKey,

@@ -62,6 +62,6 @@ function fromHex(text: string): Buffer | undefined {
 function fromBase64(text: string): Buffer | undefined {
   if (!/^[A-Za-z0-9+/]{43}=$/.test(text)) return undefined;
   const key = Buffer.from(text, 'base64');
-  // The last digit carries two unused bits; set, they would be a typing error that nobody notices.
+  // The last digit carries two unused bits; set, they would be a typing error that no one notices.
   return key.toString('base64') === text ? key : undefined;
 }

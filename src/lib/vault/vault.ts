@@ -176,7 +176,7 @@ export class Vault {
   }
 
   /**
-   * The account's lock, between processes: whoever exchanges or writes holds it.
+   * The account's lock, between processes: every process that exchanges or writes holds it.
    * @throws CmsError `temporarily_unavailable` after `timeoutMs`, `store_unavailable`, `io_error`
    */
   async lock(address: string, timeoutMs: number): Promise<Lock> {

@@ -13,7 +13,7 @@ export function listenVariables(env: Readonly<NodeJS.ProcessEnv>, pid: number): 
 }
 
 /**
- * Takes over the activated sockets, and their variables out of `env`: neither reaches a child of ours.
+ * Takes over the activated sockets, and their variables out of `env`: neither reaches our children.
  * @returns the listening UNIX sockets with a path; other descriptors are left alone
  */
 export function takeActivatedSockets(env: NodeJS.ProcessEnv, pid: number): ActivatedSocket[] {

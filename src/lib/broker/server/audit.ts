@@ -1,7 +1,7 @@
 /**
  * The audit trail: who got which account's token, for what, through which socket, when, with what result. JSON lines
- * in a file of the owner's, rotated by size. No secret is in it. What one user does again and again is counted, and of
- * two files full, what was served is kept before what was refused: nobody can wash out what somebody got.
+ * in a file that the owner has, rotated by size. No secret is in it. What one user does repeatedly is counted, and of
+ * two files full, what was served is kept before what was refused: no user can push out the record of a served token.
  */
 import { execFile } from 'node:child_process';
 import { appendFileSync, closeSync, constants, fchmodSync, fstatSync, readFileSync } from 'node:fs';
@@ -294,7 +294,7 @@ function isBy(event: AuditEvent, socket: string, peer: PeerCredentials | undefin
 const AUDIT: FileTrust = { own: true };
 
 /**
- * Proves that the trail can be written where it is, and not to somebody else's file or into a FIFO.
+ * Proves that the trail can be written where it is, and not to another user's file or into a FIFO.
  * @throws CmsError `config_invalid`, `io_error`
  */
 export function requireAuditFile(path: string): void {

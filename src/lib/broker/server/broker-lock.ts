@@ -1,5 +1,5 @@
 /**
- * What makes a broker the only one for its state folder: locks on the folder itself and on a file in it. Whoever deletes
+ * What makes a broker the only one for its state folder: locks on the folder itself and on a file in it. Deleting
  * one of them leaves the other, and a lock whose file is gone or replaced is taken again before it counts.
  */
 import { constants, openSync } from 'node:fs';

@@ -46,7 +46,7 @@ export interface Asker {
   readonly waits: boolean;
 }
 
-/** What somebody is served, noted when it has been sent. */
+/** What a client is served, noted when it has been sent. */
 export interface Served {
   readonly text: string;
   readonly line: TokenLine;
@@ -126,7 +126,7 @@ export class Broker {
   /** Seconds that the answer to this line may take, where they are not the usual ones. */
   waitSeconds(line: string): number | undefined {
     const { request } = this.#parse(line);
-    // Whoever has a token exchanged, or the settings read, waits for what came of it.
+    // A client that has a token exchanged, or the settings read, waits for the result.
     return request?.kind === 'token' ? request.waitSeconds : MAX_WAIT_SECONDS;
   }
 
@@ -310,7 +310,7 @@ export class Broker {
   }
 }
 
-/** Forgets everything when it is full, so that nobody can fill the memory. */
+/** Forgets everything when it is full, so that no client can fill the memory. */
 class BoundedMap<K, V> extends Map<K, V> {
   readonly #most: number;
 

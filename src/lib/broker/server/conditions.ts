@@ -1,7 +1,7 @@
 /**
- * The states of the accounts for whoever tells people, looked at several times a second. An account that is well is the
- * same object as the last time, and is not even looked at unless its grant has changed or something speaks against it:
- * with ten thousand of them, fetching each from memory takes longer than everything else that a look has to do.
+ * The states of the accounts for notifications and status, looked at several times a second. An account that is well is
+ * the same object as the last time, and is not even looked at unless its grant has changed or something speaks against
+ * it: with ten thousand of them, fetching each from memory takes longer than everything else that a look has to do.
  */
 import type { Account } from '../../accounts/account.ts';
 import type { StateView } from '../../accounts/view.ts';

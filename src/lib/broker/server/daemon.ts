@@ -45,7 +45,7 @@ const SETTLE_MS = 100;
 /** After a tick that failed. */
 const TROUBLE_MS = 5000;
 const DRAIN_TIMEOUT_MS = 5000;
-/** How soon a socket that cannot be had is tried again. */
+/** How soon a socket that cannot be opened is tried again. */
 const MISSING_MS = 2000;
 /** How soon the place of another broker is taken that has ended. */
 const STAND_BY_MS = 1000;
@@ -60,7 +60,7 @@ export interface DaemonOptions {
   vault: Vault;
   log: Logger;
   openTokens: (options: Required<Pick<TokenServiceOptions, 'resident' | 'changed'>>) => TokenService;
-  /** From the command line, besides those of `config.toml`. */
+  /** From the command line, in addition to those of `config.toml`. */
   sockets: SocketSettings[];
   version: string;
   /** Bound by the service manager. One is served where its path is a wanted one. */
@@ -306,7 +306,7 @@ export class Daemon {
 
   /**
    * Opens what is wanted and closes what is not, one call after the other: two at once would open a socket twice. A
-   * socket that cannot be had is an error only if it is `required`.
+   * socket that cannot be opened is an error only if it is `required`.
    */
   #reconcile(required: (path: string) => boolean): Promise<void> {
     const reconciled = this.#reconciling.then(() => this.#reconcileNow(required));
@@ -322,7 +322,7 @@ export class Daemon {
       this.#drop(path, listener);
     }
     for (const [path, each] of wanted) {
-      // A tick that SIGTERM interrupted would open anew what has just been closed, and the process would not end.
+      // A tick that SIGTERM interrupted would reopen what has just been closed, and the process would not end.
       if (this.#isStopping()) return;
       if (this.#listeners.has(path)) continue;
       try {
@@ -341,7 +341,7 @@ export class Daemon {
       } catch (error) {
         if (required(path) || !(error instanceof CmsError)) throw error;
         if (this.#missing.get(path)?.message !== error.message) {
-          this.#log.error('a socket of config.toml cannot be had; it is tried again', {
+          this.#log.error('a socket of config.toml cannot be opened; it is tried again', {
             socket: path,
             reason: error.message,
             try: error.suggestions[0],
@@ -518,7 +518,7 @@ export class Daemon {
 /** A socket that is to be served. */
 interface Wanted {
   settings: SocketSettings;
-  /** Undefined as long as nobody knows a name in it. */
+  /** Undefined as long as a name in it is unknown. */
   policy: SocketPolicy | undefined;
 }
 

@@ -17,7 +17,7 @@ export class AccountDirectory {
     return this.#accounts;
   }
 
-  /** Reads the accounts anew. @throws CmsError as `AccountStore.read`; the accounts of before then stay */
+  /** Reads the accounts again. @throws CmsError as `AccountStore.read`; the accounts of before then stay */
   async reload(): Promise<void> {
     const file = await this.#store.read();
     const accounts = accountsOf(file);

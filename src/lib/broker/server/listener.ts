@@ -1,6 +1,6 @@
 /**
  * The socket file: with its final rights from the first moment that it can be seen, never in place of one that is
- * alive, and never removed by us once it is somebody else's.
+ * alive, and never removed by us once it belongs to another process.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -85,7 +85,9 @@ export async function listenOn(policy: SocketPolicy, entrance: Entrance): Promis
   };
 }
 
-/** In a folder that is closed to us by now the file stays: stale, and replaced by whoever listens there next. */
+/**
+ * In a folder that is closed to us by now the file stays: stale, and replaced by the next process that listens there.
+ */
 function removeIfPossible(path: string): void {
   try {
     unlinkSync(path);
@@ -141,7 +143,7 @@ function requireModest({ path, private: own }: SocketPolicy, mode: number): void
 }
 
 /**
- * Binds under another name and renames: that takes the place of a stale file in one step, shows nobody a socket with
+ * Binds under another name and renames: that takes the place of a stale file in one step, never shows a socket with
  * the wrong rights, and leaves it to us to remove the file. (libuv would remove whatever is at the path it bound.)
  * @returns the inode of the socket file
  */

@@ -12,7 +12,7 @@ const NOT_FOUND = 2;
 
 /**
  * The settings with their names resolved.
- * @throws CmsError `config_invalid` for a name that nobody has, `io_error` where it cannot be looked up
+ * @throws CmsError `config_invalid` for a name that does not exist, `io_error` where it cannot be looked up
  */
 export async function resolvePolicy({ file, ...settings }: SocketSettings): Promise<SocketPolicy> {
   const { path, group, users } = settings;

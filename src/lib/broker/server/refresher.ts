@@ -33,7 +33,7 @@ export class Refresher {
   readonly #startedAt: number;
   #lined: readonly Account[] = [];
   #places: ReadonlyMap<string, number> = new Map();
-  /** In the order of the accounts, milliseconds since the epoch; Infinity where it is up to somebody else. */
+  /** In the order of the accounts, milliseconds since the epoch; Infinity where it is not up to the broker. */
   #dues = new Float64Array();
   #cursor = -1;
   #lookedAt = { wall: -Infinity, elapsed: -Infinity };
@@ -109,7 +109,7 @@ export class Refresher {
     for (let place = 0; place < lined.length; place++) {
       await this.#look(place);
       if (performance.now() - turn < STRETCH_MS) continue;
-      // Whoever asks for a token meanwhile shall not wait for all of them.
+      // A client that asks for a token meanwhile must not wait for all of them.
       await breathe();
       turn = performance.now();
     }

@@ -9,8 +9,8 @@ export interface ServiceManager {
 }
 
 /**
- * The service manager of this process, and its variables out of `env`, because no child of ours may speak to it.
- * @returns undefined when nobody wants to be told
+ * The service manager of this process, and its variables out of `env`, because none of our children may speak to it.
+ * @returns undefined if no service manager wants to be told
  */
 export function takeServiceManager(
   env: NodeJS.ProcessEnv,

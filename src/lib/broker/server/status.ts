@@ -25,7 +25,7 @@ export interface AccountStatus extends StateView {
   access_token_expires_at?: string;
   last_refresh_at?: string;
   last_asked_at?: string;
-  /** When somebody will have to sign in again; `at` is ISO 8601. */
+  /** When a person will have to sign in again; `at` is ISO 8601. */
   next_sign_in?: Omit<Forecast, 'at'> & { at?: string };
 }
 

@@ -215,7 +215,7 @@ function judgeEnded(account: Account, header: GrantHeader, error: CmsError): Jud
   return withMail(failed(error, explained?.who), explained, account);
 }
 
-/** Few people know whom to write, and what. */
+/** Few people know who to write to, and what. */
 function withMail(
   judged: Judgement,
   explained: Explanation | undefined,

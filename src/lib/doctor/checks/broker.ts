@@ -11,7 +11,7 @@ import { because, counted, failed, failure, isBroken, type Judgement, ok, warnin
 import { octal } from './files.ts';
 import type { Step } from '../run-checks.ts';
 
-/** What answered at the private socket: a broker, nobody, or something that should not be there. */
+/** What answered at the private socket: a broker, nothing, or something that should not be there. */
 export type BrokerAnswer = { status: BrokerStatus } | { error: CmsError } | undefined;
 
 const STATUS_LIMIT_MS = 5000;
@@ -31,7 +31,7 @@ export interface BrokerLook {
   version: string;
   privateSocket: string;
   sockets: readonly SocketSettings[];
-  /** How it is started and restarted on this machine, and told to read its settings anew. */
+  /** How it is started, restarted and reloaded on this machine. */
   start: string;
   restart: string;
   reload: string;
@@ -85,7 +85,7 @@ export function brokerSteps(look: BrokerLook, config: string, above: readonly st
 /** Pure. */
 export function judgeBroker({ answer, version, privateSocket, start, restart, reliedOnBy }: BrokerLook): Judgement {
   if (answer === undefined) {
-    const summary = `not running: nobody answers at ${privateSocket}`;
+    const summary = `not running: nothing answers at ${privateSocket}`;
     if (reliedOnBy.length === 0)
       return warning(summary, {
         cause: 'cms token does the work itself; exim and other programs need it',

@@ -43,7 +43,7 @@ async function pathFacts(path: string): Promise<PathFacts | undefined> {
   }
 }
 
-/** A folder in which somebody else could exchange files is one that cms refuses. Pure. */
+/** cms refuses a folder in which another user could exchange files. Pure. */
 export function judgeFolder(path: string, facts: PathFacts | undefined, uid: number | undefined): Judgement {
   if (facts === undefined) return skipped('it is not there yet');
   if (!facts.folder) return failure('config_invalid', 'it is no folder', { fix: [`ls -ld ${quoted(path)}`] });
@@ -62,7 +62,7 @@ export function judgeFolder(path: string, facts: PathFacts | undefined, uid: num
   });
 }
 
-/** Names of accounts and clients are no secrets, and still nobody else's business. Pure. */
+/** Names of accounts and clients are not secret, but still private. Pure. */
 function judgeFile(path: string, facts: PathFacts | undefined, uid: number | undefined): Judgement {
   if (facts === undefined) return skipped('there is none');
   const fix = [`chmod 600 ${quoted(path)}`];

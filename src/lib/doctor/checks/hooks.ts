@@ -1,4 +1,4 @@
-/** `[hooks]` and `[notify]`: whether the broker would run the programs, and whether somebody can send the mail. */
+/** `[hooks]` and `[notify]`: whether the broker would run the programs, and whether an account can send the mail. */
 import type { Account } from '../../accounts/account.ts';
 import { requireTrustedProgram } from '../../notify/hooks.ts';
 import { mailTrouble } from '../../notify/mail.ts';

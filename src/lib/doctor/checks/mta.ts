@@ -27,10 +27,10 @@ export interface MtaLook {
   node: string;
 }
 
-/** What came of a connection to `path` as `user`; undefined where nobody could become that user. */
+/** What came of a connection to `path` as `user`; undefined if `doctor` could not become that user. */
 export type Probe = (path: string, user: string) => Promise<string | undefined>;
 
-/** One step for each user of each socket that is for somebody else. */
+/** One step for each user of each socket that is for other users. */
 export async function mtaSteps(run: Run, probe: Probe, sockets: readonly SocketSettings[]): Promise<Step[]> {
   return (await pairsOf(run, sockets)).map(({ path, user }) => ({
     id: 'mta',
@@ -87,7 +87,7 @@ export function probeAs({ run, uid, node }: MtaLook): Probe {
 const OWN = { status: 'cms status', config: 'config.toml' };
 
 /**
- * @param word what the probe said; undefined where nobody could become that user
+ * @param word what the probe said; undefined if `doctor` could not become that user
  * @param broker how its status is seen, and where its sockets are configured
  */
 export function judgeProbe(user: string, path: string, word: string | undefined, broker = OWN): Judgement {
@@ -102,7 +102,9 @@ export function judgeProbe(user: string, path: string, word: string | undefined,
   }
   return failure('access_denied', `${user} cannot open it: ${word}`, {
     cause:
-      word === 'EACCES' ? 'the mode or group of the socket, or of a folder above it, keeps it out' : 'nobody listens',
+      word === 'EACCES'
+        ? 'the mode or group of the socket, or of a folder above it, keeps it out'
+        : 'no process listens on it',
     fix: [`namei -l ${quoted(path)}   # every folder above must let ${user} in`, again],
   });
 }

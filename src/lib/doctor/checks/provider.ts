@@ -190,8 +190,8 @@ export function judgeClock(ahead: number | undefined): Judgement {
 }
 
 /**
- * A family that leads nowhere at once harms nobody; one that is silent and comes first is waited for at each connection.
- * Pure.
+ * A family that leads nowhere immediately does no harm; one that is silent and comes first is waited for at each
+ * connection. Pure.
  */
 export function judgeAttempts(
   attempts: readonly Attempt[],

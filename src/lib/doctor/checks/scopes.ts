@@ -1,4 +1,4 @@
-/** Whether enough was granted, and for whom a token is made. Pure. */
+/** Whether enough was granted, and the audience of a token. Pure. */
 import type { OAuthAccount } from '../../accounts/account.ts';
 import { type MissingScope, namesOf } from '../../providers/missing-scopes.ts';
 import { failure, type Judgement, ok, skipped, warning } from '../check.ts';

@@ -22,7 +22,7 @@ export interface ServiceFacts {
   lingering: boolean;
   /** What differs from what would be installed now. */
   stale: readonly string[];
-  /** Nobody sits at a desktop, or exim needs the broker. */
+  /** There is no desktop, or exim needs the broker. */
   alone: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Our sections in Debian's split configuration: which stand in conf.d, and whether exim reads them. */
+/** Our sections in Debian's split configuration: which are in conf.d, and whether exim reads them. */
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CmsError } from '../../core/errors.ts';
@@ -164,7 +164,7 @@ function isOfNow(text: string, section: SectionName, options: EximOptions): bool
   try {
     wanted = renderSplit(options, section);
   } catch (error) {
-    // Somebody wrote something there that we would not.
+    // The file holds something that we would not write.
     if (error instanceof CmsError) return false;
     throw error;
   }
@@ -173,7 +173,7 @@ function isOfNow(text: string, section: SectionName, options: EximOptions): bool
   return same && holdsAllOf(text, wanted);
 }
 
-/** Our drivers, and the lines of each; a file may hold others besides, and settings of its own. */
+/** Our drivers, and the lines of each; a file may hold others, too, and settings of its own. */
 function driversOf(text: string): Map<string, string> {
   const drivers = new Map<string, string>();
   let name = '';
@@ -206,7 +206,7 @@ export function requestOf({ lines, linesFile }: SplitFacts, accounts: ReadonlySe
   };
 }
 
-/** The command that writes our lines anew. */
+/** The command that writes our lines again. */
 export function linesCommand(file: string, { defaultAddress, socket }: EximRequest): string {
   const flags = [
     ...(defaultAddress === undefined ? [] : [`--default ${defaultAddress}`]),

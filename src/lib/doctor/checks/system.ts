@@ -1,6 +1,6 @@
 /**
  * The service of the whole host: its units, its key, its sockets, and whether the MTA can open the one that is for it.
- * All facts are gathered at once, by whoever called: root by sudo is root for that moment only.
+ * All facts are gathered in one go, with the rights of the caller: root by sudo is root only for that moment.
  */
 import { existsSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
@@ -39,9 +39,9 @@ interface SystemSocket {
   path: string;
   mode: number;
   group: string;
-  /** Undefined where nothing is, `closed` where nobody would let us look. */
+  /** Undefined if nothing is there, `closed` if we have no permission to look. */
   there: Facts | 'closed' | undefined;
-  /** Whom it should belong to. */
+  /** The user it should belong to. */
   wanted: { uid: number; gid: number };
 }
 

@@ -31,13 +31,13 @@ export type Mask = (text: string) => string;
 const PAGES = ['aka.ms', 'support.google.com', 'console.cloud.google.com', 'myaccount.google.com', 'github.com'];
 const FILE_ENDS =
   /\.(?:json|jsonl|toml|sock|conf|key|service|socket|sealed|ts|js|mjs|md|pem|log|sh|lock|new|broken|target|cred)$/i;
-/** Users and hosts whose names tell nobody anything, and stand in sentences and versions too. */
+/** Users and hosts whose names reveal nothing, and are in sentences and versions too. */
 const PUBLIC_NAMES = new Set([
   ...['root', 'nobody', 'cms', 'Debian-exim', 'daemon', 'games', 'mail', 'home'],
   ...['admin', 'debian', 'exim', 'host', 'imap', 'node', 'server', 'smtp', 'test', 'ubuntu', 'user', 'vagrant'],
 ]);
 const SHORTEST_NAME = 2;
-/** A client of such a name tells nobody anything, and sentences have the word too: "mail". */
+/** A client of such a name reveals nothing, and sentences have the word too: "mail". */
 const PLAIN_WORD = /^[a-z]{1,7}$/i;
 /** Shorter ones are parts of other words. */
 const LONG_NAME = 4;
@@ -107,7 +107,7 @@ function isLoopback(ip: string): boolean {
   return ip === '::1' || ip === '::' || ip.startsWith('127.') || ip === '0.0.0.0';
 }
 
-/** The names that stand in the shipped presets, letter for letter: what is below them may be somebody's own. */
+/** The names in the shipped presets, letter for letter: what is below them may belong to a user. */
 function publicHosts(): Set<string> {
   const names = PRESETS.flatMap(namesIn).concat(PAGES, 'localhost', 'localhost.localdomain');
   return new Set(names.map((name) => name.toLowerCase()));

@@ -1,4 +1,7 @@
-/** What a report says besides the checks: versions, which variables are set, the shape of config.toml, the audit trail. */
+/**
+ * What a report says in addition to the checks: versions, which variables are set, the shape of config.toml, the audit
+ * trail.
+ */
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { readAudit } from '../../broker/server/audit.ts';

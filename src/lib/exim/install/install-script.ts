@@ -1,6 +1,6 @@
 /**
  * The script that `cms exim-config --install` shows and runs: plain POSIX sh, so that it can be read before sudo sees
- * it. Texts stand in here-documents with a quoted end mark, in which the shell expands nothing.
+ * it. Texts are in here-documents with a quoted end mark, in which the shell expands nothing.
  */
 import { dirname } from 'node:path';
 import { installedFile, type Installed } from './installed.ts';
@@ -18,9 +18,11 @@ export interface Installation {
   smartHostsFile: string;
   socket: string;
   paths: Pick<Paths, 'configDir' | 'configFile'>;
-  /** The certificates to trust come from the user's accounts; nobody has said so for the lines of others. */
+  /**
+   * The certificates to trust come from the user's accounts; they are not known to be right for the lines of others.
+   */
   caFileOfAccounts?: string | undefined;
-  /** Nobody has said which account is the default, and no note either: it is that of the line which is there. */
+  /** No flag and no note names the default account: it is the account of the existing line. */
   keepsDefault?: boolean;
   /** To be appended to the user's config.toml; nothing when the socket stands there already. */
   socketAddition: string | undefined;
@@ -45,7 +47,7 @@ export function renderInstallScript(installation: Installation): string {
   ].join('\n');
 }
 
-/** What the script does, for whoever is asked about it: a line for each thing. */
+/** What the script does, for the question before it runs: a line for each thing. */
 export function whatItDoes({ user, smartHostsFile, socket, socketAddition, paths }: Installation): string[] {
   const folder = `/run/cms/${user}`;
   return [

@@ -69,7 +69,7 @@ export function blockDigest(block: string): string {
 }
 
 /**
- * Whether exim's smart-hosts file, as installed, still says what the accounts say. `stale` is mended by
+ * Whether exim's smart-hosts file, as installed, still says what the accounts say. `stale` is fixed by
  * `cms exim-config --install`.
  */
 export function smartHostsState(installed: Installed | undefined, accounts: readonly Account[]): SmartHostsState {

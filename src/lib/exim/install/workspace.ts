@@ -21,12 +21,12 @@ export interface WrittenFiles {
 
 /**
  * The smart-hosts file byte for byte, that of a new one when there is none; `closed` when it may not be read. It may
- * belong to the MTA; but root reads it only where nobody else can put a link to another file in its place.
+ * belong to the MTA; but root reads it only where no other user can put a link to another file in its place.
  */
 export async function readSmartHosts(path: string): Promise<{ text: string; closed: boolean }> {
   if (process.geteuid?.() === 0) judgeWay(path, { links: true });
   try {
-    // A FIFO would keep us waiting for somebody to write to it.
+    // A FIFO would keep us waiting for a writer.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
     return { text: await file.readFile('latin1'), closed: false };
@@ -72,7 +72,7 @@ export async function giveToMta(file: string, run: Run): Promise<boolean> {
   }
 }
 
-/** Runs `use` on the two files in a temporary folder, where the configuration reads the smart-hosts file beside it. */
+/** Runs `use` on the two files in a temporary folder, where the configuration reads the smart-hosts file next to it. */
 export async function inWorkspace<T>(
   plan: EximPlan,
   smartHosts: string,

@@ -72,7 +72,7 @@ export function sendersOf(lines: readonly SmartHost[]): string[] {
   });
 }
 
-/** Routes a mail from `sender` as `exim4 -bt` does; nothing is sent, and nobody logs in. */
+/** Routes a mail from `sender` as `exim4 -bt` does; without a login, and nothing is sent. */
 export async function checkSender(exim: Exim, entries: readonly Entry[], sender: string): Promise<CheckedSender> {
   const entry = entryFor(entries, sender);
   const fields = entry === undefined ? new Map<string, string>() : fieldsOf(entry);
@@ -135,7 +135,7 @@ export function notInstalled(
   return new Set(lines.filter((line) => !has(line)).map(({ key }) => key));
 }
 
-/** Whether nobody answered at a socket: exim's words, or those of our router. */
+/** Whether nothing answered at a socket: exim's words, or those of our router. */
 export function isSocketTrouble(detail: string): boolean {
   return /the broker is not running|^failed to connect to socket/.test(detail);
 }

@@ -1,6 +1,6 @@
 /**
- * What a line of the smart-hosts file says, read as the routers read it: the expressions stand here once, for exim's
- * configuration and for those who promise to do what exim does. Pure.
+ * What a line of the smart-hosts file says, read as the routers read it: the expressions are written here once, for
+ * exim's configuration and for the code that imitates exim. Pure.
  */
 import type { MailServer } from '../../accounts/account.ts';
 

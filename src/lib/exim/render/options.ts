@@ -17,7 +17,7 @@ export const MTA_GROUP = 'Debian-exim';
 export interface EximOptions {
   /** Absolute path of the lsearch file with one line per sender. */
   smartHostsFile: string;
-  /** Domains of this host besides its own name and `localhost`. */
+  /** Domains of this host in addition to its own name and `localhost`. */
   localDomains: readonly string[];
   /** Whether the host's own name (`@`) is a local domain; not where it is also the domain of a mail account. */
   ownNameIsLocal: boolean;

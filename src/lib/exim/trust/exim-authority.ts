@@ -29,9 +29,9 @@ export interface AuthorityRequest {
 export interface EximAuthority {
   /** For `exim-config --ca-file`: a path, or `system`. */
   caFile: string;
-  /** The accounts agree on it, nobody has said it: the lines of others may need something else. */
+  /** The accounts agree on it, but no flag names it: the lines of others may need something else. */
   ofAccounts: boolean;
-  /** Whom exim will not send for. */
+  /** The accounts that exim will not send for. */
   failing: Distrusted[];
 }
 
@@ -121,7 +121,7 @@ function unreadable(caFile: string): string {
   return `its user cannot read ${caFile}`;
 }
 
-/** `unknown` where nobody answers, or speaks no TLS. */
+/** `unknown` if nothing answers, or the server speaks no TLS. */
 async function judgeServer(server: MailServer, caFile: string, owner: number | undefined): Promise<Verdict> {
   const file = caFile === SYSTEM_TRUST ? SYSTEM_CERTIFICATES : caFile;
   const ca = await readAuthorities(file, owner).catch(() => undefined);

@@ -37,8 +37,8 @@ export interface DiscoverOptions {
 
 /**
  * Asks the issuer where its endpoints are: OpenID Connect first, then RFC 8414's place.
- * @throws CmsError `config_invalid` when there is no usable metadata, `temporarily_unavailable` when nobody answers; the
- * signal's reason
+ * @throws CmsError `config_invalid` when there is no usable metadata, `temporarily_unavailable` when nothing answers;
+ *   the signal's reason
  */
 export async function discover(
   issuerText: string,
@@ -202,7 +202,7 @@ function isEmpty(value: unknown): boolean {
 
 /**
  * An endpoint as it is published, or what is wrong with it.
- * @throws CmsError `config_invalid` for one with credentials: nobody publishes that by mistake
+ * @throws CmsError `config_invalid` for one with credentials: no server publishes that by mistake
  */
 function endpointIn(value: unknown, name: EndpointName): { url?: string; problem?: string } {
   if (isEmpty(value)) return { problem: 'is empty' };

@@ -1,4 +1,4 @@
-/** A client that registers itself, where the server lets it: nobody has to fill in a form. @see RFC 7591 */
+/** A client that registers itself, if the server allows it: no form to fill in. @see RFC 7591 */
 import type { OAuthClient } from '../../accounts/account.ts';
 import { parseEndpoint } from '../../core/endpoint.ts';
 import { CmsError } from '../../core/errors.ts';

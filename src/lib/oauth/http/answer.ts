@@ -1,8 +1,8 @@
 /**
- * The one reader of what a provider sends. Whoever asks (the sign-in library, our own refresh, discovery, registration)
- * sees the same object: what is in front of the JSON is gone, optional members that say nothing are left out, and
- * members in another form than the standard's have the standard's. What decides on trust is left as it came: a token
- * without a type, or of another type, has none here either. Pure.
+ * The only reader of what a provider sends. Every caller (the sign-in library, our own refresh, discovery,
+ * registration) sees the same object: what is in front of the JSON is gone, optional members that say nothing are left
+ * out, and members in another form than the standard's have the standard's. What decides on trust is left as it came: a
+ * token without a type, or of another type, has none here either. Pure.
  */
 import { isRecord } from '../../core/values.ts';
 
@@ -80,7 +80,7 @@ function secondsIn(value: unknown): number | undefined {
 
 /** RFC 8628 section 3.2 wants it said; most servers mean ten minutes or more. */
 const DEVICE_CODE_SECONDS = 600;
-/** Longer pauses overflow no timer, and nobody waits for them. */
+/** Longer pauses overflow no timer, and no caller waits for them. */
 const LONGEST_INTERVAL_SECONDS = 3600;
 
 /** Seconds between two polls; what is none means the standard's five. @see RFC 8628 section 3.2 */

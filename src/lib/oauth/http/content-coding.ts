@@ -1,4 +1,4 @@
-/** Content codings of HTTP, undone: some servers compress although nobody asked for it. @see RFC 9110 section 8.4 */
+/** Content codings of HTTP, undone: some servers compress without being asked. @see RFC 9110 section 8.4 */
 import { messageOf, systemErrorCode } from '../../core/errors.ts';
 
 /** Each one multiplies what an answer can come to; no server has a use for more. */

@@ -17,7 +17,7 @@ export interface HttpRequest {
   method?: string;
   headers?: Readonly<Record<string, string>>;
   body?: unknown;
-  /** File of an authority to trust besides those of the system. */
+  /** File of a CA to trust in addition to those of the system. */
   caFile?: string | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface HttpAnswer {
 /** No answer at all: name resolution, connection, TLS, a proxy, time-out, or a body without end. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
-  /** What may mend it. */
+  /** What may fix it. */
   readonly suggestions: readonly string[];
 
   constructor(message: string, options: { cause?: unknown; suggestions?: readonly string[] } = {}) {

@@ -1,4 +1,4 @@
-/** What an error of the network means, and what mends it. Pure. */
+/** What a network error means, and what fixes it. Pure. */
 import { isIPv6 } from 'node:net';
 import { messageOf, systemErrorCode } from '../../core/errors.ts';
 

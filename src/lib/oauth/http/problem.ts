@@ -15,7 +15,7 @@ export interface Problem {
   wellFormed: boolean;
 }
 
-/** Of what a web page or a text says, nobody reads more. */
+/** More of a web page or a text is not worth reading. */
 const LONGEST_TEXT = 2000;
 const DEEPEST = 4;
 

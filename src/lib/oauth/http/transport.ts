@@ -15,7 +15,7 @@ export interface OutgoingRequest {
   method: string;
   headers: Record<string, string>;
   body: string | undefined;
-  /** Whom to trust; whom Node trusts anyway where there is none. */
+  /** The CAs to trust; without it, those that Node trusts. */
   secureContext: SecureContext | undefined;
   proxy: Proxy | undefined;
   signal: AbortSignal;

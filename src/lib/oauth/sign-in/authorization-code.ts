@@ -124,7 +124,7 @@ export async function signInManually(options: ManualSignInOptions): Promise<Sign
 /** Nothing should listen there on the machine with the browser; what matters is that its address bar keeps the URL. */
 const UNUSED_PORT = 49_151;
 
-/** Where the browser is sent when nobody listens. An https URI stands as it was registered, mostly without a port. */
+/** Where the browser is sent when nothing listens. An https URI stands as it was registered, mostly without a port. */
 export function manualRedirectUri({ scheme, host, port, path }: OAuthClient['redirect']): string {
   if (scheme === 'https') return `https://${host}${port === undefined ? '' : `:${port}`}${path}`;
   return `http://${host}:${port ?? UNUSED_PORT}${path}`;

@@ -105,7 +105,7 @@ function presentable<T extends DeviceCode>(code: T): T {
   throw new CmsError('protocol_error', 'the provider sent a code or an address for it that cannot be shown');
 }
 
-/** Nobody waits longer for a person, and timers overflow after 24 days. */
+/** No sign-in waits longer for a person, and timers overflow after 24 days. */
 const MAX_WAIT_SECONDS = 3600;
 
 /** The provider need not tell that the code has expired; this clock does. */

@@ -55,7 +55,7 @@ function canonical(address: string): string {
 
 export interface ExpectedIdToken {
   /**
-   * May hold `{tenantid}`, for which the token's own `tid` is put (Microsoft). Without it nobody knows who should issue.
+   * May hold `{tenantid}`, for which the token's own `tid` is put (Microsoft). Without it the issuer is not known.
    */
   issuerTemplate?: string | undefined;
   client_id: string;
@@ -72,7 +72,7 @@ const SIGNATURES = /^(?:[REP]S(?:256|384|512)|ES256K|EdDSA|Ed25519|Ed448|ML-DSA-
 const SECRET_SIGNATURES = /^HS(?:256|384|512)$/;
 
 /**
- * Whether an id_token can be read here: one that is encrypted (JWE), signed with an algorithm that nobody knows, or
+ * Whether an id_token can be read here: one that is encrypted (JWE), signed with an unknown algorithm, or
  * garbage cannot. It is then as good as none, and userinfo tells who signed in.
  * @throws CmsError `protocol_error` for one that is not signed, which no client should have asked for
  * @see OpenID Connect Core section 3.1.3.7

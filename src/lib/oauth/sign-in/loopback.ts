@@ -21,7 +21,7 @@ export interface RedirectListener {
   readonly redirectUri: string;
   /**
    * An address here that leads a browser on to `url`, once. Only the browser that opened it gets the cookie without
-   * which its answer, with `state`, is refused: whoever reads the address in an argument list gains nothing by it.
+   * which its answer, with `state`, is refused: a user who reads the address in an argument list gains nothing by it.
    */
   lead(url: string, state: string): string;
   /**
@@ -42,7 +42,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * Listens on 127.0.0.1, and on ::1 as well where the redirect URI says `localhost`: a browser may try either first,
- * and whoever else held the other one would be sent the code.
+ * and another process that held the other one would be sent the code.
  * @param tell hears, sparingly, of what came and was not the answer
  * @throws CmsError `cannot_create` when the port is taken
  * @see RFC 8252 sections 7.3 and 8.3
@@ -175,7 +175,7 @@ async function listenIfPossible(
     return await listen(host, port, handler, remark);
   } catch (error) {
     const code = error instanceof CmsError ? systemErrorCode(error.cause) : undefined;
-    // No IPv6 on this machine: then nobody else can listen there either.
+    // No IPv6 on this machine: then no other process can listen there either.
     if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') return undefined;
     throw error;
   }

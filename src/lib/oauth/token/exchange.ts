@@ -22,7 +22,7 @@ export interface Renewed {
 /** What an answer comes to, or that there was none. */
 export type AnswerOutcome =
   | Granted
-  /** A well-formed error that only a person can mend. @see RFC 6749 section 5.2 */
+  /** A well-formed error that only a person can fix. @see RFC 6749 section 5.2 */
   | { kind: 'authorization_required'; error: string; error_description?: string }
   /** The client, its secret or its permissions are wrong. */
   | { kind: 'client_invalid'; error: string; error_description?: string }

@@ -18,7 +18,7 @@ export interface Named {
   groups: number[];
 }
 
-/** Whom the list of the file at `path` names, beside its owner and its group, and lets write. */
+/** The users and groups that the list of the file at `path` lets write, in addition to its owner and its group. */
 export function namedWriters(path: string): Named {
   const list = accessListOf(path);
   return list === undefined ? { users: [], groups: [] } : writersIn(list);

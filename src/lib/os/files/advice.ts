@@ -1,4 +1,4 @@
-/** What to do where the system lets nobody at a path. */
+/** What to do if the system denies access to a path. */
 import { dirname } from 'node:path';
 import { lookAt } from '../look.ts';
 import { quoted } from '../../core/shell-word.ts';

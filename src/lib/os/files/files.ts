@@ -41,7 +41,7 @@ export async function writeFileDurable(path: string, data: string | Uint8Array, 
   }
 }
 
-/** A name beside `path`, swept when its writer is dead. */
+/** A name next to `path`, swept when its writer is dead. */
 export function temporaryName(path: string): string {
   return `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
 }

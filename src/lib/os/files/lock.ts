@@ -18,7 +18,7 @@ export interface Lock extends AsyncDisposable {
 
 /**
  * Waits for the lock, at most `timeoutMs`.
- * @throws CmsError `temporarily_unavailable` after that; `store_unavailable` where locks cannot be had; `io_error`
+ * @throws CmsError `temporarily_unavailable` after that; `store_unavailable` where locks are not available; `io_error`
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Lock> {
   const deadline = elapsedMs() + timeoutMs;
@@ -87,7 +87,7 @@ function held(fd: number): Lock {
 
 function openLockFile(path: string): number {
   try {
-    // Lock files are never deleted: a lock on a deleted file excludes nobody.
+    // Lock files are never deleted: a lock on a deleted file excludes no one.
     const fd = openTrusted(path, constants.O_RDWR | constants.O_CREAT, { own: true, forbidden: OTHERS_READ });
     if (fd !== undefined) return fd;
   } catch (error) {

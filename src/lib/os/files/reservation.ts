@@ -1,5 +1,5 @@
 /**
- * Room on the disk for a file that is written later: a temporary file beside it, filled and synced now. Whatever fills
+ * Room on the disk for a file that is written later: a temporary file next to it, filled and synced now. Whatever fills
  * the disk meanwhile, writing into it takes no further block. A file system that copies on write gives no such promise.
  */
 import { constants } from 'node:fs';

@@ -2,7 +2,7 @@
  * Opens files, and judges what it opened: names in a directory that another user can change are worth nothing.
  *
  * The way to a file is walked from the root, links included. Each component belongs to a trusted user, and only trusted
- * users can write to a directory on it; so nobody else can exchange a name that has been judged, and it may be used
+ * users can write to a directory on it; so no one else can exchange a name that has been judged, and it may be used
  * again. The file itself is judged by fstat, after it was opened without following a link and without waiting.
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
@@ -112,7 +112,7 @@ function walk(from: string, names: string[], path: string, trust: Trust): Place 
       continue;
     }
     if (stat.isDirectory()) requireFolder(next, stat, path, trust);
-    // Whoever uses the path learns that this is not a directory.
+    // The code that uses the path learns that this is not a directory.
     else if (!isLast) return { path: join(next, ...ahead), stat: undefined };
     at = next;
   }
@@ -140,7 +140,7 @@ function requireOwner(place: string, stat: Stats, path: string, trust: Trust): v
   throw distrusted(path, trust, why, [`sudo chown ${link}${process.getuid?.() ?? ''} ${quoted(place)}`]);
 }
 
-/** A directory above stays its owner's: it may be a home, say that of whoever called sudo. */
+/** A directory above stays its owner's: it may be a home, say that of the user who called sudo. */
 function waysAround(path: string, owner: number): string[] {
   const { SUDO_UID: uid, SUDO_USER: user = 'yourself' } = process.env;
   const look = `namei -l ${quoted(path)}   # whose each directory is`;

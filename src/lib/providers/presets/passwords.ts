@@ -1,4 +1,4 @@
-/** Providers whose mail servers take no tokens. They stand here so that a user is told so, and what works instead. */
+/** Providers whose mail servers take no tokens. They are listed so that cms can say so, and say what works instead. */
 import type { PasswordProvider } from '../provider.ts';
 import { domainList, implicitTls, startTls } from './parts.ts';
 

@@ -37,7 +37,7 @@ const ON_A_LOCKED_ONE = [
 ];
 
 /**
- * A keyring's failure as `store_locked` (somebody has to unlock it) or `store_unavailable`.
+ * A keyring's failure as `store_locked` (a person has to unlock it) or `store_unavailable`.
  * Anything else is passed through.
  */
 export function keyringFailure(error: unknown): unknown {

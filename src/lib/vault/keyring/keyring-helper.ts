@@ -23,7 +23,9 @@ class Refusal extends Error {
   }
 }
 
-/** Nobody is left to hear an answer, or to dismiss a dialog: exit() would wait for a blocked call, a signal does not. */
+/**
+ * No one is left to read an answer, or to dismiss a dialog: exit() would wait for a blocked call, a signal does not.
+ */
 function end(): void {
   process.kill(process.pid, 'SIGKILL');
 }

@@ -1,6 +1,6 @@
 /**
- * The keyring, asked through a child process. A locked keyring with nobody to answer its dialog can block the caller
- * for good, out of reach of timers and abort signals; a child can be killed.
+ * The keyring, asked through a child process. A locked keyring with no one to answer its dialog can block the caller
+ * forever, out of reach of timers and abort signals; a child can be killed.
  */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { messageOf } from '../../core/errors.ts';
 import type { Environment } from '../../os/paths.ts';
 import { KeyringError, keyringErrorKind, type KeyringErrorKind } from './keyring-errors.ts';
 
-/** Nobody waits 2 s for a keyring, killing the helper included. */
+/** No caller waits 2 s for a keyring, killing the helper included. */
 export const KEYRING_DEADLINE_MS = 1_800;
 /** For the helper to be loaded, which a busy machine may make long and a bad keyring cannot. */
 const START_LIMIT_MS = 10_000;
@@ -71,7 +71,7 @@ async function ask(
 ): Promise<Extract<KeyringReply, { ok: true }>> {
   const limit = deadlineMs ?? (interactive ? INTERACTIVE_DEADLINE_MS : KEYRING_DEADLINE_MS);
   const helperEnv = helperEnvironment(env, interactive);
-  // libdbus would start a bus of its own, with a keyring on it that nobody else knows.
+  // libdbus would start a bus of its own, with a keyring on it that no other program knows.
   if (process.platform === 'linux' && helperEnv.DBUS_SESSION_BUS_ADDRESS === undefined) throw noBus();
   const [script, ...flags] = helperCommand(import.meta.url);
   // Not above: a vault whose key is in a file needs no child.
@@ -139,7 +139,7 @@ function parseReply(text: string): KeyringReply {
   }
 }
 
-/** The helper beside this file: compiled when we are, else through the loader that runs us. */
+/** The helper next to this file: compiled when we are, else through the loader that runs us. */
 function helperCommand(self: string): [script: string, ...flags: string[]] {
   if (!self.endsWith('.ts')) {
     // Bundled, it is CommonJS, which Node starts faster.

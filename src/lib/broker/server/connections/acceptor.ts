@@ -3,7 +3,7 @@
  * descriptors. One user with a thousand connections would keep all others waiting: so whatever waits at a socket is
  * taken at once, and answered by turns, a connection of each user and within a user of each process. When descriptors
  * run short, the user who has most of them makes room. A request that is there when its turn comes is served without a
- * stream; whatever has to be waited for becomes a `Connection`. Where the handles of Node cannot be had, all do.
+ * stream; whatever has to be waited for becomes a `Connection`. Where the handles of Node are not available, all do.
  */
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
