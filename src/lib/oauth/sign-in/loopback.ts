@@ -206,21 +206,34 @@ function listen(host: string, port: number, handler: Handler, remark: Remark): P
  * descriptors that the exchange of the code needs, and the browser's place.
  */
 const MAX_SILENT = 100;
+/** Twice as many are not waited for. */
+const ROOM_INTERVAL_MS = 250;
 
-/** Beyond that, those of other users are closed, or else the one that has been silent longest. */
+/**
+ * Beyond that, those of other users are closed, or else those that have been silent longest. Seldom, and for all that
+ * came since: the kernel takes some 30 ms to say whose they are.
+ */
 function keepRoom(server: Server): void {
   const silent = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    silent.add(socket);
-    socket.once('close', () => silent.delete(socket));
+  let looking: NodeJS.Timeout | undefined;
+  const close = (socket: Socket): void => {
+    silent.delete(socket);
+    socket.destroy();
+  };
+  const makeRoom = (): void => {
+    clearTimeout(looking);
+    looking = undefined;
     if (silent.size <= MAX_SILENT) return;
     const all = [...silent];
     const uids = uidsOfPeers(all);
-    const foreign = all.filter((_socket, index) => isForeign(uids[index], process.env));
-    for (const each of foreign.length > 0 ? foreign : all.slice(0, 1)) {
-      silent.delete(each);
-      each.destroy();
-    }
+    all.filter((_socket, index) => isForeign(uids[index], process.env)).forEach(close);
+    [...silent].slice(0, Math.max(0, silent.size - MAX_SILENT)).forEach(close);
+  };
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+    if (silent.size >= 2 * MAX_SILENT) makeRoom();
+    else if (silent.size > MAX_SILENT) looking ??= setTimeout(makeRoom, ROOM_INTERVAL_MS).unref();
   });
   server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket));
 }
