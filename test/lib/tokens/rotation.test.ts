@@ -117,8 +117,11 @@ describe('an error', () => {
 
   it('counts failures in a row', () => {
     const failure = { code: 'temporarily_unavailable', message: 'x' } as const;
-    const twice = withFailure(withFailure(record, failure, NOW, 1), failure, NOW, 1);
+    const hour = { ...record, issued_at: NOW - 3_600_000 };
+    const twice = withFailure(withFailure(hour, failure, NOW, 1), failure, NOW, 1);
     assert.deepEqual([twice.failure?.count, twice.failure?.retry_at], [2, NOW + 4000]);
+    const short = withFailure({ ...record, issued_at: NOW - 20_000 }, failure, NOW, 1);
+    assert.equal(withFailure(short, failure, NOW, 1).failure?.retry_at, NOW + 2000);
   });
 });
 
