@@ -60,6 +60,6 @@ export async function assertRuns(line: string): Promise<void> {
 }
 
 /** The parser adds to what it is given, which commands have in common. */
-function copied<T extends object>(all: Record<string, T>): Record<string, T> {
+export function copied<T extends object>(all: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(all).map(([name, each]) => [name, { ...each }]));
 }

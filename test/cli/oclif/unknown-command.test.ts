@@ -6,6 +6,7 @@ import AccountAdd from '../../../src/commands/account/add.ts';
 import AccountTest from '../../../src/commands/account/test.ts';
 import EximConfig from '../../../src/commands/exim-config.ts';
 import Serve from '../../../src/commands/serve.ts';
+import { copied } from '../../support/advice.ts';
 import { runCms, temporaryHome } from '../../support/environment.ts';
 
 const COMMANDS = ['account add', 'account list', 'serve', 'service install', 'status', 'store move', 'token', 'unlock'];
@@ -58,7 +59,7 @@ describe('a command line that is not one', () => {
     for (const { args, flags, name, value } of repeatable) {
       const socket = 'group' in flags ? ['--socket', '/run/x.sock'] : [];
       const words = [...socket, `--${name}`, value, `--${name}`, value, 'jane@example.org'];
-      const parsed = await Parser.parse(words, { args, flags, strict: false });
+      const parsed = await Parser.parse(words, { args, flags: copied(flags), strict: false });
       assert.deepEqual(parsed.argv, ['jane@example.org'], name);
       assert.deepEqual(parsed.flags[name], [value, value]);
     }
