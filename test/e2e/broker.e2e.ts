@@ -145,7 +145,7 @@ describe('cms serve', function () {
     assert.match(await talk(socket, `SMTP ${JANE}`), XOAUTH2);
     rmSync(socket);
     const other = createServer((client) => client.on('error', () => undefined).end('other')).listen(socket);
-    await broker.waitFor(/cannot be had/);
+    await broker.waitFor(/cannot be opened/);
     await broker.stop();
     assert.equal(await talk(socket, 'hello'), 'other', 'the socket of somebody else stays');
     other.close();

@@ -41,7 +41,7 @@ describe('npm run demo', function () {
   for (const cols of [50, 80])
     it(`breaks its lines between words in a terminal of ${cols} columns`, async () => {
       const terminal = runInTerminal(process.execPath, DEMO, { ...surroundings(), cols });
-      const [whole] = await terminal.waitFor(/1\. A provider[^]*What next[^]*cms serve/, TIMEOUT_MS);
+      const [whole] = await terminal.waitFor(/1\. Start a provider[^]*What next[^]*cms serve/, TIMEOUT_MS);
       assert.equal((await terminal.wait()).status, 0);
       const long = whole.split('\n').filter((line) => line.length > cols);
       // A word of a command is broken by the terminal alone, so that it can be pasted.

@@ -332,7 +332,7 @@ describe('cms doctor', function () {
 
     it('a socket that could not be made', async () => {
       await configure(`[[socket]]\npath = "${world.home.path}/nowhere/further.sock"\n`);
-      await serve(/cannot be had.*mkdir/);
+      await serve(/cannot be opened.*mkdir/);
       const { fix = [] } = assertBroken(await doctor(), 'socket', 73, /further\.sock the broker could not open it: /);
       assert.equal((await run('sh', ['-c', fix.join('\n')])).status, 0);
       await broker?.waitFor(/listening.*nowhere.*further\.sock/);
