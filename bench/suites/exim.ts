@@ -90,7 +90,7 @@ async function openSite(stack: Stack): Promise<Site> {
 /** The same configuration, asking a file where it would ask the broker. */
 function withPlainFile(config: string, file: string): string {
   const changed = config.replace(
-    /\$\{readsocket\{\$r_socket\}\{SMTP \$r_account\}\{[^{}]*\}\}/g,
+    /\$\{readsocket\{\$r_socket\}\{\$r_ask \$r_account\}\{[^{}]*\}\}/g,
     `\${readfile{${file}}}`,
   );
   if (changed === config) throw new Error('the configuration does not ask the broker as it used to');
